@@ -128,7 +128,7 @@ var problemKeys = map[int]ui.Key{
 	http.StatusNotFound:              ui.NotFound,
 	http.StatusMethodNotAllowed:      ui.WrongMethod,
 	http.StatusRequestEntityTooLarge: ui.TooLarge,
-	http.StatusRequestURITooLong:     ui.AddressTooLong,
+	http.StatusRequestURITooLong:     ui.URLTooLong,
 	http.StatusTooManyRequests:       ui.TooOften,
 	http.StatusServiceUnavailable:    ui.Unavailable,
 	http.StatusInternalServerError:   ui.Internal,

@@ -6,8 +6,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// agents and systems are what a User-Agent is searched for, in this order: most
-// browsers also claim to be other ones.
+// agents and systems are searched for in a User-Agent, in this order: most browsers also name other
+// ones.
 var agents = [][2]string{
 	{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
 	{"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
@@ -18,10 +18,10 @@ var systems = [][2]string{
 	{"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
 }
 
-// Program makes a User-Agent readable: "Firefox on Linux". What is not recognised is
-// shown as it is, for its owner may know it.
+// Program returns a readable User-Agent, such as "Firefox on Linux". An unknown one is returned
+// clipped.
 func (p Page) Program(userAgent string) string {
-	browser, system := first(agents, userAgent), first(systems, userAgent)
+	browser, system := firstMatch(agents, userAgent), firstMatch(systems, userAgent)
 	switch {
 	case browser != "" && system != "":
 		return p.Say("agent.on", browser, system)
@@ -33,10 +33,10 @@ func (p Page) Program(userAgent string) string {
 	return auth.Clip(userAgent, 60)
 }
 
-func first(list [][2]string, s string) string {
-	for _, e := range list {
-		if strings.Contains(s, e[0]) {
-			return e[1]
+func firstMatch(list [][2]string, s string) string {
+	for _, pair := range list {
+		if strings.Contains(s, pair[0]) {
+			return pair[1]
 		}
 	}
 	return ""

@@ -9,20 +9,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Where the look of a tenant is served, below its own path.
+// Paths of a tenant's branding, below the tenant's base.
 const (
 	BrandPath = "/assets/brand.css"
 	LogoPath  = "/assets/logo"
 )
 
-// Brand are the addresses of a tenant's branding; an empty one means the default. They change
-// whenever the look does.
+// Brand has the URLs of a tenant's branding; an empty one means the default. They change with the
+// branding.
 type Brand struct {
 	Sheet string
 	Logo  string
 }
 
-// BrandOf is where the look of a tenant is.
+// BrandOf returns the URLs of a tenant's branding.
 func BrandOf(t auth.Tenant) Brand {
 	var b Brand
 	if sheet := BrandSheet(t.Settings.Branding); len(sheet) > 0 {
@@ -35,17 +35,16 @@ func BrandOf(t auth.Tenant) Brand {
 	return b
 }
 
-// fonts are the families behind the names that a tenant can choose.
+// fonts are the font families by the names that a tenant can choose.
 var fonts = map[string]string{
 	"serif":   `"Iowan Old Style", "Palatino Linotype", "URW Palladio L", Georgia, "Noto Serif", serif`,
 	"rounded": `ui-rounded, "SF Pro Rounded", "Hiragino Maru Gothic ProN", Quicksand, Comfortaa, Manjari, Nunito, system-ui, sans-serif`,
 	"mono":    `ui-monospace, "SF Mono", "Cascadia Mono", "Liberation Mono", Menlo, Consolas, monospace`,
 }
 
-// BrandSheet is the stylesheet of a tenant's look, read after Stylesheet; nothing
-// when the look is the default. No text of the tenant gets into it: colours and numbers are
-// parsed and written again, fonts are known names. What was stored and cannot be
-// read means the default.
+// BrandSheet returns the stylesheet of a tenant's branding, which follows Stylesheet; it is empty for
+// the default. It contains no text of the tenant: colours and numbers are parsed and formatted,
+// fonts are known names. A stored value that cannot be parsed means the default.
 func BrandSheet(b auth.Branding) []byte {
 	var s strings.Builder
 	if b.Accent+b.AccentInk+b.Page+b.Card+b.Ink+b.DarkAccent+b.DarkAccentInk+b.DarkPage+b.DarkCard+b.DarkInk != "" {
@@ -61,14 +60,14 @@ func BrandSheet(b auth.Branding) []byte {
 	return []byte(s.String())
 }
 
-// The red of look.css, from which a readable one is made.
+// The red of look.css, adjusted until it is readable.
 var (
 	lightBad = auth.Color{0xb3, 0x26, 0x1e}
 	darkBad  = auth.Color{0xff, 0x9a, 0x92}
 )
 
-// colours writes the variables of look.css. Those that a tenant does not choose are
-// mixed from those that it does, as pale as can still be read.
+// colours returns the colour variables of look.css. Colours that a tenant does not choose are mixed from
+// those that it does, as pale as contrast allows.
 func colours(p auth.Palette, bad auth.Color) string {
 	sunken := p.Card.Mix(p.Ink, 4)
 	muted := p.Card.Mix(p.Ink, 50).Toward(p.Ink, 4.6, p.Card, p.Page, sunken)

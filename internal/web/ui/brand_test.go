@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Whatever look passes the check, all text and borders can be read, those included
-// whose colours no tenant chooses.
+// With any branding that CheckBranding accepts, all texts and borders have enough contrast, also in
+// mixed colours.
 func TestBrandSheetIsReadable(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -20,7 +20,7 @@ func TestBrandSheetIsReadable(t *testing.T) {
 		})
 		b := auth.Branding{Accent: color.Draw(t, "accent"), Page: color.Draw(t, "page"), Card: color.Draw(t, "card"), Ink: color.Draw(t, "ink")}
 		if auth.CheckBranding(b) != nil {
-			b.Page, b.Card, b.Ink = "", "", "" // most combinations at random cannot be read
+			b.Page, b.Card, b.Ink = "", "", "" // most random combinations have too little contrast
 			if auth.CheckBranding(b) != nil {
 				return
 			}
@@ -50,20 +50,20 @@ func variables(css string) map[string]auth.Color {
 	return all
 }
 
-// Nothing that was stored gets into the sheet as text.
+// No stored text gets into the stylesheet.
 func TestBrandSheetTakesNoText(t *testing.T) {
 	t.Parallel()
 	bad, round := "#fff;} body { background: url(https://evil.test/) }", 999
 	sheet := string(BrandSheet(auth.Branding{Accent: bad, Ink: bad, DarkPage: bad, Font: `x"; } @import "//evil.test`, Radius: &round}))
-	for _, no := range []string{"evil", "url", "@import", "999", "body"} {
-		if strings.Contains(sheet, no) {
-			t.Errorf("the sheet holds %s: %s", no, sheet)
+	for _, part := range []string{"evil", "url", "@import", "999", "body"} {
+		if strings.Contains(sheet, part) {
+			t.Errorf("the stylesheet contains %s: %s", part, sheet)
 		}
 	}
 	if sheet := BrandSheet(auth.Branding{}); len(sheet) != 0 {
-		t.Errorf("a sheet without a look: %s", sheet)
+		t.Errorf("a stylesheet without branding: %s", sheet)
 	}
 	if b := BrandOf(auth.Tenant{ID: "acme", Settings: auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c", Logo: "aGk="}}}); !strings.HasPrefix(b.Sheet, "/t/acme/assets/brand.css?v=") || !strings.HasPrefix(b.Logo, "/t/acme/assets/logo?v=") {
-		t.Errorf("addresses %+v", b)
+		t.Errorf("URLs %+v", b)
 	}
 }

@@ -15,41 +15,40 @@ import (
 // Lang is a language of the pages.
 type Lang string
 
-// The languages that we have, whole.
+// The languages of the pages.
 const (
 	English Lang = "en"
 	German  Lang = "de"
 )
 
-// Languages are those that we have, the default first.
+// Languages lists all languages, the default first.
 var Languages = []Lang{English, German}
 
-// Dir is the direction in which the language is written, for the dir attribute.
+// Dir returns the writing direction of the language, for the dir attribute.
 func (l Lang) Dir() string { return "ltr" }
 
-// mostWanted bounds how many languages of a request are looked at.
-const mostWanted = 20
+// maxRequested bounds how many languages of a request are examined.
+const maxRequested = 20
 
-// Language chooses one: the first that we have of the client's ui_locales (OpenID
-// Connect Core §3.1.2.1), of the browser's Accept-Language (RFC 9110 §12.5.4), and
-// of the tenant's locale; else English.
+// Language returns the first language of the pages among the client's ui_locales (OpenID Connect Core
+// §3.1.2.1), the browser's Accept-Language (RFC 9110 §12.5.4) and the tenant's locale; else English.
 func Language(locales []string, acceptLanguage, tenant string) Lang {
-	for _, tag := range locales[:min(len(locales), mostWanted)] {
-		if l := have(tag); l != "" {
+	for _, tag := range locales[:min(len(locales), maxRequested)] {
+		if l := matchLanguage(tag); l != "" {
 			return l
 		}
 	}
-	if l := accepted(acceptLanguage); l != "" {
+	if l := acceptedLanguage(acceptLanguage); l != "" {
 		return l
 	}
-	if l := have(tenant); l != "" {
+	if l := matchLanguage(tenant); l != "" {
 		return l
 	}
 	return English
 }
 
-// have is the language of a tag such as "de-AT" (RFC 4647 §3.4), or "".
-func have(tag string) Lang {
+// matchLanguage returns the language of a tag such as "de-AT" (RFC 4647 §3.4), or empty.
+func matchLanguage(tag string) Lang {
 	primary, _, _ := strings.Cut(strings.TrimSpace(tag), "-")
 	for _, l := range Languages {
 		if strings.EqualFold(primary, string(l)) {
@@ -59,14 +58,14 @@ func have(tag string) Lang {
 	return ""
 }
 
-// accepted is the best language of the header, or "". Weights are compared as text:
-// "0.8" > "0.75", since a qvalue has one digit before the point.
-func accepted(header string) Lang {
+// acceptedLanguage returns the language with the highest weight in Accept-Language, or empty. Weights
+// are compared as text: "0.8" > "0.75", since a qvalue has one digit before the point.
+func acceptedLanguage(header string) Lang {
 	var best Lang
 	bestQ := "0"
 	n := 0
 	for item := range strings.SplitSeq(auth.Clip(header, 1024), ",") {
-		if n++; n > mostWanted {
+		if n++; n > maxRequested {
 			break
 		}
 		tag, param, _ := strings.Cut(item, ";")
@@ -74,7 +73,7 @@ func accepted(header string) Lang {
 		if w, ok := strings.CutPrefix(strings.TrimSpace(param), "q="); ok {
 			q = strings.TrimRight(w, "0.")
 		}
-		if l := have(tag); l != "" && q > bestQ {
+		if l := matchLanguage(tag); l != "" && q > bestQ {
 			best, bestQ = l, q
 		}
 	}
@@ -84,7 +83,7 @@ func accepted(header string) Lang {
 //go:embed words/*.txt
 var wordFiles embed.FS
 
-// words are the sentences of every language by key, read on first use.
+// words returns the texts of every language by key, parsed on first use.
 var words = sync.OnceValue(func() map[Lang]map[Key]string {
 	all := make(map[Lang]map[Key]string, len(Languages))
 	for _, l := range Languages {
@@ -95,20 +94,20 @@ var words = sync.OnceValue(func() map[Lang]map[Key]string {
 	return all
 })
 
-// readWords reads lines of "key = sentence"; "#" begins a comment.
+// readWords parses lines of "key = text"; "#" begins a comment.
 func readWords(text string) map[Key]string {
 	m := make(map[Key]string, 256)
 	for line := range strings.Lines(text) {
-		key, sentence, ok := strings.Cut(strings.TrimSpace(line), " = ")
+		key, text, ok := strings.Cut(strings.TrimSpace(line), " = ")
 		if ok && !strings.HasPrefix(line, "#") {
-			m[Key(key)] = sentence
+			m[Key(key)] = text
 		}
 	}
 	return m
 }
 
-// words finds the sentence for a key; English where the language lacks it, and the
-// key itself where all do. A test sees to it that neither happens.
+// words returns the text of a key. It falls back to English and then to the key itself; a test checks
+// that neither is needed.
 func (l Lang) words(k Key) string {
 	if s, ok := words()[l][k]; ok {
 		return s
@@ -124,14 +123,14 @@ func (l Lang) has(k Key) bool {
 	return ok
 }
 
-// Say is a sentence in the language of the page, as plain text. {1}, {2} … in it
-// become args.
+// Say returns the text of a key in the language of the page, without markup. Args replace {1}, {2} and
+// so on.
 func (p Page) Say(k Key, args ...string) string {
 	return fill(p.Language().words(k), args, func(s string) string { return s })
 }
 
-// T is Say for templates: the args are emphasized, are escaped and cannot turn the
-// direction of the text around them.
+// T is Say with markup, for templates: it escapes and emphasizes the args, and isolates them (bdi) from
+// the direction of the text around them.
 func (p Page) T(k Key, args ...string) template.HTML {
 	s := template.HTMLEscapeString(p.Language().words(k))
 	return template.HTML(fill(s, args, func(a string) string {
@@ -139,20 +138,20 @@ func (p Page) T(k Key, args ...string) template.HTML {
 	}))
 }
 
-// fill puts args into the places of a sentence in one pass, so that an arg that
-// looks like a place stays as it is.
-func fill(s string, args []string, dress func(string) string) string {
+// fill replaces the placeholders of a text in one pass, so that a placeholder within an arg is not
+// replaced.
+func fill(s string, args []string, format func(string) string) string {
 	if len(args) == 0 {
 		return s
 	}
 	pairs := make([]string, 0, 2*len(args))
 	for i, a := range args {
-		pairs = append(pairs, fmt.Sprintf("{%d}", i+1), dress(a))
+		pairs = append(pairs, fmt.Sprintf("{%d}", i+1), format(a))
 	}
 	return strings.NewReplacer(pairs...).Replace(s)
 }
 
-// Language is that of the page; English when none was chosen.
+// Language returns the language of the page; English if Lang is empty.
 func (p Page) Language() Lang {
 	if p.Lang == "" {
 		return English
@@ -160,7 +159,7 @@ func (p Page) Language() Lang {
 	return p.Lang
 }
 
-// Date is a time as the language writes it. It is UTC and says so.
+// Date formats a time in the language of the page, in UTC.
 func (p Page) Date(t time.Time) string {
 	if p.Language() == German {
 		return t.UTC().Format("02.01.2006, 15:04 UTC")
@@ -168,8 +167,8 @@ func (p Page) Date(t time.Time) string {
 	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
 }
 
-// Wait is how long it still takes, as the language says it after "in", rounded up so that it is
-// never too early.
+// Wait formats a duration for use after "in", in the language of the page. It rounds up, so that the
+// user is never too early.
 func (p Page) Wait(d time.Duration) string {
 	up := func(unit time.Duration) int { return int((max(d, 1) + unit - 1) / unit) }
 	say := func(n int, one, many Key) string {
@@ -187,28 +186,29 @@ func (p Page) Wait(d time.Duration) string {
 	return say(up(time.Hour), "time.hour", "time.hours")
 }
 
-// Throttled is the page for who has to wait. again is where they can try again, or empty.
+// Throttled returns the page of a rate limit that ends after the duration. again is the URL to try
+// again, or empty.
 func (p Page) Throttled(after time.Duration, again string) Problem {
 	page := p.Problem(TooOften)
 	page.Text, page.Again = p.Say(TooOften+"_text", p.Wait(after)), again
 	return page
 }
 
-// Refusal says in the language of the page what a service refused, a sentence for
-// each reason. What we have no words for is shown as the service says it.
+// Refusal returns the reasons of an error in the language of the page, a sentence each. A reason without
+// a text is the service's message.
 func (p Page) Refusal(e *auth.Error) []string {
 	if len(e.Reasons) == 0 {
-		return []string{p.refused(string(e.Code), e.Msg, e.Msg)}
+		return []string{p.reason(string(e.Code), e.Msg, e.Msg)}
 	}
 	var all []string
 	for _, r := range e.Reasons {
-		all = append(all, p.refused(r.Code, r.Msg, "it "+r.Msg)) // "must have at least …"
+		all = append(all, p.reason(r.Code, r.Msg, "it "+r.Msg)) // "must have at least …"
 	}
 	return all
 }
 
-// refused translates one reason. The only number in a message is its limit.
-func (p Page) refused(code, msg, fallback string) string {
+// reason translates one reason. The only number in msg is the limit.
+func (p Page) reason(code, msg, fallback string) string {
 	k := Key("refused." + code)
 	if !p.Language().has(k) {
 		return sentence(fallback)
@@ -222,7 +222,7 @@ func (p Page) refused(code, msg, fallback string) string {
 	return p.Say(k, number)
 }
 
-// sentence turns a message of a service into a sentence.
+// sentence returns the message of a service as a sentence.
 func sentence(s string) string {
 	if s == "" {
 		return s

@@ -13,10 +13,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-var place = regexp.MustCompile(`\{\d\}`)
+var placeholder = regexp.MustCompile(`\{\d\}`)
 
-// A language is whole: it has every key once, with the same places to fill in.
-func TestLanguagesAreWhole(t *testing.T) {
+// Every language has every key once, with the same placeholders.
+func TestLanguagesAreComplete(t *testing.T) {
 	t.Parallel()
 	english := words()[English]
 	for _, lang := range Languages {
@@ -27,8 +27,8 @@ func TestLanguagesAreWhole(t *testing.T) {
 				t.Errorf("%s lacks %s", lang, k)
 				continue
 			}
-			if a, b := places(s), places(other); !slices.Equal(a, b) {
-				t.Errorf("%s: %s fills in %v, English %v", lang, k, b, a)
+			if a, b := placeholders(s), placeholders(other); !slices.Equal(a, b) {
+				t.Errorf("%s: %s has the placeholders %v, English %v", lang, k, b, a)
 			}
 		}
 		text, err := wordFiles.ReadFile("words/" + string(lang) + ".txt")
@@ -43,21 +43,20 @@ func TestLanguagesAreWhole(t *testing.T) {
 			}
 			key, sentence, ok := strings.Cut(line, " = ")
 			if !ok || seen[key] || strings.TrimSpace(sentence) == "" || english[Key(key)] == "" {
-				t.Errorf("%s: the line %q has no key of its own, or English has none like it", lang, line)
+				t.Errorf("%s: the line %q has no key, a duplicate one or one that English lacks", lang, line)
 			}
 			seen[key] = true
 		}
 	}
 }
 
-func places(s string) []string {
-	all := place.FindAllString(s, -1)
+func placeholders(s string) []string {
+	all := placeholder.FindAllString(s, -1)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// Every key that is written in a template or in the program is there, and every
-// sentence is used.
+// Every key in a template or in the code has a text, and every text is used.
 func TestKeysAreUsed(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -84,19 +83,19 @@ func TestKeysAreUsed(t *testing.T) {
 			continue
 		}
 		if !English.has(Key(m[1])) {
-			t.Errorf("there is no sentence %s", m[1])
+			t.Errorf("no text for %s", m[1])
 		}
 	}
 	for k := range words()[English] {
 		base := Key(strings.TrimSuffix(string(k), "_text"))
 		made := strings.HasPrefix(string(k), "scope.") || strings.HasPrefix(string(k), "refused.")
 		if !used[k] && !used[base] && !made && !strings.Contains(text.String(), `"`+string(k)+`"`) {
-			t.Errorf("nothing says %s", k)
+			t.Errorf("no page uses %s", k)
 		}
 	}
-	for s := range known {
+	for s := range describedScopes {
 		if !English.has(Key("scope."+s)) || !English.has(Key("scope."+s+".limit")) {
-			t.Errorf("the scope %s has no sentence with its limit", s)
+			t.Errorf("the scope %s lacks its text or its limit", s)
 		}
 	}
 }
@@ -118,7 +117,7 @@ func TestLanguage_PrefersTheRequest(t *testing.T) {
 		{nil, "EN-us", "de", English},
 		{[]string{"fr-CA", "de"}, "en", "en", German},
 		{[]string{"", "xx", "<script>"}, "de", "", German},
-		{nil, strings.Repeat("xx,", 400) + "de", "", English}, // nobody has that many
+		{nil, strings.Repeat("xx,", 400) + "de", "", English}, // beyond maxRequested
 		{nil, "dex, d, -de", "", English},
 	} {
 		if got := Language(c.locales, c.accept, c.tenant); got != c.want {
@@ -127,7 +126,7 @@ func TestLanguage_PrefersTheRequest(t *testing.T) {
 	}
 }
 
-// Every reason to refuse a password can be said in every language, with its number.
+// Every reason to refuse a password has a German text, with its limit.
 func TestRefusal_IsTranslated(t *testing.T) {
 	t.Parallel()
 	p := Page{Lang: German}
@@ -141,14 +140,14 @@ func TestRefusal_IsTranslated(t *testing.T) {
 	got := p.Refusal(&auth.Error{Reasons: reasons})
 	for i, s := range got {
 		if strings.Contains(s, "must") || strings.Contains(s, "{") || strings.Contains(s, "too ") {
-			t.Errorf("%s is said as %q", reasons[i].Code, s)
+			t.Errorf("%s has the text %q", reasons[i].Code, s)
 		}
 	}
 	if !slices.Contains(got, "Verwenden Sie mindestens 14 Zeichen.") || !slices.Contains(got, "Verwenden Sie höchstens 128 Zeichen.") {
-		t.Errorf("the limits are missing: %q", got)
+		t.Errorf("a limit is missing: %q", got)
 	}
 	if got := p.Refusal(auth.Invalid("new_code", "", "something new")); !slices.Equal(got, []string{"Something new."}) {
-		t.Errorf("what has no words: %q", got)
+		t.Errorf("a code without a text: %q", got)
 	}
 }
 
@@ -164,17 +163,17 @@ func TestProgram_NamesBrowserAndSystem(t *testing.T) {
 	}
 }
 
-// A scope that is named like one of our keys says nothing that we did not mean.
+// A scope that is named like a key does not show the text of that key.
 func TestScopesAreNotKeys(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"other", "resource", "email.limit", "openid.limit", "<b>"} {
-		if got := (Page{}).asks([]string{s}, nil); len(got) != 1 || got[0].Name != s || got[0].What != "" {
+		if got := (Page{}).access([]string{s}, nil); len(got) != 1 || got[0].Name != s || got[0].What != "" {
 			t.Errorf("the scope %s is shown as %+v", s, got)
 		}
 	}
 }
 
-// N16: the time is said in the person's language, and never too early.
+// N16: the time to wait is in the page's language, and rounded up.
 func TestRepair_N16_WaitInWords(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration][2]string{

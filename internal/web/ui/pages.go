@@ -9,27 +9,25 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Form is what the forms of a page carry: where they go, to which flow they belong,
-// and what shows that they come from our page. Flow and CSRF are sent as "flow" and
-// "csrf".
+// Form has what the forms of a page share: the URL to send them to, the flow and the CSRF token. Flow
+// and CSRF are sent as "flow" and "csrf".
 type Form struct {
 	Action string
 	Flow   string
 	CSRF   string
 }
 
-// Login asks for an address and a password. It sends email, password and, if
-// ticked, remember=on.
+// Login asks for an email address and a password. It sends email, password and, if ticked, remember=on.
 type Login struct {
 	Page
 	Form
-	Client   string // for whom, or empty
-	Email    string // filled in already
-	Notice   string // something good to know, in the page's language
-	Bad      string // what went wrong, in the page's language
+	Client   string // name of the flow's client, or empty
+	Email    string // the value of the field
+	Notice   string // in the page's language, or empty
+	Bad      string // the error, in the page's language, or empty
 	Remember bool   // offer to keep the user signed in
-	Ticked   bool   // the offer was taken already
-	Forgot   string // addresses of the other pages; an empty one is not offered
+	Ticked   bool   // the value of that field
+	Forgot   string // URLs of other pages; empty ones are not linked
 	Register string
 }
 
@@ -39,16 +37,16 @@ func (p Login) Render(w io.Writer) error { return render(w, "login.html", p) }
 // Scripted reports whether the page has a script.
 func (Login) Scripted() bool { return true }
 
-// Register asks for what makes an account. It sends email and password.
+// Register asks for the email address and password of a new account. It sends email and password.
 type Register struct {
 	Page
 	Form
 	Client    string
 	Email     string
 	Bad       string
-	Refused   []string // what is wrong with the password, a sentence each
+	Refused   []string // why the password is refused, a sentence each
 	MinLength int
-	Login     string // address of the sign-in page
+	Login     string // URL of the sign-in page
 }
 
 // Render writes the page.
@@ -57,9 +55,8 @@ func (p Register) Render(w io.Writer) error { return render(w, "register.html", 
 // Scripted reports whether the page has a script.
 func (Register) Scripted() bool { return true }
 
-// RegisterSent asks the user to open the mail. It is the same page whether
-// the address had an account or not.
-// Its form sends email, for another link.
+// RegisterSent asks the user to open the mail. It is the same whether or not the email address has an
+// account. Its form sends email, for another link.
 type RegisterSent struct {
 	Page
 	Form
@@ -70,7 +67,7 @@ type RegisterSent struct {
 // Render writes the page.
 func (p RegisterSent) Render(w io.Writer) error { return render(w, "register_sent.html", p) }
 
-// Forgot asks to which address a link for a new password goes. It sends email.
+// Forgot asks for the email address to which a link for a new password is sent. It sends email.
 type Forgot struct {
 	Page
 	Form
@@ -82,7 +79,7 @@ type Forgot struct {
 // Render writes the page.
 func (p Forgot) Render(w io.Writer) error { return render(w, "forgot.html", p) }
 
-// ForgotSent asks the user to open the mail; it is the same page for all addresses.
+// ForgotSent asks the user to open the mail. It is the same for all email addresses.
 // Its form sends email, for another link.
 type ForgotSent struct {
 	Page
@@ -94,8 +91,8 @@ type ForgotSent struct {
 // Render writes the page.
 func (p ForgotSent) Render(w io.Writer) error { return render(w, "forgot_sent.html", p) }
 
-// Choose asks which of the accounts of this browser to go on with. It sends session:
-// that of the account, or nothing for another account.
+// Choose asks with which account of this browser to continue. It sends session: that of the account, or
+// an empty one for another account.
 type Choose struct {
 	Page
 	Form
@@ -103,37 +100,36 @@ type Choose struct {
 	Accounts []Account
 }
 
-// Account is one that can be chosen.
+// Account is an account that the user can choose.
 type Account struct {
 	Session string
 	Email   string
-	Name    string // empty when it has none
+	Name    string // may be empty
 }
 
 // Render writes the page.
 func (p Choose) Render(w io.Writer) error { return render(w, "choose.html", p) }
 
-// Consent asks whether a client may use an account. It sends decision: approve or
-// deny.
+// Consent asks whether a client may access an account. It sends decision: approve or deny.
 type Consent struct {
 	Page
 	Form
 	Client    string
-	Host      string   // the host that is proved to be the client's; empty for first-party clients
-	Local     bool     // the client is a program on a device, so no host proves who it is
-	Account   string   // the address of who is asked
-	NotYou    string   // where to go with another account
-	Scopes    []string // names; the page says what they mean
-	Resources []string // the resource servers that accept the token, in addition to the issuer's own
-	Return    string   // the host to which the user returns either way
-	Policy    string   // the client's own pages; https or not shown
+	Host      string   // the verified host of the client; empty for first-party clients
+	Local     bool     // the client is a program on a device, so no host identifies it
+	Account   string   // email address of the user
+	NotYou    string   // URL to choose another account
+	Scopes    []string // the page explains them
+	Resources []string // the resources that accept the token, in addition to the issuer
+	Return    string   // host of the redirect URI
+	Policy    string   // URLs of the client's pages; shown only if https
 	Terms     string
 }
 
 // Render writes the page.
 func (p Consent) Render(w io.Writer) error { return render(w, "consent.html", p) }
 
-// DeviceCode asks for the code that a device shows. It sends code.
+// DeviceCode asks for the user code that a device shows. It sends code.
 type DeviceCode struct {
 	Page
 	Form
@@ -144,19 +140,19 @@ type DeviceCode struct {
 // Render writes the page.
 func (p DeviceCode) Render(w io.Writer) error { return render(w, "device_code.html", p) }
 
-// DeviceConfirm asks whether a device may use an account. It sends code and
-// decision: approve or deny.
+// DeviceConfirm asks whether a device may access an account. It sends code and decision: approve or
+// deny.
 type DeviceConfirm struct {
 	Page
 	Form
 	Client    string
 	Host      string // as in Consent
-	Unproved  bool   // nothing proves who made the client
+	Unproved  bool   // nothing verifies who made the client
 	Account   string
 	NotYou    string
-	Code      string // as the device shows it; empty where the user has just typed it
-	From      string // the network address from which the device asked, if it is known
-	Own       string // that of the browser, where it is another
+	Code      string // the user code as the device shows it; empty if the user has just entered it
+	From      string // IP address of the device's request, or empty
+	Own       string // IP address of the browser, if it differs
 	Scopes    []string
 	Resources []string
 }
@@ -164,23 +160,22 @@ type DeviceConfirm struct {
 // Render writes the page.
 func (p DeviceConfirm) Render(w io.Writer) error { return render(w, "device_confirm.html", p) }
 
-// DeviceDone says how it ended.
+// DeviceDone says whether the device is connected.
 type DeviceDone struct {
 	Page
 	Client  string
 	Allowed bool
-	Home    string // address of the account page, or empty
+	Home    string // URL of the account page, or empty
 }
 
 // Render writes the page.
 func (p DeviceDone) Render(w io.Writer) error { return render(w, "device_done.html", p) }
 
-// LogoutConfirm asks whether to sign out. It sends decision: approve or deny; its
-// Hidden fields go along.
+// LogoutConfirm asks whether to sign out. It sends decision: approve or deny, and the Hidden fields.
 type LogoutConfirm struct {
 	Page
 	Form
-	Client  string // who asks, or empty
+	Client  string // name of the client that requests the logout, or empty
 	Account string
 	Hidden  [][2]string
 }
@@ -197,10 +192,9 @@ type LogoutDone struct {
 // Render writes the page.
 func (p LogoutDone) Render(w io.Writer) error { return render(w, "logout_done.html", p) }
 
-// Home is where people see their account. Its forms send, in addition to flow and csrf:
-// session to EndSession, client to RemoveApp, and nothing to EndOthers, NewPassword and
-// Logout.
-// A button whose address is empty is not shown.
+// Home is the account page. Its forms send, in addition to flow and csrf: session to EndSession, client
+// to RemoveApp, and nothing to EndOthers, NewPassword and Logout. A button whose URL is empty is not
+// shown.
 type Home struct {
 	Page
 	Form       // Action is not used
@@ -213,14 +207,14 @@ type Home struct {
 	EndOthers  string
 	RemoveApp  string
 	Logout     string
-	// NewPassword is where a link for a new password is asked for.
+	// NewPassword is the URL that mails a link for a new password.
 	NewPassword string
 }
 
-// Device is a session as its owner sees it.
+// Device is a session of the account.
 type Device struct {
 	Session string
-	Agent   string // its User-Agent; the page makes it readable
+	Agent   string // the User-Agent; the page makes it readable
 	IP      string
 	SeenAt  time.Time
 	Current bool
@@ -233,7 +227,7 @@ func (p Home) More() bool {
 
 // App is a client that the user has allowed.
 type App struct {
-	Client string // its id
+	Client string // the client_id
 	Name   string
 	Host   string // as in Consent
 	Scopes []string
@@ -243,9 +237,9 @@ type App struct {
 // Render writes the page.
 func (p Home) Render(w io.Writer) error { return render(w, "home.html", p) }
 
-// FormPost carries an answer to a client by a form that sends itself (OAuth 2.0 Form
-// Post Response Mode §4). Its Content-Security-Policy must allow script-src 'self'
-// and form-action of the redirect URI.
+// FormPost sends an authorization response to a client by a form that a script submits (OAuth 2.0 Form
+// Post Response Mode §4). Its Content-Security-Policy must allow script-src 'self' and form-action
+// of the redirect URI.
 type FormPost struct {
 	Page
 	Action string
@@ -259,11 +253,11 @@ func (p FormPost) Render(w io.Writer) error { return render(w, "form_post.html",
 // Scripted reports whether the page has a script.
 func (FormPost) Scripted() bool { return true }
 
-// URL is Action for the template.
+// URL returns Action for the template.
 func (p FormPost) URL() template.URL { return clientURL(p.Action) }
 
-// Leave asks whether to go on to a host that only the client's own metadata names
-// of their client.
+// Leave asks whether to continue to a host that only a self-registered or self-described client
+// names.
 type Leave struct {
 	Page
 	Host         string
@@ -276,11 +270,11 @@ type Leave struct {
 // Render writes the page.
 func (p Leave) Render(w io.Writer) error { return render(w, "leave.html", p) }
 
-// URL is To for the template.
+// URL returns To for the template.
 func (p Leave) URL() template.URL { return clientURL(p.To) }
 
-// GoOn leads to an address by itself and by a link, in the place of a redirect whose
-// head would be too long for usual proxies.
+// GoOn refreshes to a URL and links to it. It replaces a redirect whose header would be too long for
+// common proxies.
 type GoOn struct {
 	Page
 	To     string
@@ -290,14 +284,14 @@ type GoOn struct {
 // Render writes the page.
 func (p GoOn) Render(w io.Writer) error { return render(w, "go_on.html", p) }
 
-// URL is To for the template.
+// URL returns To for the template.
 func (p GoOn) URL() template.URL { return clientURL(p.To) }
 
-// clientURL is the address of a client for a template, which takes no private-use scheme
-// by itself. What a browser would carry out leads nowhere.
-func clientURL(address string) template.URL {
-	if auth.ActiveURI(address) {
+// clientURL returns a client's URI for a template, which would filter private-use schemes. A URI that a
+// browser executes becomes "#".
+func clientURL(uri string) template.URL {
+	if auth.ActiveURI(uri) {
 		return "#"
 	}
-	return template.URL(address)
+	return template.URL(uri)
 }

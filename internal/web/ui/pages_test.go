@@ -18,12 +18,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-var update = flag.Bool("update", false, "write the golden pages anew")
+var update = flag.Bool("update", false, "write the golden pages")
 
-// page is what is rendered.
+// page is a page to render.
 type page interface{ Render(io.Writer) error }
 
-// sample is a page as a person may meet it, and what it must have.
+// sample is a page in one state, and the ids that its elements must have.
 type sample struct {
 	name string
 	page page
@@ -44,7 +44,7 @@ const (
 	iphone  = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
 )
 
-// samples are all pages in all their states.
+// samples returns all pages in all their states.
 func samples(lang Lang) []sample {
 	p := NewPage(acme, lang)
 	all := signSamples(p)
@@ -133,13 +133,13 @@ func restSamples(p Page) []sample {
 		page.Login = "/login"
 		return page
 	}
-	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, AddressTooLong, Unavailable, Internal, Failed, NoClient, FlowGone, FlowNoCookie} {
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, URLTooLong, Unavailable, Internal, Failed, FlowGone, FlowNoCookie} {
 		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), problem(k), []string{"login"}})
 	}
 	return all
 }
 
-// devSamples are the pages of the development server, which are in English only.
+// devSamples returns the pages of the development server, which are only in English.
 func devSamples(p Page) []sample {
 	if p.Lang != English {
 		return nil
@@ -209,8 +209,8 @@ func renderText(t *testing.T, p page) string {
 	return b.String()
 }
 
-// TestPages compares every page in every language with what it was, and checks what
-// holds for all. To write them anew: go test ./internal/web/ui -run TestPages -update
+// TestPages compares every page in every language with its golden file, and checks its HTML.
+// To write the files: go test ./internal/web/ui -run TestPages -update
 func TestPages(t *testing.T) {
 	t.Parallel()
 	for _, lang := range Languages {
@@ -233,7 +233,7 @@ func TestPages(t *testing.T) {
 
 func golden(t *testing.T, file, got string) {
 	t.Helper()
-	got = regexp.MustCompile(`\?v=[0-9a-f]+`).ReplaceAllString(got, "?v=0") // of assets; they change by themselves
+	got = regexp.MustCompile(`\?v=[0-9a-f]+`).ReplaceAllString(got, "?v=0") // of assets; they change with the content
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -244,7 +244,7 @@ func golden(t *testing.T, file, got string) {
 		t.Fatalf("%v; -update writes it", err)
 	}
 	if got != string(want) {
-		t.Errorf("%s has changed (-update takes it over):\n%s", file, got)
+		t.Errorf("%s has changed (-update writes it):\n%s", file, got)
 	}
 }
 
@@ -254,12 +254,11 @@ var (
 	hrefers = []string{"aria-describedby", "aria-labelledby", "for"}
 )
 
-// checkHTML is a small linter for what every page owes to people and to the
-// Content-Security-Policy.
+// checkHTML checks what accessibility and the Content-Security-Policy require of every page.
 func checkHTML(t *testing.T, page string, lang Lang) {
 	t.Helper()
 	if !strings.HasPrefix(page, `<!doctype html>`+"\n"+`<html lang="`+string(lang)+`" dir="ltr">`) {
-		t.Errorf("the page does not say its language: %.80s", page)
+		t.Errorf("the page lacks its language: %.80s", page)
 	}
 	ids, labels := map[string]int{}, map[string]bool{}
 	type element struct {
@@ -286,7 +285,7 @@ func checkHTML(t *testing.T, page string, lang Lang) {
 			if slices.Contains(hrefers, name) {
 				for id := range strings.FieldsSeq(value) {
 					if ids[id] != 1 {
-						t.Errorf("<%s %s> points to %q, which is not there once", e.tag, name, id)
+						t.Errorf("<%s %s> refers to the id %q, which must exist once", e.tag, name, id)
 					}
 				}
 			}
@@ -310,22 +309,22 @@ func checkHTML(t *testing.T, page string, lang Lang) {
 	delete(ids, "")
 	for id, n := range ids {
 		if n != 1 {
-			t.Errorf("the id %s is there %d times", id, n)
+			t.Errorf("the id %s exists %d times", id, n)
 		}
 	}
 	if scripts := strings.Count(page, "</script>"); scripts != count["script"] || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(page) {
-		t.Error("a script is written into the page")
+		t.Error("the page has an inline script")
 	}
 }
 
-// payloads try to leave their place: as elements, attributes, templates, addresses,
-// places of a sentence, and letters that turn the text around them.
+// payloads try to inject elements, attributes, template actions, URLs, placeholders and characters
+// that change the direction of text.
 var payloads = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `{{7*7}}`, `{1}{2}`,
 	`javascript:alert(1)`, "\u202eevil\u202c", `</title></textarea></style><svg onload=alert(1)>`, "a\x00b\xff", `&lt;b&gt;`,
 }
 
-// AZ-41: whatever is put into any text of any page is shown as that text.
+// AZ-41: every field of every page is shown as text.
 func TestAttack_AZ_41_EveryField(t *testing.T) {
 	t.Parallel()
 	for _, lang := range Languages {
@@ -343,7 +342,7 @@ func TestAttack_AZ_41_EveryField(t *testing.T) {
 	}
 }
 
-// poison writes evil into every string below v but the language.
+// poison sets every string in v except languages and keys.
 func poison(v reflect.Value, evil string) {
 	switch v.Kind() {
 	case reflect.String:
@@ -371,13 +370,12 @@ func poison(v reflect.Value, evil string) {
 	}
 }
 
-// checkPoisoned compares the elements of a poisoned page with those that its
-// template writes.
+// checkPoisoned compares the elements of a poisoned page with those of its template.
 func checkPoisoned(t *testing.T, where, got, plain string) {
 	t.Helper()
-	for _, no := range []string{"<script>", "<img src=x", "<svg onload", "onmouseover='", "<b>&lt;b&gt;</b>49"} {
-		if strings.Contains(got, no) {
-			t.Errorf("%s: the page holds %s", where, no)
+	for _, part := range []string{"<script>", "<img src=x", "<svg onload", "onmouseover='", "<b>&lt;b&gt;</b>49"} {
+		if strings.Contains(got, part) {
+			t.Errorf("%s: the page contains %s", where, part)
 		}
 	}
 	allowed := map[string]bool{"img": true, "footer": true, "a": true, "div": true, "ul": true, "li": true, "span": true, "b": true, "bdi": true, "p": true, "br": true, "link": true}
@@ -386,7 +384,7 @@ func checkPoisoned(t *testing.T, where, got, plain string) {
 	}
 	for _, m := range tagOf.FindAllStringSubmatch(got, -1) {
 		if !allowed[m[1]] {
-			t.Errorf("%s: an element <%s> came in", where, m[1])
+			t.Errorf("%s: an injected element <%s>", where, m[1])
 		}
 		for _, a := range attrOf.FindAllStringSubmatch(m[2], -1) {
 			if value := strings.ToLower(html.UnescapeString(a[2])); strings.HasPrefix(a[1], "on") ||

@@ -1,2 +1,2 @@
-// Sends the form of the page, as if its button had been pressed.
+// Submits the form of the page, like a click on its button.
 document.getElementById("submit").click();

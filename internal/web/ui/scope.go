@@ -1,38 +1,38 @@
 package ui
 
-// ask is one thing that a client asks for: a sentence, and where it ends.
-type ask struct {
+// access is one item of requested access: what it permits, and its limit.
+type access struct {
 	What, Limit string
-	Name        string // of a scope that we know nothing about
+	Name        string // of a scope without a text
 }
 
-// asks says what scopes and resources mean. A scope without a sentence is shown by
-// its name: only its service knows what it covers.
-func (p Page) asks(scopes, resources []string) []ask {
-	var all []ask
+// access explains scopes and resources. A scope without a text is shown by its name, since only its
+// service knows its meaning.
+func (p Page) access(scopes, resources []string) []access {
+	var all []access
 	for _, s := range scopes {
 		k := Key("scope." + s)
-		if known[s] {
-			all = append(all, ask{What: p.Say(k), Limit: p.Say(k + ".limit")})
+		if describedScopes[s] {
+			all = append(all, access{What: p.Say(k), Limit: p.Say(k + ".limit")})
 			continue
 		}
-		all = append(all, ask{Name: s, Limit: p.Say("scope.other.limit")})
+		all = append(all, access{Name: s, Limit: p.Say("scope.other.limit")})
 	}
 	for _, r := range resources {
-		all = append(all, ask{What: p.Say("scope.resource", r), Limit: p.Say("scope.resource.limit")})
+		all = append(all, access{What: p.Say("scope.resource", r), Limit: p.Say("scope.resource.limit")})
 	}
 	return all
 }
 
-// known are the scopes with sentences. A test on the words is not enough, since a
-// scope may be called "other" or "email.limit".
-var known = map[string]bool{"openid": true, "profile": true, "email": true, "phone": true, "address": true, "offline_access": true}
+// describedScopes are the scopes with a text. Looking for a text is not enough, since a scope may be
+// named "other" or "email.limit".
+var describedScopes = map[string]bool{"openid": true, "profile": true, "email": true, "phone": true, "address": true, "offline_access": true}
 
-// Asks is what the template lists.
-func (p Consent) Asks() []ask { return p.asks(p.Scopes, p.Resources) }
+// Access returns the requested access for the template.
+func (p Consent) Access() []access { return p.access(p.Scopes, p.Resources) }
 
-// Asks is what the template lists.
-func (p DeviceConfirm) Asks() []ask { return p.asks(p.Scopes, p.Resources) }
+// Access returns the requested access for the template.
+func (p DeviceConfirm) Access() []access { return p.access(p.Scopes, p.Resources) }
 
-// Asks is what the template lists for one app.
-func (p Home) Asks(scopes []string) []ask { return p.asks(scopes, nil) }
+// Access returns the granted access of an app for the template.
+func (p Home) Access(scopes []string) []access { return p.access(scopes, nil) }

@@ -1,6 +1,5 @@
-// Adds to each password field a button that shows what was typed. Before the form is
-// sent the field is a password again, so that browsers offer to keep it and no list of
-// earlier entries does.
+// Adds to each password field a button that shows the password. On submit the field is a password
+// field again, so that browsers offer to save it and do not store it for autocomplete.
 for (const field of document.querySelectorAll("input[data-show]")) {
   const button = document.createElement("button");
   const set = (shown) => {

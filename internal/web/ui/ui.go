@@ -1,11 +1,10 @@
-// Package ui holds what people see: templates, their sentences in every language, one
-// stylesheet, and a struct for each page. They are embedded, need no JavaScript and
-// fetch nothing from elsewhere.
+// Package ui has the pages that users see: templates, their texts in every language, one
+// stylesheet, and a struct for each page. They are embedded, need no JavaScript and load nothing
+// from other sites.
 //
-// A page is a struct with a Render method; its fields are all that its template can
-// show, and the template escapes them. NewPage makes what all pages share: the name,
-// language and look of a tenant. The package knows no request, no status and no
-// header.
+// A page is a struct with a Render method; its template shows only its fields, and escapes them.
+// NewPage returns what all pages share: the name, language and branding of a tenant. The package
+// knows no requests, statuses or headers.
 package ui
 
 import (
@@ -24,28 +23,27 @@ import (
 //go:embed *.html
 var files embed.FS
 
-// Stylesheet is the one sheet of all pages.
+// Stylesheet is the stylesheet of all pages.
 //
 //go:embed look.css
 var Stylesheet []byte
 
-// Script sends the form of FormPost.
+// Script submits the form of FormPost.
 //
 //go:embed post.js
 var Script []byte
 
-// ShowScript adds a button to password fields that shows what was typed. The pages work
-// without it.
+// ShowScript adds a button to password fields that shows the password. The pages work without it.
 //
 //go:embed show.js
 var ShowScript []byte
 
-// Icon is what a browser shows beside the title of a page whose tenant has no logo.
+// Icon is the icon of pages whose tenant has no logo.
 //
 //go:embed icon.svg
 var Icon []byte
 
-// Where the assets of all tenants are served.
+// Paths of the assets that all tenants share.
 const (
 	StylesheetPath = "/assets/look.css"
 	ScriptPath     = "/assets/post.js"
@@ -53,16 +51,17 @@ const (
 	IconPath       = "/assets/icon.svg"
 )
 
-// StylesheetURL changes whenever the sheet does, so it can be cached for ever.
+// StylesheetURL returns the URL of Stylesheet. It changes with the content, so caches may store it
+// forever.
 var StylesheetURL = sync.OnceValue(func() string { return versioned(StylesheetPath, Stylesheet) })
 
-// ScriptURL is the like of StylesheetURL for Script.
+// ScriptURL returns the URL of Script, like StylesheetURL.
 var ScriptURL = sync.OnceValue(func() string { return versioned(ScriptPath, Script) })
 
-// ShowScriptURL is the like of StylesheetURL for ShowScript.
+// ShowScriptURL returns the URL of ShowScript, like StylesheetURL.
 var ShowScriptURL = sync.OnceValue(func() string { return versioned(ShowScriptPath, ShowScript) })
 
-// IconURL is the like of StylesheetURL for Icon.
+// IconURL returns the URL of Icon, like StylesheetURL.
 var IconURL = sync.OnceValue(func() string { return versioned(IconPath, Icon) })
 
 func versioned(path string, content []byte) string {
@@ -70,7 +69,7 @@ func versioned(path string, content []byte) string {
 	return path + "?v=" + hex.EncodeToString(sum[:6])
 }
 
-// parsed on first use: a server that only answers programs never pays for it.
+// parsed returns the templates, parsed on first use, since not every server shows pages.
 var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"sheet":   StylesheetURL,
@@ -84,7 +83,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 	}).ParseFS(files, "*.html"))
 })
 
-// Page is what every page has. NewPage makes it.
+// Page is what all pages share. NewPage returns one.
 type Page struct {
 	// Tenant is the name shown at the top of the card.
 	Tenant string
@@ -92,13 +91,13 @@ type Page struct {
 	Lang Lang
 	// Dev marks a server in development.
 	Dev bool
-	// Brand are the addresses of the tenant's branding; empty for the default.
+	// Brand has the URLs of the tenant's branding; empty for the default.
 	Brand Brand
-	// Privacy, Terms and Support are the tenant's pages; an empty one is not shown.
+	// Privacy, Terms and Support are URLs of the tenant's pages; an empty one is not linked.
 	Privacy, Terms, Support string
 }
 
-// NewPage makes the page of a tenant.
+// NewPage returns the common data of a tenant's pages.
 func NewPage(t auth.Tenant, lang Lang) Page {
 	b := t.Settings.Branding
 	p := Page{Tenant: t.Name, Lang: lang, Brand: BrandOf(t), Privacy: b.PrivacyURI, Terms: b.TermsURI, Support: b.SupportURI}
@@ -108,84 +107,80 @@ func NewPage(t auth.Tenant, lang Lang) Page {
 	return p
 }
 
-// Key names a sentence. Those that handlers choose have constants; the rest are
-// chosen by templates.
+// Key identifies a text. Keys that handlers use have constants; templates use the others.
 type Key string
 
-// The sentences for what went wrong in a form, or right before it.
+// Texts for errors and notices of forms.
 const (
-	BadCredentials Key = "login.bad" // the address or the password is wrong
+	BadCredentials Key = "login.bad" // the email address or the password is wrong
 	SignInAgain    Key = "login.again"
-	AccountClosed  Key = "login.disabled" // only for the owner, who has authenticated
-	Unverified     Key = "login.unverified"
-	LinkUsed       Key = "link.used" // a mailed link was used, or is too old
+	LinkUsed       Key = "link.used" // a mailed link was used or has expired
 	LinkIncomplete Key = "link.incomplete"
 	LinkElsewhere  Key = "link.elsewhere"
 	PasswordWrong  Key = "password.wrong"
 	RegisterClosed Key = "register.closed"
 	AddressInvalid Key = "email.invalid"
-	BadCode        Key = "device.bad" // no device waits with this code
+	BadCode        Key = "device.bad" // no device waits for this user code
 	SessionEnded   Key = "home.session_ended"
 	AppRemoved     Key = "home.app_removed"
 	PasswordMailed Key = "home.password_mailed"
 )
 
-// What a Done says.
+// Texts of Done.
 const (
 	PasswordIsSet  Key = "reset.done"
 	AddressProved  Key = "verify.done"
-	PasswordChosen Key = "verify.chosen" // with the proof of the address
+	PasswordChosen Key = "verify.chosen" // and the email address is confirmed
 )
 
-// The same on the sign-in page of the flow that goes on.
+// The same texts on the sign-in page of the flow.
 const (
 	PasswordIsSetSignIn  Key = "login.reset"
 	AddressProvedSignIn  Key = "login.verified"
 	PasswordChosenSignIn Key = "login.chosen"
 )
 
-// What a Problem says.
+// Texts of Problem.
 const (
-	Forbidden      Key = "error.forbidden"
-	NotFound       Key = "error.not_found"
-	WrongMethod    Key = "error.method"
-	TooLarge       Key = "error.large"
-	AddressTooLong Key = "error.address"
-	TooOften       Key = "error.throttled"
-	LoginWait      Key = "login.throttled"
-	CodeWait       Key = "device.throttled"
-	Unavailable    Key = "error.unavailable"
-	Internal       Key = "error.internal"
-	Failed         Key = "error.failed"  // anything else
-	BadRequest     Key = "error.request" // a client asked wrongly
-	NoClient       Key = "error.client"
-	FlowGone       Key = "flow.gone"      // ended or too old
-	FlowNoCookie   Key = "flow.no_cookie" // of another browser, or of one that keeps no cookies
+	Forbidden    Key = "error.forbidden"
+	NotFound     Key = "error.not_found"
+	WrongMethod  Key = "error.method"
+	TooLarge     Key = "error.large"
+	URLTooLong   Key = "error.address"
+	TooOften     Key = "error.throttled"
+	LoginWait    Key = "login.throttled"
+	CodeWait     Key = "device.throttled"
+	Unavailable  Key = "error.unavailable"
+	Internal     Key = "error.internal"
+	Failed       Key = "error.failed"   // anything else
+	BadRequest   Key = "error.request"  // a client sent an invalid request
+	FlowGone     Key = "flow.gone"      // ended or too old
+	FlowNoCookie Key = "flow.no_cookie" // of another browser, or of one that blocks cookies
 )
 
-// Done is the page that says one of the good things.
+// Done returns the page that says that something succeeded.
 func (p Page) Done(k Key) Done { return Done{Page: p, Title: p.Say(k), Text: p.Say(k + "_text")} }
 
-// Problem is the page that says one of the bad things.
+// Problem returns the page that says that something failed.
 func (p Page) Problem(k Key) Problem {
 	return Problem{Page: p, Title: p.Say(k), Text: p.Say(k + "_text")}
 }
 
-// VerifyEmail asks for the click that confirms an address. It sends token and, where
-// it asks for one, password.
+// VerifyEmail asks the user to confirm an email address. It sends token, page and, if it asks for one,
+// password.
 type VerifyEmail struct {
 	Page
 	Once      string // sent back as "page"
-	Action    string // where the form goes
-	Token     string // empty when the link was incomplete
-	Address   string // that the link proves
-	Invited   bool   // an operator made the account; with Choose
-	Choose    bool   // the account's password is asked for, which may be a new one
-	Current   bool   // the current one is asked for
+	Action    string // URL to send the form to
+	Token     string // empty if the link was incomplete
+	Address   string // the email address to confirm
+	Invited   bool   // an administrator created the account; with Choose
+	Choose    bool   // ask for a password, which may be a new one
+	Current   bool   // ask for the current password
 	MinLength int
-	Bad       string   // what is wrong with the link, as a sentence
+	Bad       string   // why the link does not work, as a sentence
 	Refused   []string // what is wrong with the password
-	Login     string   // address of the sign-in page, where the link does not work
+	Login     string   // URL of the sign-in page, if the link does not work
 }
 
 // Render writes the page.
@@ -194,7 +189,7 @@ func (p VerifyEmail) Render(w io.Writer) error { return render(w, "verify_email.
 // Scripted reports whether the page has a script.
 func (p VerifyEmail) Scripted() bool { return p.Choose || p.Current }
 
-// Title is the heading.
+// Title returns the heading.
 func (p VerifyEmail) Title() string {
 	if p.Invited {
 		return p.Say("verify.invited")
@@ -208,10 +203,10 @@ type ResetPassword struct {
 	Once      string // sent back as "page"
 	Action    string
 	Token     string
-	Address   string // of the account
+	Address   string // email address of the account
 	MinLength int
-	Bad       string   // what went wrong with the link
-	Forgot    string   // where to ask for another
+	Bad       string   // why the link does not work, as a sentence
+	Forgot    string   // URL to request another link
 	Refused   []string // what is wrong with the password
 }
 
@@ -226,8 +221,8 @@ type Done struct {
 	Page
 	Title string
 	Text  string
-	Next  string // address of the sign-in page, or empty
-	// Elsewhere says that another device may continue. It may be empty.
+	Next  string // URL of the sign-in page, or empty
+	// Elsewhere says that the user can continue on another device; may be empty.
 	Elsewhere string
 }
 
@@ -239,19 +234,19 @@ type Problem struct {
 	Page
 	Title     string
 	Text      string
-	Client    string // to whose home page one can go back
-	Home      string // its address, or empty
-	Login     string // address of the sign-in page, or empty
-	Again     string // address at which to try again, or empty
+	Client    string // name of the client to which Home belongs
+	Home      string // URL of the client's home page, or empty
+	Login     string // URL of the sign-in page, or empty
+	Again     string // URL to try again, or empty
 	Code      string // for the client's developer, e.g. invalid_request; empty for none
-	Detail    string // for the client's developer: what exactly
-	Reference string // for the log
+	Detail    string // for the client's developer: the description
+	Reference string // the request ID in the log
 }
 
 // Render writes the page.
 func (p Problem) Render(w io.Writer) error { return render(w, "problem.html", p) }
 
-// Welcome greets a developer.
+// Welcome is the start page of a development server.
 type Welcome struct {
 	Page
 	Base string
@@ -264,25 +259,25 @@ type Step struct{ Say, Run string }
 // Render writes the page.
 func (p Welcome) Render(w io.Writer) error { return render(w, "welcome.html", p) }
 
-// API lists the calls of the JSON API.
+// API lists the operations of the JSON API.
 type API struct {
 	Page
 	Calls []Call
 }
 
-// Call is one operation of the API.
+// Call is an operation of the API.
 type Call struct{ Method, Path, Summary string }
 
 // Render writes the page.
 func (p API) Render(w io.Writer) error { return render(w, "api.html", p) }
 
-// Mailbox shows the mails that were caught.
+// Mailbox shows the caught mails.
 type Mailbox struct {
 	Page
 	Mails []Mail
 }
 
-// Mail is one caught mail.
+// Mail is a caught mail.
 type Mail struct {
 	To, Subject, Text string
 	Links             []string

@@ -2,8 +2,8 @@ package ui
 
 import "io"
 
-// WaitVerify says that the address has to be verified before the user can continue. It
-// sends email, for another link.
+// WaitVerify says that the user has to confirm the email address first. It sends email, for another
+// link.
 type WaitVerify struct {
 	Page
 	Form
