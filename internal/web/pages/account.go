@@ -42,7 +42,7 @@ func (s *Handlers) findOwner(ex *router.Exchange) error {
 		if ex.Route.Path == PathAccount+"/logout" { // a form that was posted twice
 			to = PathLogout + "/done"
 		}
-		return cmp.Or(seeOther(ex, to), router.ErrAnswered)
+		return cmp.Or(seeOther(ex, to), router.ErrWritten)
 	}
 	ex.Actor = ex.Actor.AsSession(b.Sessions[0].Session)
 	return nil

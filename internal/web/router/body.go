@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,34 +14,34 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-func tooLarge() *Problem {
-	p := NewProblem(http.StatusRequestEntityTooLarge, auth.CodeBodyTooLarge, "the body is larger than this call ever needs")
-	p.hangUp = true
+func tooLarge(most int64) *Problem {
+	p := NewProblem(http.StatusRequestEntityTooLarge, auth.CodeBodyTooLarge, "body: at most "+strconv.FormatInt(most, 10)+" bytes")
+	p.closeConn = true
 	return p
 }
 
-// checkBody refuses a body that is compressed, of another media type or too long by its
-// header, before a byte of it is read. It ignores parameters of the media type: neither JSON
-// nor forms have any (RFC 8259 §11, RFC 6749 appendix B).
+// checkBody refuses a body that is compressed, has another media type or is too long by its
+// Content-Length, before any of it is read. It ignores parameters of the media type: neither
+// JSON nor forms have any (RFC 8259 §11, RFC 6749 appendix B).
 func checkBody(r *http.Request, mediaType string, most int64) error {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		// A few compressed bytes can expand to gigabytes.
 		return unsupported("send the body without Content-Encoding")
 	}
 	if r.ContentLength > most {
-		return tooLarge()
+		return tooLarge(most)
 	}
-	got := r.Header["Content-Type"]
-	if len(got) != 1 {
-		return unsupported("send the body as " + mediaType)
+	contentType := r.Header["Content-Type"]
+	if len(contentType) != 1 {
+		return unsupported("send the body with Content-Type " + mediaType)
 	}
-	if MediaType(got[0]) != mediaType {
-		return unsupported("send the body as " + mediaType)
+	if MediaType(contentType[0]) != mediaType {
+		return unsupported("send the body with Content-Type " + mediaType)
 	}
 	return nil
 }
 
-// MediaType is the media type of a Content-Type header, without its parameters.
+// MediaType returns the media type of a Content-Type header, without its parameters.
 func MediaType(header string) string {
 	media, _, _ := strings.Cut(header, ";")
 	return strings.ToLower(strings.Trim(media, " \t"))
@@ -48,11 +49,11 @@ func MediaType(header string) string {
 
 func unsupported(detail string) *Problem {
 	p := NewProblem(http.StatusUnsupportedMediaType, auth.CodeUnsupportedMediaType, detail)
-	p.hangUp = true // the body was not read
+	p.closeConn = true // the body was not read
 	return p
 }
 
-// ReadJSON reads a whole body that every parser reads alike.
+// ReadJSON reads a JSON body. It refuses JSON that parsers may read differently.
 func (ex *Exchange) ReadJSON(r *http.Request) ([]byte, error) {
 	most := ex.router.cfg.BodyJSON
 	if err := checkBody(r, "application/json", most); err != nil {
@@ -68,31 +69,31 @@ func (ex *Exchange) ReadJSON(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// A body of the size that calls need is always read. Larger ones share a budget: some hundred
-// slow senders of the largest body would otherwise hold all memory.
+// A small body is always read. Larger ones share a budget: otherwise some hundred slow senders of
+// the largest body would hold all memory.
 const (
 	smallBody   = 16 << 10
 	largeBodies = 32 << 20
 )
 
-// readAll reads a body of at most most bytes. The exchange returns what the body takes of
-// the budget when it ends.
+// readAll reads a body of at most most bytes. When the exchange ends, it returns what the body took
+// of the budget.
 func (ex *Exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(body, smallBody))
 	if err != nil || len(b) < smallBody {
 		return b, err
 	}
 	ex.large = most
-	if ex.router.large.Add(most) > max(largeBodies, most) {
+	if ex.router.largeBytes.Add(most) > max(largeBodies, most) {
 		p := NewProblem(http.StatusServiceUnavailable, auth.CodeUnavailable, "too many large bodies are being read right now; try again shortly")
-		p.RetryAfter, p.hangUp = time.Second, true
+		p.RetryAfter, p.closeConn = time.Second, true
 		return nil, p
 	}
 	rest, err := io.ReadAll(body)
 	return append(b, rest...), err
 }
 
-// FormBody reads the whole body of a form.
+// FormBody reads the body of a form, without parsing it.
 func (ex *Exchange) FormBody(r *http.Request) (string, error) {
 	most := ex.router.cfg.BodyForm
 	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
@@ -105,7 +106,7 @@ func (ex *Exchange) FormBody(r *http.Request) (string, error) {
 	return string(b), nil
 }
 
-// ReadForm reads a form body; the query of the URL is no part of it.
+// ReadForm reads and parses a form body into r.PostForm and r.Form. It ignores the query of the URL.
 func (ex *Exchange) ReadForm(r *http.Request) error {
 	text, err := ex.FormBody(r)
 	if err != nil {
@@ -132,10 +133,10 @@ func readProblem(err error) error {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge()
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(e.Limit)
 	}
 	p := NewProblem(http.StatusBadRequest, auth.CodeMalformedBody, "the body could not be read")
-	p.hangUp = true
+	p.closeConn = true
 	return p
 }

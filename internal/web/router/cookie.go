@@ -12,18 +12,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// CookiePrefix begins the name of each cookie. The browser enforces what __Host- promises
-// (RFC 6265bis §4.1.3.2): only this host set the cookie, over HTTPS, and only this host gets it.
+// CookiePrefix begins the name of each cookie. Browsers enforce __Host- (RFC 6265bis §4.1.3.2): only
+// this host sets the cookie, over HTTPS, and only this host gets it.
 const CookiePrefix = "__Host-watchword"
 
-// insecurePrefix is cookiePrefix over plain http in development (Config.InsecureCookies).
+// insecurePrefix replaces CookiePrefix over plain http in development (Config.InsecureCookies).
 const insecurePrefix = "watchword-dev"
 
-// Cookies are those of one tenant in one browser: what the request brought, and what the
-// answer sets.
+// Cookies are the cookies of one tenant in one browser: those of the request, and those that the
+// response sets.
 type Cookies struct {
 	request  *http.Request
-	header   http.Header // of the answer
+	header   http.Header // of the response
 	tenant   auth.TenantID
 	insecure bool // Config.InsecureCookies
 }
@@ -43,19 +43,18 @@ const (
 	cookieBrowser  cookieKind = "browser"  // the browser in which a flow began
 	cookieRemember cookieKind = "remember" // the remember-me token
 	cookieKnown    cookieKind = "known"    // the accounts that know the browser
-	CookieApps     cookieKind = "apps"     // the untrusted clients that got a code in it
+	CookieApps     cookieKind = "apps"     // the untrusted clients that got a code in this browser
 )
 
 // rememberPrefix begins a remember-me token.
 const rememberPrefix = "wwm_"
 
-// rememberLifetime is how long a browser stores a remember-me token. The server ends it
-// earlier.
+// rememberLifetime is how long a browser stores a remember-me token. The server ends it earlier.
 const rememberLifetime = 400 * 24 * time.Hour // RFC 6265bis §5.5: longer ones are cut to this
 
-// name is the name of the tenant's cookie of a kind. __Host- cookies are sent to every path, so
-// two tenants on one host need two names. A tenant that is named like a kind gets one more
-// dash, with which no tenant's name begins.
+// name returns the name of the tenant's cookie of a kind. __Host- cookies are sent to every path, so
+// two tenants on one host need two names. The session cookie of a tenant whose ID begins like a
+// kind gets one more dash, since no tenant ID begins with one.
 func (c *Cookies) name(kind cookieKind) string {
 	name := c.prefix()
 	if kind != cookieSession {
@@ -71,8 +70,8 @@ func (c *Cookies) name(kind cookieKind) string {
 	return name + "-" + string(c.tenant)
 }
 
-// CookieValue is the value of the tenant's cookie of a kind, or empty. Two of them count as
-// none, since one of them may be planted.
+// CookieValue returns the value of the tenant's cookie of a kind, or empty. Two cookies of one name
+// count as none, since an attacker may have set one of them.
 func (c *Cookies) CookieValue(kind cookieKind) string {
 	if len(c.request.Header["Cookie"]) == 0 {
 		return ""
@@ -83,7 +82,7 @@ func (c *Cookies) CookieValue(kind cookieKind) string {
 	return ""
 }
 
-// SessionCookie is the tenant's session cookie, or empty when it is missing or malformed.
+// SessionCookie returns the tenant's session cookie, or empty if it is missing or malformed.
 func (c *Cookies) SessionCookie() string {
 	if v := c.CookieValue(cookieSession); session.ParseCookie(v) != nil {
 		return v
@@ -91,13 +90,13 @@ func (c *Cookies) SessionCookie() string {
 	return ""
 }
 
-// CurrentSession is the secret of the current session in it.
+// CurrentSession returns the secret of the current session in the session cookie, or empty.
 func (c *Cookies) CurrentSession() string {
 	current, _, _ := strings.Cut(c.SessionCookie(), ".")
 	return current
 }
 
-// BrowserCookie is the secret of the browser, or empty.
+// BrowserCookie returns the secret of the browser, or empty.
 func (c *Cookies) BrowserCookie() string {
 	if v := c.CookieValue(cookieBrowser); secret.Valid(flow.BrowserPrefix, v) {
 		return v
@@ -105,7 +104,7 @@ func (c *Cookies) BrowserCookie() string {
 	return ""
 }
 
-// RememberCookie is the remember-me token, or empty.
+// RememberCookie returns the remember-me token, or empty.
 func (c *Cookies) RememberCookie() string {
 	if v := c.CookieValue(cookieRemember); strings.HasPrefix(v, rememberPrefix) && len(v) <= 256 {
 		return v
@@ -142,11 +141,11 @@ func (c *Cookies) DropCurrentSession() {
 // DropSessions deletes the session cookie.
 func (c *Cookies) DropSessions() { c.putCookie(cookieSession, "", 0) }
 
-// SetSessions sets the sessions of the browser, which may be none. The cookie has no lifetime
+// SetSessions sets the session cookie; an empty value deletes it. The cookie has no lifetime
 // of its own: the server ends sessions, and the browser deletes the cookie when it closes.
 func (c *Cookies) SetSessions(value string) { c.putCookie(cookieSession, value, 0) }
 
-// SetBrowser gives the browser the secret by which it is recognised, when it is not empty.
+// SetBrowser sets the secret that identifies the browser, unless it is empty.
 func (c *Cookies) SetBrowser(value secret.Text) {
 	if value != "" {
 		c.putCookie(cookieBrowser, value.Reveal(), 0)
@@ -160,17 +159,18 @@ func (c *Cookies) SetRemember(value secret.Text) {
 	}
 }
 
-// SetKnown sets what makes the browser known to accounts, unless it is empty.
+// SetKnown sets the cookie that makes the browser known to accounts, unless it is empty.
 func (c *Cookies) SetKnown(value secret.Text) {
 	if value != "" {
 		c.putCookie(cookieKnown, value.Reveal(), rememberLifetime)
 	}
 }
 
-// appsLifetime is how long a browser is redirected to such a client without a question.
+// appsLifetime is how long a browser is redirected to an untrusted client without asking the user
+// again.
 const appsLifetime = 30 * 24 * time.Hour
 
-// SetApps sets the list of those clients, unless it is empty.
+// SetApps sets the list of untrusted clients that got a code, unless it is empty.
 func (c *Cookies) SetApps(value string) {
 	if value != "" {
 		c.putCookie(CookieApps, value, appsLifetime)
@@ -184,8 +184,8 @@ func (c *Cookies) DropRemember() {
 	}
 }
 
-// putCookie sets a cookie, or deletes it when the value is empty. Without a lifetime the
-// browser deletes it when it closes. A cookie is set once in an answer: the last value wins.
+// putCookie sets a cookie, or deletes it if the value is empty. A cookie without a lifetime ends when
+// the browser closes. A response sets a cookie only once: the last value wins.
 func (c *Cookies) putCookie(kind cookieKind, value string, lifetime time.Duration) {
 	cookie := &http.Cookie{Name: c.name(kind), Value: value, MaxAge: int(lifetime / time.Second),
 		Path: "/", Secure: !c.insecure, HttpOnly: true, SameSite: http.SameSiteLaxMode}

@@ -12,27 +12,26 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// No two cookies of one host have one name.
+// No two cookies on a host have the same name.
 func TestCookieNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "remember", "browser-acme", "remember-acme", "remember-browser", "browser-remember", "browsers", "a-browser"} {
 		for _, kind := range []cookieKind{cookieSession, cookieBrowser, cookieRemember, cookieKnown, CookieApps} {
 			name := (&Cookies{tenant: tenant}).name(kind)
-			if whose := string(kind) + " of " + string(tenant); seen[name] != "" {
-				t.Errorf("%s is the cookie %s and %s", name, whose, seen[name])
+			if cookie := string(kind) + " of " + string(tenant); seen[name] != "" {
+				t.Errorf("%s is the name of the cookies %s and %s", name, cookie, seen[name])
 			} else {
-				seen[name] = whose
+				seen[name] = cookie
 			}
 			if !strings.HasPrefix(name, "__Host-watchword") {
-				t.Errorf("%s is not ours alone", name)
+				t.Errorf("%s lacks the prefix", name)
 			}
 		}
 	}
 }
 
-// FuzzCookies: of whatever is sent as a cookie, only what has the exact form of one of
-// ours is used, and no header makes reading fail.
+// FuzzCookies: only well-formed cookies of the server are used, and no header makes reading fail.
 func FuzzCookies(f *testing.F) {
 	a, b := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
 	browser, rememberMe := secret.New(flow.BrowserPrefix).Reveal(), rememberPrefix+strings.Repeat("A", 64)
@@ -71,7 +70,7 @@ func FuzzCookies(f *testing.F) {
 	})
 }
 
-// FuzzCookie: only the exact form of one of our cookies ever reaches the database.
+// FuzzCookie: only a well-formed session cookie reaches the database.
 func FuzzCookie(f *testing.F) {
 	good := secret.New(session.Prefix).Reveal()
 	for _, line := range []string{"__Host-watchword=" + good, "a=b; __Host-watchword=" + good, "__Host-watchword=\"" + good + "\"", "__Host-watchword", "=", "\xff", "__Host-watchword=" + good + "; __Host-watchword=" + good} {
@@ -82,8 +81,8 @@ func FuzzCookie(f *testing.F) {
 		r.Header["Cookie"] = []string{line}
 		ex := &Cookies{request: r, tenant: auth.DefaultTenant}
 		got := ex.SessionCookie()
-		for _, one := range session.ParseCookie(got) {
-			if !secret.Valid(session.Prefix, one) {
+		for _, value := range session.ParseCookie(got) {
+			if !secret.Valid(session.Prefix, value) {
 				t.Fatalf("%q gave %q", line, got)
 			}
 		}

@@ -12,35 +12,35 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Bounds on preflights: how long browsers cache the answers (as long as any of them does,
-// where nothing can change), and how many bytes of header names are repeated.
+// Bounds on preflights: for how many seconds browsers cache the responses, and how many bytes of
+// header names a response repeats.
 const (
 	openMaxAge       = 24 * 60 * 60
 	configuredMaxAge = 10 * 60
 	maxPreflight     = 1 << 10
 )
 
-// CORSPolicy says which scripts of other origins may call a route and read its answer.
+// CORSPolicy says which scripts of other origins may call a route and read its response.
 type CORSPolicy int
 
 const (
 	CORSNone       CORSPolicy = iota
-	CORSOpen                  // those of every origin, without cookies
-	CORSConfigured            // those of Config.Origins, with cookies
+	CORSOpen                  // scripts of every origin, without cookies
+	CORSConfigured            // scripts of Config.Origins, with cookies
 )
 
-// allowOrigin adds what lets scripts of other origins read the answer. It reports whether
-// the request was a preflight and is answered.
+// allowOrigin sets the CORS headers. It reports whether the request was a preflight, whose response is
+// then written.
 func (s *Router) allowOrigin(ex *Exchange, r *http.Request, policy CORSPolicy) bool {
 	if policy == CORSConfigured {
-		s.hintOrigin(r)
+		s.warnOrigin(r)
 	}
 	c := s.cors[policy]
 	if c == nil {
 		return false
 	}
-	if long(r.Header["Access-Control-Request-Headers"]) {
-		delete(r.Header, "Access-Control-Request-Headers") // the answer repeats them
+	if tooLong(r.Header["Access-Control-Request-Headers"]) {
+		delete(r.Header, "Access-Control-Request-Headers") // the response would repeat them
 	}
 	c.HandlerFunc(ex, r)
 	if ex.status != 0 {
@@ -50,7 +50,7 @@ func (s *Router) allowOrigin(ex *Exchange, r *http.Request, policy CORSPolicy) b
 	return false
 }
 
-func long(values []string) bool {
+func tooLong(values []string) bool {
 	n := 0
 	for _, v := range values {
 		n += len(v)
@@ -58,9 +58,9 @@ func long(values []string) bool {
 	return n > maxPreflight
 }
 
-// newCORS makes the policies. Only the configured origins may send credentials, for
-// applications on another origin of the same site that use the session cookie. Scripts may
-// send any header: without a cookie it gives them nothing, and a configured origin is trusted.
+// newCORS returns the policies. Only configured origins may send credentials, for applications on
+// another origin of the same site that use the session cookie. Scripts may send any header: without
+// a cookie it gains them nothing, and a configured origin is trusted.
 func (s *Router) newCORS() (policies [3]*cors.Cors) {
 	if s.cfg.NoCORS {
 		return policies
@@ -95,8 +95,8 @@ func (s *Router) allowsOrigin(origin string) bool {
 	return slices.Contains(s.cfg.Origins, origin) || s.devOrigin(origin)
 }
 
-// devOrigin reports whether the origin is on this machine and this is a development
-// server. The port of an application that is being written changes by itself.
+// devOrigin reports whether this is a development server and the origin is on this machine, on any
+// port.
 func (s *Router) devOrigin(origin string) bool {
 	if !s.dev() {
 		return false
@@ -109,31 +109,30 @@ func (s *Router) devOrigin(origin string) bool {
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// maxHints is how many origins the log names, so that requests cannot fill it.
-const maxHints = 8
+// maxLoggedOrigins is how many origins are logged, so that requests cannot fill the log.
+const maxLoggedOrigins = 8
 
-// hints remembers which origins the log has named.
-type hints struct {
-	mu   sync.Mutex // owns seen
-	seen []string
+// loggedOrigins is the list of origins that are logged.
+type loggedOrigins struct {
+	mu   sync.Mutex // guards list
+	list []string
 }
 
-func (h *hints) first(origin string) bool {
+func (h *loggedOrigins) add(origin string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.seen) >= maxHints || slices.Contains(h.seen, origin) {
+	if len(h.list) >= maxLoggedOrigins || slices.Contains(h.list, origin) {
 		return false
 	}
-	h.seen = append(h.seen, origin)
+	h.list = append(h.list, origin)
 	return true
 }
 
-// hintOrigin logs, once for each origin, which setting would let its
-// scripts call the API.
-func (s *Router) hintOrigin(r *http.Request) {
+// warnOrigin logs, once for each origin, which setting would let its scripts call the API.
+func (s *Router) warnOrigin(r *http.Request) {
 	origin := auth.Clip(r.Header.Get("Origin"), 200)
-	if origin == "" || origin == "null" || origin == s.cfg.Base || s.allowsOrigin(origin) || !s.hints.first(origin) {
+	if origin == "" || origin == "null" || origin == s.cfg.Base || s.allowsOrigin(origin) || !s.loggedOrigins.add(origin) {
 		return
 	}
-	s.log.Warn("scripts of another origin may not call the API; cors.origins would let them, if the application is yours", "origin", origin)
+	s.log.Warn("scripts of another origin may not call the API; if the application is yours, add its origin to cors.origins", "origin", origin)
 }

@@ -7,10 +7,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// checkOrigin refuses a request that changes something and that another site may have made
-// a browser send. A request with our cookie that says nothing about where it comes from is
-// refused, since every browser says it. The Host header, which a proxy or the sender may
-// have chosen, does not count.
+// checkOrigin refuses a state-changing request that another site may have made a browser send
+// (CSRF). It refuses a request with a cookie of this server but without Origin and Sec-Fetch-Site,
+// since every browser sends one of them. It ignores Host, which a proxy or the sender may choose.
 func (ex *Exchange) checkOrigin() error {
 	r, d := ex.Request, ex.Route.Dialect
 	switch {
@@ -24,7 +23,7 @@ func (ex *Exchange) checkOrigin() error {
 	origin := r.Header.Get("Origin")
 	switch {
 	case d.CORS == CORSConfigured && ex.router.devOrigin(origin) && !ex.hasAnyCookie():
-		return nil // it acts for no signed-in user
+		return nil // without a cookie it acts for no signed-in user
 	case r.Header.Get("Sec-Fetch-Site") != "":
 		if ex.router.sameOrigin.Check(r) != nil {
 			return CrossSite()
@@ -39,13 +38,13 @@ func (ex *Exchange) checkOrigin() error {
 	return nil
 }
 
-// hidesOrigin reports a form of a page under no-referrer, sent by a browser without
-// Fetch Metadata: it calls the origin of our own form null (Fetch §3.2).
+// hidesOrigin reports whether a browser without Fetch Metadata sent a form of a page with the policy
+// no-referrer. It sends the origin null, even to the page's own server (Fetch §3.2).
 func hidesOrigin(r *http.Request) bool {
 	return MediaType(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null"
 }
 
-// CrossSite is the refusal of a request that another site may have made a browser send.
+// CrossSite returns the error of a request that another site may have made a browser send.
 func CrossSite() *Problem {
-	return NewProblem(http.StatusForbidden, auth.CodeCrossSite, "this request seems to come from another site")
+	return NewProblem(http.StatusForbidden, auth.CodeCrossSite, "the request seems to come from another site; want the Origin of this server or one of cors.origins")
 }

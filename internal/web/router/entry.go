@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// The values of headers that are the same in every answer. They are shared: nobody
-// may write into them, and net/http does not.
+// Header values that all responses share. They must not be modified; net/http does not modify
+// them.
 var (
 	noSniff     = []string{"nosniff"}
 	noReferrer  = []string{"no-referrer"}
@@ -26,20 +26,20 @@ var (
 	typeProblem = []string{"application/problem+json"}
 )
 
-// Bounds on the head of a request, well below what the listener reads.
+// Bounds on the header of a request, well below those of the listener.
 const (
 	maxURL     = 8 << 10
 	maxHeaders = 100
 )
 
-// ServeHTTP is what every request passes first: the state of the exchange, the headers of
-// every answer, and the refusals that need no route.
+// ServeHTTP begins the exchange of every request, sets the headers of every response, and refuses
+// malformed requests before they reach a route.
 func (s *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := &Exchange{ResponseWriter: w, Request: r, router: s, began: s.now()}
 	ex.Cookies = Cookies{request: r, header: w.Header(), insecure: s.cfg.InsecureCookies}
 	ex.IP = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], s.cfg.Trusted)
 	ex.ID = s.requestID(r)
-	s.noticeForwarding(r)
+	s.warnForwarding(r)
 	defer ex.finish()
 	h := w.Header()
 	h["X-Content-Type-Options"] = noSniff
@@ -56,21 +56,21 @@ func (s *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(ex, r)
 }
 
-// rejectMalformed refuses heads that no legitimate client sends.
+// rejectMalformed refuses requests that no legitimate client sends.
 func rejectMalformed(r *http.Request) *Problem {
 	switch {
 	case len(r.RequestURI) > maxURL:
-		return NewProblem(http.StatusRequestURITooLong, auth.CodeURLTooLong, "this address is too long")
+		return NewProblem(http.StatusRequestURITooLong, auth.CodeURLTooLong, "URL: at most "+strconv.Itoa(maxURL)+" bytes")
 	case len(r.Header) > maxHeaders:
-		return NewProblem(http.StatusRequestHeaderFieldsTooLarge, auth.CodeTooManyHeaders, "the request has too many headers")
+		return NewProblem(http.StatusRequestHeaderFieldsTooLarge, auth.CodeTooManyHeaders, "headers: at most "+strconv.Itoa(maxHeaders))
 	case !cleanPath(r.URL):
-		return NotFound() // rather than a redirect to what it might have meant
+		return NotFound() // not a redirect to a guessed path
 	}
 	return nil
 }
 
-// cleanPath reports whether the path has no empty, "." or ".." segments, however they are
-// written, and only text. An encoded slash is no separator: a client_id may be a URL.
+// cleanPath reports whether the path is text without empty, "." or ".." segments, plain or
+// encoded. An encoded slash is no separator: a client_id may be a URL.
 func cleanPath(u *url.URL) bool {
 	path := u.EscapedPath()
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || !utf8.ValidString(u.Path) || strings.ContainsFunc(u.Path, unicode.IsControl) {
@@ -84,14 +84,13 @@ func cleanPath(u *url.URL) bool {
 	return true
 }
 
-// requestID is the proxy's name for the request when we trust the proxy, else one
-// of this server: unique, short, and no secret.
+// requestID returns the X-Request-Id of a trusted proxy, or a new ID: unique, short, not secret.
 func (s *Router) requestID(r *http.Request) string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && given[0] != "" && s.fromProxy(r) {
 		return auth.Clip(given[0], maxRequestID)
 	}
 	var b [32]byte
-	return string(strconv.AppendUint(append(b[:0], s.boot...), s.requests.Add(1), 36))
+	return string(strconv.AppendUint(append(b[:0], s.idPrefix...), s.requests.Add(1), 36))
 }
 
 // fromProxy reports whether the peer of the connection is a trusted proxy.

@@ -28,28 +28,28 @@ var statuses = [...]int{
 	auth.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
-// Problem is an error of the API (RFC 9457). Code is for programs and never changes; Detail
-// is for developers.
+// Problem is an error as problem+json (RFC 9457). Code is stable and for programs; Detail is for
+// developers.
 type Problem struct {
-	Type      string    `json:"type" doc:"Always about:blank: code says what it is." example:"about:blank"`
-	Title     string    `json:"title" doc:"The words of the status." example:"Bad Request"`
-	Status    int       `json:"status" doc:"The status of the answer." example:"400"`
+	Type      string    `json:"type" doc:"Always about:blank; see code." example:"about:blank"`
+	Title     string    `json:"title" doc:"The reason phrase of the status." example:"Bad Request"`
+	Status    int       `json:"status" doc:"The HTTP status code." example:"400"`
 	Code      auth.Code `json:"code" doc:"What went wrong, for programs. Stable." example:"email_invalid"`
-	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for people." example:"want an email address of ASCII letters, such as alice@example.com"`
-	Field     string    `json:"field,omitempty" doc:"The member at fault." example:"email"`
-	Reasons   []Reason  `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
-	Reference string    `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`
+	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for developers." example:"want an email address of ASCII letters, such as alice@example.com"`
+	Field     string    `json:"field,omitempty" doc:"The invalid member or parameter." example:"email"`
+	Reasons   []Reason  `json:"reasons,omitempty" doc:"Each reason, if there may be several."`
+	Reference string    `json:"reference,omitempty" doc:"The request ID in the server's log, if the server failed."`
 
-	// RetryAfter is when the request may be made again, if it is known.
+	// RetryAfter is how long the client should wait before it repeats the request; zero if unknown.
 	RetryAfter time.Duration `json:"-"`
 
 	challenge string   // WWW-Authenticate
-	allow     []string // with 405
-	hangUp    bool     // the connection closes: the rest of the request is not read
-	fault     error    // for the log
+	allow     []string // Allow, with 405
+	closeConn bool     // the rest of the request is not read
+	fault     error    // the cause, for the log
 }
 
-// Reason is one thing wrong with a member.
+// Reason is one reason why a value is refused.
 type Reason struct {
 	Code    string `json:"code" example:"too_short"`
 	Message string `json:"message" example:"use at least 8 characters"`
@@ -58,38 +58,38 @@ type Reason struct {
 // Error makes a Problem an error, so that a handler can return one.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// GetStatus is the status of the answer.
+// GetStatus returns the status of the response.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType is the media type of every problem.
+// ContentType returns the media type of every problem.
 func (p *Problem) ContentType(string) string { return typeProblem[0] }
 
-// NewProblem makes a refusal of the router.
+// NewProblem returns a problem with the reason phrase of the status as its title.
 func NewProblem(status int, code auth.Code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-// InternalProblem is the refusal of a request that failed by a fault; the reference names it in the log.
+// InternalProblem returns the error of a request that failed in the server. The reference is its ID
+// in the log.
 func InternalProblem(reference string) *Problem {
-	p := NewProblem(http.StatusInternalServerError, auth.CodeInternal, "internal error; the reference identifies it in the server's log")
+	p := NewProblem(http.StatusInternalServerError, auth.CodeInternal, "internal error; reference is its request_id in the server's log")
 	p.Reference = reference
 	return p
 }
 
-// NotFound is the refusal of an address where nothing is.
+// NotFound returns the error of an unknown path.
 func NotFound() *Problem {
-	return NewProblem(http.StatusNotFound, auth.CodeNotFound, "there is nothing here")
+	return NewProblem(http.StatusNotFound, auth.CodeNotFound, "no such path")
 }
 
-// Explain turns any error into what may be shown. An error without a classification is a
-// fault: its text goes only to the log.
+// Explain maps any error to a problem. The text of an unclassified error goes only to the log.
 func (ex *Exchange) Explain(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
-		ex.untried = true // a refusal of the router
+		ex.uncounted = true // the router or a handler refused before a service call
 		return p
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
-		ex.untried = ex.Request.Method == http.MethodPost && (e.Code == auth.CodeCrossSite || e.Code == auth.CodeFlowOver) // before any service was called
+		ex.uncounted = ex.Request.Method == http.MethodPost && (e.Code == auth.CodeCrossSite || e.Code == auth.CodeFlowOver) // before any service was called
 		return ex.explainRefusal(e)
 	}
 	if e, ok := errors.AsType[*guard.Error](err); ok {
@@ -97,27 +97,27 @@ func (ex *Exchange) Explain(err error) *Problem {
 		p.challenge, p.RetryAfter = e.Challenge(""), e.RetryAfter
 		return p
 	}
-	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Scheme != "" { // of a DPoP-bound token
 		p := NewProblem(http.StatusUnauthorized, auth.Code(e.Code), e.Desc)
 		p.challenge = Challenge(e)
 		return p
 	}
 	if errors.Is(err, context.DeadlineExceeded) || ex.Request.Context().Err() != nil {
-		// Cancelled, mostly because the client has disconnected: no fault of the server.
-		p := NewProblem(http.StatusServiceUnavailable, auth.CodeUnavailable, "the request was given up; try again shortly")
+		// Canceled, mostly because the client has disconnected, so nothing is logged.
+		p := NewProblem(http.StatusServiceUnavailable, auth.CodeUnavailable, "the request was canceled or took too long; try again shortly")
 		p.RetryAfter = time.Second
 		return p
 	}
 	if errors.Is(err, auth.ErrNotFound) {
-		return ex.explainRefusal(ex.removed(err))
+		return ex.explainRefusal(ex.explainNotFound(err))
 	}
 	p := InternalProblem(ex.ID)
 	p.fault = err
 	return p
 }
 
-// Fail explains why the request failed, records the cause for the log and sets the headers
-// of the refusal.
+// Fail maps the error to a problem, records its cause for the log and sets the headers of the
+// response.
 func (ex *Exchange) Fail(err error) *Problem {
 	p := ex.Explain(err)
 	ex.fault = p.fault
@@ -125,10 +125,10 @@ func (ex *Exchange) Fail(err error) *Problem {
 	return p
 }
 
-// removed answers what was there a moment ago, and is not classified by anybody, like
-// what never was: of a person who is signed in it is their session or account.
-func (ex *Exchange) removed(err error) *auth.Error {
-	e := auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is nothing here")
+// explainNotFound classifies a plain ErrNotFound, which means that something was removed during the
+// request. For a signed-in caller it was the session or the account.
+func (ex *Exchange) explainNotFound(err error) *auth.Error {
+	e := auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "not found")
 	if ex.Route != nil && ex.Route.Principal.Session {
 		e = auth.SessionInvalid()
 	}
@@ -160,8 +160,8 @@ func (ex *Exchange) explainRefusal(e *auth.Error) *Problem {
 	return p
 }
 
-// bearerChallenge is the WWW-Authenticate value (RFC 6750 §3): bare when no token
-// was shown, with the reason of guard when there is one.
+// bearerChallenge returns the WWW-Authenticate value (RFC 6750 §3). It has no error if the request had
+// no token.
 func bearerChallenge(e *auth.Error) string {
 	if g, ok := errors.AsType[*guard.Error](e.Err); ok && g.Challenge("") != "" {
 		return g.Challenge("")
@@ -172,8 +172,7 @@ func bearerChallenge(e *auth.Error) string {
 	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`
 }
 
-// Challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC
-// 9449 §7.1).
+// Challenge returns the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC 9449 §7.1).
 func Challenge(e *oauth.Error) string {
 	var params []string
 	if !e.Bare {
@@ -191,7 +190,7 @@ func Challenge(e *oauth.Error) string {
 	return e.Scheme + " " + strings.Join(params, ", ")
 }
 
-// SetHeaders sets the headers of the refusal in h.
+// SetHeaders sets in h the headers of the problem's response.
 func (p *Problem) SetHeaders(h http.Header) {
 	if p.RetryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds())))}
@@ -202,14 +201,14 @@ func (p *Problem) SetHeaders(h http.Header) {
 	for _, m := range p.allow {
 		h.Add("Allow", m)
 	}
-	if p.hangUp {
+	if p.closeConn {
 		h["Connection"] = []string{"close"}
 	}
 	h["Cache-Control"] = NoStore
 	delete(h, "Etag")
 }
 
-// WriteProblem answers with problem+json.
+// WriteProblem writes the error as problem+json.
 func (ex *Exchange) WriteProblem(err error) {
 	p := ex.Fail(err)
 	ex.Header()["Content-Type"] = typeProblem
@@ -217,14 +216,14 @@ func (ex *Exchange) WriteProblem(err error) {
 	ex.Write(EncodeJSON(p))
 }
 
-// EncodeJSON encodes one of our own types, without escapes for HTML: browsers do not sniff
-// the answers.
+// EncodeJSON encodes a value that always encodes. It does not escape HTML, since nosniff keeps
+// browsers from rendering the response.
 func EncodeJSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		panic(err) // our own types only
+		panic(err)
 	}
 	return b.Bytes()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-// newTestRouter makes a router without routes.
+// newTestRouter returns a router without routes.
 func newTestRouter(t *testing.T) *Router {
 	t.Helper()
 	rt, err := New(Config{Base: "https://auth.example.test", Now: time.Now, Metrics: NewMetrics(), Log: slog.New(slog.DiscardHandler)}, nil)
@@ -24,7 +24,7 @@ func newTestRouter(t *testing.T) *Router {
 	return rt
 }
 
-// Every kind of refusal has a status, and only faults are hidden.
+// Every kind of error has a status, and only internal errors are hidden.
 func TestEveryKindHasAStatus(t *testing.T) {
 	t.Parallel()
 	rt := newTestRouter(t)
@@ -52,11 +52,11 @@ func TestEveryKindHasAStatus(t *testing.T) {
 	cancel()
 	ex := &Exchange{router: rt, Request: httptest.NewRequest("GET", "/", nil).WithContext(ctx)}
 	if p := ex.Explain(errors.New("query: context canceled")); p.Status != 503 || p.fault != nil {
-		t.Errorf("a client that has gone: %d, logged %v", p.Status, p.fault)
+		t.Errorf("a client that has disconnected: %d, logged %v", p.Status, p.fault)
 	}
 }
 
-// FL-15 at the door: a full line before the hashing gate is 503 with Retry-After.
+// FL-15: a full queue of the hashing gate is 503 with Retry-After.
 func TestExplain_BusyHashingIsUnavailable(t *testing.T) {
 	t.Parallel()
 	ex := &Exchange{router: newTestRouter(t), Request: httptest.NewRequest("POST", "/", nil)}

@@ -13,31 +13,31 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// Exchange is one request and its answer: the ResponseWriter of every handler, and what the
-// router has found out about the request. It belongs to the goroutine of the request.
+// Exchange is one request and its response: the ResponseWriter of every handler, and what the
+// router knows about the request. It belongs to the goroutine of the request.
 type Exchange struct {
 	http.ResponseWriter
 	Cookies
 	Request    *http.Request
-	Route      *Route     // nil until the mux has found one
-	ID         string     // the request ID in the log, in audit events and in references
+	Route      *Route     // nil when no route matches
+	ID         string     // the request ID in logs, audit events and references
 	IP         netip.Addr // of the client, through the trusted proxies
 	Tenant     auth.Tenant
 	Actor      auth.Actor
 	SignedIn   []session.SignedIn // the signed-in accounts of the browser, the current one first
 	ByCookie   bool               // the session cookie identified the actor
-	Unverified bool               // the database could not be asked for the tenant: only its ID is there
+	Unverified bool               // the tenant could not be looked up: only its ID is set
 
-	untried       bool // it was refused before any service was called
+	uncounted     bool // refused before any service was called, so its limit is refunded
 	router        *Router
 	began         time.Time
-	charged       []limit.Bucket // charged to its address
-	accountCharge []limit.Bucket // charged to its account
+	charged       []limit.Bucket // to the IP address
+	accountCharge []limit.Bucket // to the account
 
-	large  int64 // what its body takes of the budget for large bodies
+	large  int64 // what the body takes of the budget for large bodies
 	status int   // zero until the header is written
 	bytes  int64
-	fault  error // for the log, of a 5xx
+	fault  error // the cause of a 5xx, for the log
 }
 
 // WriteHeader records the status.
@@ -51,8 +51,8 @@ func (ex *Exchange) WriteHeader(status int) {
 	ex.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the bytes of the body. It never fails: a client that has disconnected is no
-// fault of a handler.
+// Write counts the bytes of the body. It never fails: a disconnected client is not an error of the
+// handler.
 func (ex *Exchange) Write(b []byte) (int, error) {
 	if ex.status == 0 {
 		ex.status = http.StatusOK
@@ -65,7 +65,8 @@ func (ex *Exchange) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (ex *Exchange) Unwrap() http.ResponseWriter { return ex.ResponseWriter }
 
-// RequestActor is the actor of the request with where it comes from, for audit events.
+// RequestActor returns the actor of the request with its IP address, User-Agent and request ID,
+// for audit events.
 func (ex *Exchange) RequestActor() auth.Actor {
 	a := ex.Actor
 	if a.Kind == "" {
@@ -83,20 +84,20 @@ func (ex *Exchange) RequestActor() auth.Actor {
 // Dev reports whether this is a development server.
 func (ex *Exchange) Dev() bool { return ex.router.dev() }
 
-// EndpointURL is the URL of the request as its sender knows it, without the query.
+// EndpointURL returns the public URL of the request, without the query.
 func (ex *Exchange) EndpointURL() string {
 	return ex.Tenant.ID.Issuer(ex.router.cfg.Base) + LocalPath(ex.Request.URL)
 }
 
-// OfferNonce sends the nonce for the next DPoP proof (RFC 9449 §8.2) to a client that sent
-// a proof, where nonces are required.
+// OfferNonce sends the nonce for the next DPoP proof (RFC 9449 §8.2) to a client that sent a
+// proof, if nonces are required.
 func (ex *Exchange) OfferNonce() {
 	if len(ex.Request.Header["Dpop"]) > 0 {
 		ex.SetNonce()
 	}
 }
 
-// SetNonce sends the nonce for the next DPoP proof, where nonces are required.
+// SetNonce sends the nonce for the next DPoP proof, if nonces are required.
 func (ex *Exchange) SetNonce() {
 	if n := ex.router.cfg.Nonce(ex.Tenant.ID); n != "" {
 		ex.Header()["Dpop-Nonce"] = []string{n}
@@ -108,12 +109,12 @@ const (
 	maxRequestID = 64
 )
 
-// finish ends the exchange: it turns a panic into an answer, counts the request and writes
+// finish ends the exchange: it turns a panic into a response, counts the request and writes
 // the access log. It is deferred, so that it runs on every path.
 func (ex *Exchange) finish() {
 	defer ex.release()
 	if p := recover(); p != nil {
-		ex.panicked(p)
+		ex.recoverPanic(p)
 	}
 	if ex.status == 0 {
 		ex.status = http.StatusOK // net/http sends it when nothing was written
@@ -132,17 +133,17 @@ func (ex *Exchange) finish() {
 	}
 }
 
-// release returns what the body took of the budget.
+// release returns what the body took of the budget for large bodies.
 func (ex *Exchange) release() {
 	if ex.large != 0 {
-		ex.router.large.Add(-ex.large)
+		ex.router.largeBytes.Add(-ex.large)
 		ex.large = 0
 	}
 }
 
-// panicked answers a request whose handler panicked. When the answer has begun, closing the
-// connection is the only way to say that it is incomplete.
-func (ex *Exchange) panicked(p any) {
+// recoverPanic responds to a request whose handler panicked. Once a response has begun, only
+// closing the connection shows that it is incomplete.
+func (ex *Exchange) recoverPanic(p any) {
 	ctx := ex.Request.Context()
 	if p == http.ErrAbortHandler {
 		panic(p)
@@ -158,7 +159,7 @@ func (ex *Exchange) panicked(p any) {
 	ex.refuse(InternalProblem(ex.ID))
 }
 
-// logFault logs the cause, which the answer does not show.
+// logFault logs the cause, which the response does not show.
 func (ex *Exchange) logFault(rt *Route) {
 	level := slog.LevelError
 	if ex.status != http.StatusInternalServerError {
@@ -169,7 +170,7 @@ func (ex *Exchange) logFault(rt *Route) {
 }
 
 // logAccess writes the access log. It names the route and never the path or the query, which
-// hold the secrets of links.
+// may hold secrets of links.
 func (ex *Exchange) logAccess(rt *Route, took time.Duration) {
 	r := ex.Request
 	if !ex.router.log.Enabled(r.Context(), slog.LevelInfo) {

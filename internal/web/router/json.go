@@ -3,28 +3,28 @@ package router
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"unicode/utf8"
 )
 
-// Bounds on a JSON body beyond its size: no operation comes near them.
+// Bounds on a JSON body in addition to its size. No operation comes near them.
 const (
 	maxDepth   = 32
 	maxMembers = 4096
 )
 
 var (
-	errJSON      = errors.New("the body is not JSON")
-	errUTF8      = errors.New("the body is not UTF-8")
-	errDepth     = errors.New("the body is nested too deeply")
-	errMembers   = errors.New("the body has too many members")
-	errDuplicate = errors.New("the body has a member twice")
-	errTrailing  = errors.New("the body goes on after the JSON value")
+	errJSON      = errors.New("body: want JSON (RFC 8259)")
+	errUTF8      = errors.New("body: want UTF-8")
+	errDepth     = errors.New("body: at most " + strconv.Itoa(maxDepth) + " nested levels")
+	errMembers   = errors.New("body: at most " + strconv.Itoa(maxMembers) + " members")
+	errDuplicate = errors.New("body: each member at most once")
+	errTrailing  = errors.New("body: nothing after the JSON value")
 )
 
-// checkJSON accepts one JSON text (RFC 8259) that every reader understands alike:
-// valid UTF-8, no member twice in one object, no lone surrogate, nothing after the
-// value, and neither deep nor crowded. It allocates only for objects, so hostile
-// input costs one pass and nothing else.
+// checkJSON accepts one JSON text (RFC 8259) that all parsers read alike: valid UTF-8, no duplicate
+// member in an object, no lone surrogate, nothing after the value, bounded depth and members. It
+// allocates only for objects, so hostile input costs one pass.
 func checkJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return errUTF8
@@ -118,7 +118,7 @@ func (c *checker) object(depth int) error {
 	}
 }
 
-// name reads a member's name; two spellings of one name are one name.
+// name reads a member's name. Escapes make no difference: "a" and "\u0061" are one name.
 func (c *checker) name(seen map[string]struct{}) error {
 	if c.peek() != '"' {
 		return errJSON
@@ -131,7 +131,7 @@ func (c *checker) name(seen map[string]struct{}) error {
 	if err := json.Unmarshal(c.b[start:c.i], &name); err != nil {
 		return errJSON
 	}
-	if _, twice := seen[name]; twice {
+	if _, duplicate := seen[name]; duplicate {
 		return errDuplicate
 	}
 	seen[name] = struct{}{}
@@ -187,8 +187,8 @@ func (c *checker) str() error {
 	return errJSON
 }
 
-// escape refuses half a surrogate pair: readers replace it by different things, so
-// two different passwords could become one.
+// escape refuses a lone surrogate: parsers replace it, so two different passwords could become the
+// same.
 func (c *checker) escape() error {
 	if c.i+1 >= len(c.b) {
 		return errJSON
@@ -219,7 +219,7 @@ func (c *checker) unicode() error {
 	return nil
 }
 
-// hex reads the four digits of an escape at i.
+// hex reads the escape \uXXXX at i.
 func (c *checker) hex(i int) (u int, ok bool) {
 	if len(c.b)-i < 6 || c.b[i] != '\\' || c.b[i+1] != 'u' {
 		return 0, false
@@ -265,7 +265,7 @@ func (c *checker) number() error {
 
 func (c *checker) at(ch byte) bool { return c.i < len(c.b) && c.b[c.i] == ch }
 
-// digits reads at least one.
+// digits reads one or more digits, and reports whether there are any.
 func (c *checker) digits() bool {
 	start := c.i
 	for c.i < len(c.b) && digit(c.b[c.i]) {

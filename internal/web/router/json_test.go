@@ -35,8 +35,8 @@ func TestCheckJSON_RefusesInvalidDocuments(t *testing.T) {
 	}
 }
 
-// FuzzJSON: what passes is JSON to encoding/json too, and says the same when it is
-// written anew; what only encoding/json takes is refused for a named reason.
+// FuzzJSON: accepted input is also JSON for encoding/json, and is accepted again after encoding.
+// Input that only encoding/json accepts is refused for a known reason.
 func FuzzJSON(f *testing.F) {
 	for _, c := range jsonCases {
 		f.Add([]byte(c.in))
@@ -44,14 +44,14 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		err := checkJSON(b)
 		if valid := json.Valid(b); err == nil && !valid {
-			t.Fatalf("%q passed and is no JSON", b)
+			t.Fatalf("%q is accepted and is not JSON", b)
 		} else if valid && err != nil {
 			for _, reason := range []error{errUTF8, errDepth, errMembers, errDuplicate} {
 				if err == reason {
 					return
 				}
 			}
-			if !bytes.Contains(b, []byte(`\u`)) { // half a surrogate pair
+			if !bytes.Contains(b, []byte(`\u`)) { // a lone surrogate
 				t.Fatalf("%q refused: %v", b, err)
 			}
 		}

@@ -1,9 +1,9 @@
 package router
 
-// Principal is the word in the route table for who may call a route.
+// Principal says in the route table who may call a route.
 type Principal struct {
 	Name    string
-	Proved  bool // the caller proves an identity; refusals carry a challenge
-	Session bool // the caller has a session: when the account or session is gone, they sign in again
+	Proved  bool // the caller authenticates; a 401 has a WWW-Authenticate challenge
+	Session bool // the caller has a session: once it or the account has ended, the error is session_invalid
 	Admit   func(*Exchange) error
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Handler answers one request: decode, one service call, write. Its dialect writes the
-// error that it returns.
+// Handler serves one request: decode, one service call, write. Its dialect writes the error that
+// it returns.
 type Handler func(*Exchange, *http.Request) error
 
-// Route is one line of the table.
+// Route is one line of the route table.
 type Route struct {
 	Method    string
 	Path      string // below the tenant's base, with {names}
@@ -30,8 +30,8 @@ type Route struct {
 // tenantPrefix begins the base of a tenant; the default tenant's base is the root.
 const tenantPrefix = "/t/{tenant}"
 
-// Route adds a line to the table: at the root and, unless the dialect is the server's own or
-// the path names the tenant itself, below each tenant.
+// Route adds a line to the table. The route exists at the root and below each tenant, unless the
+// dialect is server-wide or the path names the tenant itself. An incomplete line panics.
 func (s *Router) Route(pattern string, d Dialect, p Principal, l Limit, h Handler) {
 	s.add(pattern, &Route{Dialect: &d, Principal: p, Limit: l, handle: h})
 }
@@ -39,7 +39,7 @@ func (s *Router) Route(pattern string, d Dialect, p Principal, l Limit, h Handle
 func (s *Router) add(pattern string, rt *Route) {
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok || rt.Principal.Admit == nil || rt.Limit.Name == "" || rt.handle == nil || rt.Dialect.Fail == nil {
-		panic("web: route " + pattern + " is not classified") // at start, by a mistake in the table only
+		panic("router: route " + pattern + " needs a method, a path, a dialect that writes errors, a principal, a limit and a handler")
 	}
 	rt.Method, rt.Path = method, path
 	rt.label = strings.TrimSuffix(path, "{$}")
@@ -50,7 +50,7 @@ func (s *Router) add(pattern string, rt *Route) {
 		return
 	}
 	s.mount(method+" "+tenantPrefix+path, rt)
-	if path == "/{$}" { // else the mux redirects from there, also for tenants that do not exist
+	if path == "/{$}" { // otherwise the mux redirects to it, also for tenants that do not exist
 		s.mount(method+" "+tenantPrefix, rt)
 	}
 }
@@ -60,11 +60,11 @@ func (s *Router) mount(pattern string, rt *Route) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { rt.serve(w.(*Exchange), r) })
 }
 
-// serve runs what all routes have in common.
+// serve runs the route, writes its error and refunds what its limit does not count.
 func (rt *Route) serve(ex *Exchange, r *http.Request) {
 	ex.Route = rt
 	ex.router.allowOrigin(ex, r, rt.Dialect.CORS)
-	if err := rt.answer(ex, r); err != nil && err != ErrAnswered {
+	if err := rt.run(ex, r); err != nil && err != ErrWritten {
 		rt.Dialect.Fail(ex, err)
 	}
 	ex.refundUncounted(rt.Limit)
@@ -73,11 +73,11 @@ func (rt *Route) serve(ex *Exchange, r *http.Request) {
 // Table lists the routes in their order.
 func (s *Router) Table() []*Route { return s.table }
 
-// ErrAnswered reports that a check has written the answer itself, as a redirect.
-var ErrAnswered = errors.New("web: the answer is written")
+// ErrWritten reports that a check has written the response itself, as a redirect.
+var ErrWritten = errors.New("router: response already written")
 
-// answer makes the checks, the cheapest first, and runs the handler.
-func (rt *Route) answer(ex *Exchange, r *http.Request) error {
+// run makes the checks, the cheapest first, and calls the handler.
+func (rt *Route) run(ex *Exchange, r *http.Request) error {
 	if !rt.Dialect.CrossSite {
 		if err := ex.checkOrigin(); err != nil {
 			return err
@@ -112,14 +112,14 @@ func (rt *Route) answer(ex *Exchange, r *http.Request) error {
 	return rt.handle(ex, r)
 }
 
-// findTenant looks up the tenant whose base the path is below. A tenant that does not exist
-// and one that is disabled look like any other path where nothing is.
+// findTenant looks up the tenant that the path names. An unknown and a disabled tenant are not
+// found, like any other unknown path.
 func (ex *Exchange) findTenant(r *http.Request) error {
 	id := auth.DefaultTenant
 	if name := r.PathValue("tenant"); name != "" {
 		var err error
 		if id, err = auth.ParseTenantID(name); err != nil || id == auth.DefaultTenant {
-			return NotFound() // the default tenant has one address: the root
+			return NotFound() // the default tenant has one base: the root
 		}
 	}
 	t, err := ex.lookUpTenant(r.Context(), id)
@@ -130,14 +130,14 @@ func (ex *Exchange) findTenant(r *http.Request) error {
 	case err == nil || auth.KindOf(err) == auth.KindNotFound:
 		return NotFound()
 	case ex.Route.Dialect.Cacheable && auth.KindOf(err) == auth.KindUnavailable:
-		ex.Tenant.ID, ex.Cookies.tenant, ex.Unverified = id, id, true // what is published stays so while the database is away
+		ex.Tenant.ID, ex.Cookies.tenant, ex.Unverified = id, id, true // cached documents are served while the database is unavailable
 		return nil
 	}
 	return err
 }
 
-// FindTenant looks up the tenant of a request that no route has taken, for the page of its refusal.
-// A tenant that does not exist leaves none.
+// FindTenant looks up the tenant of a request that no route matches, for its error page. It sets
+// no tenant if there is none.
 func (ex *Exchange) FindTenant() {
 	rest, below := strings.CutPrefix(ex.Request.URL.Path, "/t/")
 	if ex.Route != nil || !below {
@@ -157,14 +157,14 @@ func (ex *Exchange) FindTenant() {
 	}
 }
 
-// Readers of what is published hardly wait for the database to say whose it is, and
-// once it has not answered they do not wait at all for a while.
+// Cacheable routes wait only briefly for the database to look up the tenant. Once it has not
+// answered, they do not query it until the retry time.
 const (
 	cacheableWait  = 250 * time.Millisecond
 	cacheableRetry = time.Second
 )
 
-// Unavailable refuses a request that the database would have to answer.
+// Unavailable returns the error of a request that needs the unavailable database.
 func Unavailable() error { return auth.Unavailable(errUnavailable, cacheableRetry) }
 
 var errUnavailable = errors.New("the database did not answer a moment ago")
@@ -186,8 +186,8 @@ func (ex *Exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Te
 	return t, err
 }
 
-// serveUnmatched answers a request that no route matches: a preflight of a path that is
-// there, 405 when the path is there for another method, else 404.
+// serveUnmatched serves a request that no route matches: a preflight of an existing path, 405 when
+// the path exists for another method, else 404.
 func (s *Router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 	ex := w.(*Exchange)
 	d := s.unmatched(r)
@@ -200,7 +200,7 @@ func (s *Router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(allow) > 0 {
-		p := NewProblem(http.StatusMethodNotAllowed, auth.CodeMethodNotAllowed, "this address does not take "+methodLabel(r.Method))
+		p := NewProblem(http.StatusMethodNotAllowed, auth.CodeMethodNotAllowed, "method "+methodLabel(r.Method)+" is not allowed; the Allow header lists those that are")
 		p.allow = allow
 		d.Fail(ex, p)
 		return
@@ -208,7 +208,7 @@ func (s *Router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 	d.Fail(ex, NotFound())
 }
 
-// methodsOf asks the mux which methods the path has, and one of their routes.
+// methodsOf returns the methods that the path has, and one of their routes.
 func (s *Router) methodsOf(r *http.Request) (allow []string, rt *Route) {
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
@@ -222,7 +222,7 @@ func (s *Router) methodsOf(r *http.Request) (allow []string, rt *Route) {
 	return allow, rt
 }
 
-// refuse writes a refusal that comes from outside of a handler.
+// refuse writes an error that arises outside of a handler.
 func (ex *Exchange) refuse(err error) {
 	if ex.Route != nil {
 		ex.Route.Dialect.Fail(ex, err)
@@ -231,8 +231,8 @@ func (ex *Exchange) refuse(err error) {
 	ex.router.unmatched(ex.Request).Fail(ex, err)
 }
 
-// LocalPath is the path below the tenant's base, as the request writes it: an encoded
-// slash within an id is no separator.
+// LocalPath returns the path below the tenant's base, still encoded: an encoded slash within an ID
+// is no separator.
 func LocalPath(u *url.URL) string {
 	path := u.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, "/t/"); ok {

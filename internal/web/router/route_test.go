@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/tenant"
 )
 
-// The database is unavailable when the tenant is looked up, and back when a document is read:
-// what belongs to a tenant that is not confirmed is not answered.
+// While the database is unavailable, documents of unverified tenants have 503 and are not cached. Once
+// it is available again, documents are served.
 func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -33,8 +33,8 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	everybody := Principal{Name: "everybody", Admit: func(*Exchange) error { return nil }}
-	rt.Route("GET /document", Dialect{Cacheable: true, Fail: (*Exchange).WriteProblem}, everybody, Unlimited,
+	anyone := Principal{Name: "anyone", Admit: func(*Exchange) error { return nil }}
+	rt.Route("GET /document", Dialect{Cacheable: true, Fail: (*Exchange).WriteProblem}, anyone, Unlimited,
 		func(ex *Exchange, _ *http.Request) error {
 			if ex.Unverified {
 				return Unavailable()
@@ -48,7 +48,7 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 		return w
 	}
 
-	rt.retryAt.Store(now.Add(cacheableRetry).UnixNano()) // it did not answer a moment ago
+	rt.retryAt.Store(now.Add(cacheableRetry).UnixNano()) // the database was unavailable just now
 	for i := range 3 {
 		w := get(fmt.Sprintf("/t/stranger-%d/document", i))
 		if cc := w.Header().Get("Cache-Control"); w.Code != 503 || cc != "no-store" {
@@ -58,6 +58,6 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 
 	now = now.Add(cacheableRetry)
 	if w := get("/document"); w.Code != 200 {
-		t.Errorf("when it answers again: %d", w.Code)
+		t.Errorf("once it is available again: %d", w.Code)
 	}
 }

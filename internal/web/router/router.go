@@ -1,12 +1,12 @@
-// Package router has what all routes of the HTTP layer have in common, whoever reads the
-// answers: the exchange of a request and its answer, and how a route is served.
+// Package router has what all routes of the HTTP layer have in common: the exchange of a request
+// and its response, and how a route is served.
 //
 // A route has a dialect (CORS, cross-site check, headers, body, errors), a principal and a
-// limit. The package defines these kinds, makes their checks in one order and writes the access
-// log. It turns errors into statuses, and reads bodies and cookies.
+// limit. The package defines these types, runs their checks in a fixed order and writes the access
+// log. It maps errors to statuses, and reads bodies and cookies.
 //
-// It knows no route, no handler, and of the services only that of tenants. New returns a
-// Router; Route adds a line to its table.
+// It knows no route, no handler, and only one service, that of tenants. New returns a Router;
+// Route adds a line to its table.
 package router
 
 import (
@@ -38,7 +38,7 @@ type Config struct {
 	Rates   limit.Rates
 
 	// Base is the issuer's base URL without a trailing slash. Every URL of the server begins
-	// with it; no header of a request changes that.
+	// with it, whatever headers a request has.
 	Base string
 	// Trusted are the proxies whose X-Forwarded-For and X-Request-Id are trusted.
 	Trusted []netip.Prefix
@@ -54,12 +54,12 @@ type Config struct {
 	InsecureCookies bool
 	// Dev lets scripts of this machine call the API, whatever their port.
 	Dev bool
-	// NoCORS lets no script of another origin read an answer.
+	// NoCORS lets no script of another origin read a response.
 	NoCORS bool
 	// AccessLog writes one line to Log for each request.
 	AccessLog bool
 
-	// Metrics are shared with the services that observe.
+	// Metrics are shared with the services, which count their own events in them.
 	Metrics *Metrics
 	// Now is the clock. It is required.
 	Now func() time.Time
@@ -77,26 +77,26 @@ type Router struct {
 	mux       *http.ServeMux
 	table     []*Route
 	byPattern map[string]*Route
-	unmatched func(*http.Request) *Dialect // in which a request is refused that no route matches
-	noRoute   *Route                       // counts what no route matched
-	preflight *Route                       // counts what CORS answered
+	unmatched func(*http.Request) *Dialect // the dialect of the error for a request that no route matches
+	noRoute   *Route                       // counts the requests that no route matched
+	preflight *Route                       // counts the preflights
 
-	sameOrigin *http.CrossOriginProtection
-	origins    []string      // from which forms and scripts may come: the issuer's, and Config.Origins
-	cors       [3]*cors.Cors // by corsPolicy
-	hints      hints
-	retryAt    atomic.Int64 // Unix nanoseconds until which cacheable routes do without the database
+	sameOrigin    *http.CrossOriginProtection
+	origins       []string      // that may send forms and scripted requests: the issuer's, and Config.Origins
+	cors          [3]*cors.Cors // by CORSPolicy
+	loggedOrigins loggedOrigins
+	retryAt       atomic.Int64 // Unix nanoseconds until which cacheable routes do not query the database
 
-	boot       string // begins the request ids of this process
+	idPrefix   string // begins the request IDs of this process
 	requests   atomic.Uint64
-	large      atomic.Int64 // bytes set aside for large bodies
+	largeBytes atomic.Int64 // reserved for large bodies
 	forwarding forwarding
 }
 
-// New makes a router without routes. unmatched returns the dialect in which a request is refused that
-// no route matches. New fails when the base URL or an origin cannot be served.
+// New returns a router without routes. unmatched returns the dialect of the error for a request that
+// no route matches. New fails when the base URL or an origin is malformed.
 func New(cfg Config, unmatched func(*http.Request) *Dialect) (*Router, error) {
-	s := &Router{cfg: cfg, unmatched: unmatched, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*Route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
+	s := &Router{cfg: cfg, unmatched: unmatched, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*Route{}, idPrefix: secret.Encode(secret.Bytes(6)) + "-"}
 	base, err := url.Parse(cfg.Base)
 	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("base URL %q is not of the form https://HOST", cfg.Base)
@@ -111,12 +111,13 @@ func New(cfg Config, unmatched func(*http.Request) *Dialect) (*Router, error) {
 	return s, nil
 }
 
-// trustOrigins prepares CORS and the cross-site check. A wildcard would let every site act for
-// its visitors, and sandboxed pages of any site send the origin "null".
-func (s *Router) trustOrigins(own string) error {
+// trustOrigins prepares CORS and the cross-site check for the issuer's origin and Config.Origins.
+// It refuses wildcards, which would let every site act for its visitors, and "null", which
+// sandboxed pages of any site send.
+func (s *Router) trustOrigins(issuer string) error {
 	s.sameOrigin = http.NewCrossOriginProtection()
 	var errs []error
-	s.origins = append([]string{own}, s.cfg.Origins...)
+	s.origins = append([]string{issuer}, s.cfg.Origins...)
 	for _, o := range s.origins {
 		u, err := url.Parse(o)
 		if err != nil || strings.Contains(o, "*") || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o {
