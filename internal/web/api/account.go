@@ -43,10 +43,10 @@ func status(s string) *statusOut { return &statusOut{Status{s}} }
 // nothing is a response without a body.
 type nothing struct{}
 
-// Registration is a request for an account.
+// Registration is a request to register an account.
 type Registration struct {
 	Email    string `json:"email" doc:"The address to sign in with. The link goes there." example:"alice@example.com"`
-	Password string `json:"password" writeOnly:"true" doc:"8 to 128 characters unless the tenant asks for more." example:"correct horse battery staple"`
+	Password string `json:"password" writeOnly:"true" doc:"8 to 128 characters; a tenant may require more." example:"correct horse battery staple"`
 	Name     string `json:"name,omitempty" doc:"Display name." example:"Alice"`
 }
 
@@ -59,7 +59,7 @@ func (s *Handlers) Register(ctx context.Context, in *struct{ Body Registration }
 	return status("verification_sent"), err
 }
 
-// LinkToken is the secret of a mailed link.
+// LinkToken is the token of a mailed link.
 type LinkToken struct {
 	Token    string `json:"token" writeOnly:"true" doc:"The token parameter of the link." example:"wwl_…"`
 	Password string `json:"password,omitempty" writeOnly:"true" doc:"The new password of the account. Required when the response without it is password_needed. For a link that changes the address: the current password, unless the request has an access token or cookie of the account."`
@@ -74,7 +74,7 @@ func (s *Handlers) VerifyEmail(ctx context.Context, in *struct{ Body LinkToken }
 	return status("verified"), err
 }
 
-// Address names an account by its email address.
+// Address is the email address of an account.
 type Address struct {
 	Email string `json:"email" example:"alice@example.com"`
 }
@@ -93,7 +93,7 @@ func (s *Handlers) PasswordForgot(ctx context.Context, in *struct{ Body Address 
 	return status("reset_sent"), err
 }
 
-// PasswordReset is a new password with the token that allows it.
+// PasswordReset is a new password with the token of a mailed link.
 type PasswordReset struct {
 	Token    string `json:"token" writeOnly:"true" doc:"The token parameter of the link." example:"wwl_…"`
 	Password string `json:"password" writeOnly:"true" doc:"The new password."`
@@ -114,8 +114,8 @@ type PasswordChange struct {
 // PasswordChange changes the password of the account.
 func (s *Handlers) PasswordChange(ctx context.Context, in *struct{ Body PasswordChange }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	by := ex.RequestActor()
-	cookie, err := s.accounts.ChangePassword(ctx, ex.Tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
+	actor := ex.RequestActor()
+	cookie, err := s.accounts.ChangePassword(ctx, ex.Tenant.ID, actor.Account(), in.Body.CurrentPassword, in.Body.NewPassword, actor)
 	if err == nil && ex.ByCookie && cookie != "" {
 		ex.SetCurrentSession(cookie)
 	}

@@ -36,14 +36,14 @@ var (
 		summary: "Enable a disabled client"}
 )
 
-// ClientSettings is what can be set of a client. It remembers what was sent, since a member that
-// is absent stays as it is.
+// ClientSettings are the settings of a client to update. It keeps the JSON object that was sent, since
+// absent members do not change.
 type ClientSettings struct {
 	client.Registration
 	sent []byte
 }
 
-// UnmarshalJSON keeps the object, which fits the description by now.
+// UnmarshalJSON keeps the object, which has already been validated.
 func (c *ClientSettings) UnmarshalJSON(object []byte) error {
 	c.sent = bytes.Clone(object)
 	return nil
@@ -52,27 +52,27 @@ func (c *ClientSettings) UnmarshalJSON(object []byte) error {
 // NewClient is a client to register.
 type NewClient struct {
 	Type       string `json:"type" enum:"web,spa,native,machine" doc:"web (with a server), spa (in a browser), native (on a device), machine (no user)."`
-	FirstParty bool   `json:"first_party,omitempty" doc:"It is your own: users are not asked for consent."`
+	FirstParty bool   `json:"first_party,omitempty" doc:"The operator's own client: users are not asked for consent."`
 	client.Registration
 }
 
 // Client is a registered client.
 type Client struct {
-	ID         string         `json:"client_id"`
-	Type       string         `json:"type" example:"web"`
-	FirstParty bool           `json:"first_party"`
-	Disabled   bool           `json:"disabled"`
-	Dynamic    bool           `json:"dynamic" doc:"It has registered itself, or describes itself in a document."`
-	Secrets    []SecretOfDate `json:"secrets"`
-	CreatedAt  time.Time      `json:"created_at"`
-	UpdatedAt  time.Time      `json:"updated_at"`
-	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown only once."`
-	// Bounds are those of a client that describes itself.
-	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set of a client that describes itself: the most that it gets (scopes, grants, redirect URIs) and what is required of it, whatever it says next. The other members are what it has now, within them."`
+	ID         string        `json:"client_id"`
+	Type       string        `json:"type" example:"web"`
+	FirstParty bool          `json:"first_party"`
+	Disabled   bool          `json:"disabled"`
+	Dynamic    bool          `json:"dynamic" doc:"The client is self-registered or self-described."`
+	Secrets    []SecretDates `json:"secrets"`
+	CreatedAt  time.Time     `json:"created_at"`
+	UpdatedAt  time.Time     `json:"updated_at"`
+	Secret     string        `json:"client_secret,omitempty" doc:"A new secret, shown only once."`
+	// Bounds are set only for self-described clients.
+	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set for a self-described client: the most that it can get (scopes, grants, redirect URIs) and what is required of it, whatever its later documents say. The other members are its current settings, within these bounds."`
 	client.Registration
 }
 
-// MarshalJSON writes the flags and lists that are empty, too.
+// MarshalJSON also writes empty flags and lists.
 func (c Client) MarshalJSON() ([]byte, error) {
 	type plain Client
 	b, err := json.Marshal(plain(c))
@@ -82,8 +82,8 @@ func (c Client) MarshalJSON() ([]byte, error) {
 	return client.AppendEmpty(b, c.Registration), nil
 }
 
-// SecretOfDate describes a client secret, whose value cannot be read again.
-type SecretOfDate struct {
+// SecretDates describes a client secret without its value.
+type SecretDates struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
@@ -107,7 +107,7 @@ type clientsOut struct {
 
 // ClientList lists the clients of the tenant.
 func (s *Handlers) ClientList(ctx context.Context, in *struct {
-	After string `query:"after" maxLength:"255" doc:"Where the page begins: next of the page before."`
+	After string `query:"after" maxLength:"255" doc:"Where the page begins: next of the previous page."`
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }) (*clientsOut, error) {
 	ex := exchangeOf(ctx)
@@ -133,10 +133,10 @@ func (s *Handlers) ClientCreate(ctx context.Context, in *struct{ Body NewClient 
 	r := in.Body.Registration
 	r.Type, r.FirstParty = auth.ClientType(in.Body.Type), in.Body.FirstParty
 	c, secret, err := s.clients.Create(ctx, ex.Tenant.ID, r, ex.RequestActor())
-	return clientAnswer(c, secret.Reveal(), err)
+	return clientResponse(c, secret.Reveal(), err)
 }
 
-// ofClient names one client in the path.
+// ofClient has the client in the path.
 type ofClient struct {
 	ID string `path:"id" doc:"The client_id."`
 }
@@ -144,7 +144,7 @@ type ofClient struct {
 // ClientGet reads a client.
 func (s *Handlers) ClientGet(ctx context.Context, in *ofClient) (*clientOut, error) {
 	c, err := s.clients.Get(ctx, exchangeOf(ctx).Tenant.ID, auth.ClientID(in.ID))
-	return clientAnswer(c, "", err)
+	return clientResponse(c, "", err)
 }
 
 // ClientUpdate changes settings of a client.
@@ -164,7 +164,7 @@ func (s *Handlers) ClientUpdate(ctx context.Context, in *struct {
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeClientChanged && version != "" {
 		return nil, router.NewProblem(http.StatusPreconditionFailed, e.Code, e.Msg)
 	}
-	return clientAnswer(c, secret.Reveal(), err)
+	return clientResponse(c, secret.Reveal(), err)
 }
 
 // ClientDelete deletes a client.
@@ -184,24 +184,24 @@ func (s *Handlers) ClientSecret(ctx context.Context, in *struct {
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
 	c, secret, err := s.clients.RotateSecret(ctx, ex.Tenant.ID, auth.ClientID(in.ID), overlap, ex.RequestActor())
-	return clientAnswer(c, secret.Reveal(), err)
+	return clientResponse(c, secret.Reveal(), err)
 }
 
 // ClientDisable disables a client.
 func (s *Handlers) ClientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
 	c, err := s.clients.Disable(ctx, ex.Tenant.ID, auth.ClientID(in.ID), ex.RequestActor())
-	return clientAnswer(c, "", err)
+	return clientResponse(c, "", err)
 }
 
 // ClientEnable enables a disabled client.
 func (s *Handlers) ClientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
 	c, err := s.clients.Enable(ctx, ex.Tenant.ID, auth.ClientID(in.ID), ex.RequestActor())
-	return clientAnswer(c, "", err)
+	return clientResponse(c, "", err)
 }
 
-func clientAnswer(c auth.Client, secret string, err error) (*clientOut, error) {
+func clientResponse(c auth.Client, secret string, err error) (*clientOut, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -210,19 +210,19 @@ func clientAnswer(c auth.Client, secret string, err error) (*clientOut, error) {
 	return out, nil
 }
 
-// clientOf is a client as administrators see it: never a secret or a digest of one.
+// clientOf returns a client as administrators see it, without secrets or their digests.
 func clientOf(c auth.Client) Client {
 	v := Client{
-		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretOfDate{},
+		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretDates{},
 		Dynamic: c.SelfDescribed(), Bounds: c.Bounds, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		Registration: client.Registration{Name: c.Name, RedirectURIs: c.RedirectURIs, Scopes: c.Scopes, ClientSettings: c.Settings.ClientSettings},
 	}
 	for _, s := range c.Secrets {
-		one := SecretOfDate{CreatedAt: s.CreatedAt.UTC()}
+		dates := SecretDates{CreatedAt: s.CreatedAt.UTC()}
 		if at := s.ExpiresAt.UTC(); !s.ExpiresAt.IsZero() {
-			one.ExpiresAt = &at
+			dates.ExpiresAt = &at
 		}
-		v.Secrets = append(v.Secrets, one)
+		v.Secrets = append(v.Secrets, dates)
 	}
 	return v
 }

@@ -1,9 +1,9 @@
-// Package api has the handlers of the JSON API, for people and administrators.
+// Package api has the handlers of the JSON API, for users and administrators.
 //
-// The types of a call describe it: Call makes an operation of OpenAPI and a route of it, and
-// a request that does not fit is refused before the handler. Callers have an access token or,
-// as people, the session cookie; principal.go finds out who they are. Refusals are
-// problem+json. New returns the handlers with the services that they call.
+// The types of an operation describe it: Call makes an OpenAPI operation and a route of them, and a
+// request that does not match is refused before the handler. Callers have an access token or, as
+// users, the session cookie; principal.go identifies them. Errors are problem+json. New returns
+// the handlers.
 package api
 
 import (
@@ -33,27 +33,27 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// operation describes one call of the JSON API, in the words of OpenAPI.
+// operation describes one operation of the JSON API.
 type operation struct {
-	id      string // the operation's name in clients that are generated
-	topic   string // groups operations
+	id      string // operationId: its name in generated clients
+	topic   string // the tag that groups operations
 	summary string
 	doc     string
 	status  int   // of success; 200 when zero
 	also    []int // other statuses of success
-	errors  []int // beyond those that every call can give
+	errors  []int // statuses in addition to commonFailures
 }
 
-// Call adds a call of the JSON API to the table. Its types are its description: what a body
-// may hold is read from I, what an answer holds from O, and a request that does not fit is
-// refused before the handler. A nil O answers with an empty body.
+// Call adds an operation of the JSON API to the route table. I describes the request and O the
+// response; a request that does not match I is refused before the handler. A nil O is a response
+// with an empty body.
 func Call[I, O any](a *Handlers, pattern string, d router.Dialect, p router.Principal, l router.Limit, o operation, h func(context.Context, *I) (*O, error)) {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: o.id, Summary: o.summary, Description: o.doc, Tags: []string{o.topic},
 		DefaultStatus: o.status, Responses: map[string]*huma.Response{}, Errors: append(commonFailures(method, p, l), o.errors...),
-		// The body is in memory when huma gets to see it: no limits of its own. A time
-		// limit would end the request itself, in the middle of its work.
+		// The router has read and bounded the body, so huma needs no limits. Its timeout would also
+		// end the request while the handler runs.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Metadata: map[string]any{"add": func(h router.Handler) { a.router.Route(pattern, d, p, l, h) }},
 	}
@@ -72,7 +72,7 @@ func Call[I, O any](a *Handlers, pattern string, d router.Dialect, p router.Prin
 	})
 }
 
-// commonFailures are the statuses that a call of its kind can give.
+// commonFailures returns the error statuses that every operation with these properties has.
 func commonFailures(method string, p router.Principal, l router.Limit) []int {
 	list := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusServiceUnavailable}
 	if p.Proved {
@@ -87,41 +87,39 @@ func commonFailures(method string, p router.Principal, l router.Limit) []int {
 	return list
 }
 
-// adapter puts huma's operations into our own table, so that they pass the same
-// checks as every other route.
+// adapter adds huma's operations to the route table, so that they pass the same checks as every
+// other route.
 type adapter struct{ http.Handler }
 
-// Handle adds an operation of huma to the table.
+// Handle adds an operation of huma to the route table.
 func (adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	add := op.Metadata["add"].(func(router.Handler))
-	reads := op.RequestBody != nil
-	must := reads && op.RequestBody.Required
+	hasBody := op.RequestBody != nil
+	requiresBody := hasBody && op.RequestBody.Required
 	add(func(ex *router.Exchange, r *http.Request) error {
-		if reads && (must || r.ContentLength != 0) {
+		if hasBody && (requiresBody || r.ContentLength != 0) {
 			b, err := ex.ReadJSON(r)
 			if err != nil {
 				return err
 			}
 			r.Body = io.NopCloser(bytes.NewReader(b))
-			r.Header["Content-Type"] = router.TypeJSON // in the one spelling that huma knows
+			r.Header["Content-Type"] = router.TypeJSON // the only spelling that huma accepts
 		}
-		delete(r.Header, "Accept") // the answer is JSON whatever is asked for; nothing to negotiate
+		delete(r.Header, "Accept") // every response is JSON
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
 		h(humago.NewContext(op, r, ex))
 		return nil
 	})
 }
 
-// exchangeKey is the key of the exchange in the context of an API call, whose handlers get no
-// ResponseWriter.
+// exchangeKey is the context key of the exchange, since handlers of the API get only a context.
 type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *router.Exchange {
 	return ctx.Value(exchangeKey{}).(*router.Exchange)
 }
 
-// huma has these settings in package variables. They are set once, for the only API of
-// the process, before any server exists.
+// init sets huma's package variables once, for the only API of the process.
 func init() {
 	huma.ValidateStrictCasing = true  // "Email" is not "email"
 	huma.DefaultArrayNullable = false // an empty list is a list
@@ -137,28 +135,28 @@ func init() {
 	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError { return invalid(status, errs) }
 }
 
-// invalid is the refusal of a request that does not fit its description. What was
-// sent is never repeated: it may be a password.
+// invalid returns the error of a request that does not match its description. It never repeats a
+// value of the request, which may be a password.
 func invalid(status int, errs []error) *router.Problem {
 	if status >= http.StatusInternalServerError || status == 0 {
 		return router.InternalProblem("")
 	}
-	p := router.NewProblem(http.StatusBadRequest, auth.CodeInvalidRequest, "the request does not fit the description of this call")
+	p := router.NewProblem(http.StatusBadRequest, auth.CodeInvalidRequest, "the request does not match the OpenAPI description of the operation")
 	for _, err := range errs {
 		d, ok := err.(huma.ErrorDetailer)
 		if !ok {
 			continue
 		}
 		detail := d.ErrorDetail()
-		where, field, _ := strings.Cut(detail.Location, ".")
-		required, isRequired := strings.CutPrefix(detail.Message, "expected required property ")
+		place, field, _ := strings.Cut(detail.Location, ".")
+		missing, isMissing := strings.CutPrefix(detail.Message, "expected required property ")
 		switch {
-		case isRequired:
-			p.Code, p.Field = auth.CodeMemberMissing, strings.TrimSuffix(required, " to be present")
+		case isMissing:
+			p.Code, p.Field = auth.CodeMemberMissing, strings.TrimSuffix(missing, " to be present")
 			p.Detail = "this member is required"
 		case detail.Message == validation.MsgUnexpectedProperty:
-			p.Code, p.Field, p.Detail = auth.CodeMemberUnknown, clipField(field), "unknown field"
-		case where == "body":
+			p.Code, p.Field, p.Detail = auth.CodeMemberUnknown, clipField(field), "unknown member"
+		case place == "body":
 			p.Code, p.Field, p.Detail = auth.CodeMemberInvalid, clipField(field), detail.Message
 		default:
 			p.Code, p.Field, p.Detail = auth.CodeParameterInvalid, clipField(field), detail.Message
@@ -188,10 +186,10 @@ type Handlers struct {
 	access   *access.Service
 
 	huma        huma.API
-	description func() []byte // OpenAPI as JSON, with an example's base URL
+	description func() []byte // OpenAPI as JSON, with the placeholder as base URL
 }
 
-// Config has what the handlers call. Everything is required.
+// Config has the services that the handlers call. All fields are required.
 type Config struct {
 	Accounts *account.Service
 	Logins   *login.Service
@@ -205,7 +203,7 @@ type Config struct {
 	Base string
 }
 
-// New makes the handlers of an API whose calls become routes of rt.
+// New returns the handlers of an API whose operations become routes of rt.
 func New(cfg Config, rt *router.Router) *Handlers {
 	s := &Handlers{router: rt, base: cfg.Base, accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, tokens: cfg.Tokens, oidc: cfg.OIDC,
 		clients: cfg.Clients, access: cfg.Access, huma: newHuma(rt)}
@@ -213,7 +211,7 @@ func New(cfg Config, rt *router.Router) *Handlers {
 	return s
 }
 
-// newHuma describes the API as a whole.
+// newHuma describes the API in general, without operations.
 func newHuma(rt http.Handler) huma.API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return huma.NewAPI(huma.Config{
@@ -234,7 +232,7 @@ func newHuma(rt http.Handler) huma.API {
 				"cookie": {Type: "apiKey", In: "cookie", Name: router.CookiePrefix, Description: "The session cookie of a browser application. A request that changes something must come from the same site."},
 			}},
 		},
-		// huma looks up application/problem+json under the second name.
+		// huma looks up application/problem+json as json.
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
 	}, adapter{rt})
@@ -249,38 +247,38 @@ The paths exist below the base URL of each tenant.`
 // placeholder is replaced by the tenant's base URL.
 const placeholder = "https://auth.example.com"
 
-// describe delays the description until the first request for it, so that no server pays
-// for it at its start.
+// describe returns a function that encodes the description on its first call, since encoding is slow
+// and most servers never need it.
 func (s *Handlers) describe() func() []byte {
 	return sync.OnceValue(func() []byte {
-		openAnswers(s.huma.OpenAPI())
+		allowUnknownMembers(s.huma.OpenAPI())
 		b, err := json.MarshalIndent(s.huma.OpenAPI(), "", "  ")
 		if err != nil {
-			panic(err) // our own types only
+			panic(err)
 		}
 		return append(b, '\n')
 	})
 }
 
-// openAnswers allows further members in responses, unlike in requests: clients have to
-// ignore members that they do not know.
-func openAnswers(doc *huma.OpenAPI) {
-	asked := map[string]bool{}
+// allowUnknownMembers allows unknown members in the schemas of responses: clients have to ignore
+// them. Schemas of requests still refuse them.
+func allowUnknownMembers(doc *huma.OpenAPI) {
+	ofRequests := map[string]bool{}
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil && op.RequestBody != nil {
-				asked[op.RequestBody.Content["application/json"].Schema.Ref] = true
+				ofRequests[op.RequestBody.Content["application/json"].Schema.Ref] = true
 			}
 		}
 	}
 	for name, schema := range doc.Components.Schemas.Map() {
-		if !asked["#/components/schemas/"+name] {
+		if !ofRequests["#/components/schemas/"+name] {
 			schema.AdditionalProperties = nil
 		}
 	}
 }
 
-// Operations lists the calls, ordered by path and method.
+// Operations lists the operations, ordered by path and method.
 func (s *Handlers) Operations() []*huma.Operation {
 	var list []*huma.Operation
 	paths := s.huma.OpenAPI().Paths

@@ -35,7 +35,7 @@ type Credentials struct {
 	Resource string `json:"resource,omitempty" maxLength:"2048" doc:"The API the access token is for (RFC 8707): one of oauth.resources or of the audiences of the client first-party." example:"https://api.example.com"`
 }
 
-// Tokens is the response to a sign-in or refresh, in the words of RFC 6749 §5.1.
+// Tokens is the response to a sign-in or refresh; its members are those of RFC 6749 §5.1.
 type Tokens struct {
 	AccessToken      string `json:"access_token" doc:"A JWT (RFC 9068) for the Authorization header."`
 	TokenType        string `json:"token_type" example:"Bearer"`
@@ -67,12 +67,12 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 	if err != nil {
 		return nil, err
 	}
-	by := ex.RequestActor()
+	actor := ex.RequestActor()
 	if cookie {
-		by.Session = s.formerSession(ctx, ex)
+		actor.Session = s.formerSession(ctx, ex)
 	}
 	res, err := s.logins.Password(ctx, ex.Tenant.ID, login.Request{
-		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: by,
+		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: actor,
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 	return tokens(res.Tokens), nil
 }
 
-// tokenScope parses the requested scope; nil for the default.
+// tokenScope parses the requested scope; nil is the default scope.
 func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 	switch {
 	case c.Scope == "" && c.Resource == "":
@@ -97,8 +97,8 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 	return auth.ParseScope(c.Scope)
 }
 
-// formerSession is the session whose cookie the new one replaces, if there is one. It ends
-// with the sign-in, so that no copy of the old cookie stays valid.
+// formerSession returns the session whose cookie the new one replaces, or empty. Signing in ends it,
+// so that no copy of the old cookie stays valid.
 func (s *Handlers) formerSession(ctx context.Context, ex *router.Exchange) auth.SessionID {
 	secret := ex.CurrentSession()
 	if secret == "" {
@@ -111,7 +111,7 @@ func (s *Handlers) formerSession(ctx context.Context, ex *router.Exchange) auth.
 	return v.ID
 }
 
-// limitFamily is the limit of one family of refresh tokens.
+// limitFamily is the limit of a family of refresh tokens.
 var limitFamily = router.Limit{Name: "refresh.credential"}
 
 // RefreshToken is a request for new tokens.
@@ -124,19 +124,19 @@ type RefreshToken struct {
 func (s *Handlers) Refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
 	family, known := s.tokens.RefreshFamily(ex.Tenant.ID, in.Body.RefreshToken)
-	counted := string(family) + "|" + string(auth.FirstParty) // apart from the client of the token, if it is another one
+	key := string(family) + "|" + string(auth.FirstParty) // not shared with requests of other clients
 	if known {
-		if err := ex.Take(limitFamily, counted); err != nil {
+		if err := ex.Take(limitFamily, key); err != nil {
 			return nil, err
 		}
 	}
-	asked := token.RefreshRequest{Tenant: ex.Tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.RequestActor()}
+	req := token.RefreshRequest{Tenant: ex.Tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.RequestActor()}
 	if in.Body.Resource != "" {
-		asked.Audience = []string{in.Body.Resource}
+		req.Audience = []string{in.Body.Resource}
 	}
-	t, err := s.tokens.Refresh(ctx, asked)
+	t, err := s.tokens.Refresh(ctx, req)
 	if known && errors.Is(err, token.ErrKeyMismatch) { // a copy without the key
-		ex.Refund(limitFamily, counted)
+		ex.Refund(limitFamily, key)
 	}
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (s *Handlers) Refresh(ctx context.Context, in *struct{ Body RefreshToken })
 	return tokens(t), nil
 }
 
-// Logout names another session to end.
+// Logout may name another session to end.
 type Logout struct {
 	RefreshToken string `json:"refresh_token,omitempty" writeOnly:"true" doc:"A refresh token whose session ends as well."`
 }
@@ -159,7 +159,7 @@ func (s *Handlers) Logout(ctx context.Context, in *struct {
 	if in.Body != nil {
 		r.RefreshToken = in.Body.RefreshToken
 	}
-	if ex.ByCookie { // it is deleted, so its other sessions end as well
+	if ex.ByCookie { // it is deleted, so all sessions in it end
 		r.Cookie = ex.SessionCookie()
 	}
 	if err := s.logins.Logout(ctx, r); err != nil {

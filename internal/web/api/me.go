@@ -45,7 +45,7 @@ func meOf(p store.Profile) *meOut {
 	return &meOut{me}
 }
 
-// list returns an empty list for nil, so that clients always find a list.
+// list returns an empty list for nil, so that JSON always has a list.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}
@@ -80,7 +80,7 @@ func (s *Handlers) MeUpdate(ctx context.Context, in *struct{ Body MeChange }) (*
 	return s.Me(ctx, nil)
 }
 
-// CurrentPassword proves that the account's owner makes the request.
+// CurrentPassword is the current password of the account, which proves that its owner makes the request.
 type CurrentPassword struct {
 	CurrentPassword string `json:"current_password" writeOnly:"true"`
 }

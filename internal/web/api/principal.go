@@ -8,24 +8,23 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// SignedIn is a user with a valid access token or session cookie.
+// SignedIn returns the principal of a user with a valid access token or session cookie.
 func (s *Handlers) SignedIn() router.Principal {
 	return router.Principal{Name: "signedIn", Proved: true, Session: true, Admit: s.signIn}
 }
 
-// Admin is an administrator of the tenant, with an access token that was asked for that. A
-// cookie is not enough: administration is done by programs.
+// Admin returns the principal of an administrator of the tenant, with an access token of the scope
+// watchword:admin. A session cookie is not enough.
 func (s *Handlers) Admin() router.Principal {
 	return router.Principal{Name: "admin", Proved: true, Admit: s.administer}
 }
 
 func errNoToken() error {
-	return auth.Refuse(auth.KindUnauthenticated, auth.CodeMissingToken, "this call needs an access token")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeMissingToken, "send an access token in the Authorization header")
 }
 
-// signIn identifies the caller. A request with an Authorization header is judged by that
-// header only: a cookie beside it is not looked at, so neither can lend the other its
-// rights.
+// signIn identifies the caller. If a request has an Authorization header, its cookie is ignored, so
+// that rights of the two are never combined.
 func (s *Handlers) signIn(ex *router.Exchange) error {
 	r := ex.Request
 	if len(r.Header["Authorization"]) > 0 {
@@ -47,13 +46,13 @@ func (s *Handlers) signIn(ex *router.Exchange) error {
 	return nil
 }
 
-// signedInAs is the account whose access token or cookie comes with a request that needs
-// neither; empty for none. The actor of the request stays anonymous.
+// signedInAs returns the account of the access token or cookie of a request that needs neither, or
+// none. The actor of the request stays anonymous.
 func (s *Handlers) signedInAs(ex *router.Exchange) []auth.AccountID {
 	actor, cookie := ex.Actor, ex.ByCookie
 	defer func() { ex.Actor, ex.ByCookie = actor, cookie }()
 	if err := s.signIn(ex); err != nil {
-		return nil // what gives nothing is not looked at
+		return nil // an invalid credential counts as none
 	}
 	return []auth.AccountID{ex.Actor.Account()}
 }
@@ -64,12 +63,12 @@ func (s *Handlers) signInByToken(ex *router.Exchange) error {
 		return err
 	}
 	if ex.Actor.Kind == auth.ActorClient {
-		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "this call is for people, not for programs")
+		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "the access token is a client's own; want one of a user")
 	}
 	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)
 }
 
-// administer admits whom the access service calls an administrator.
+// administer admits callers that the access service accepts as administrators.
 func (s *Handlers) administer(ex *router.Exchange) error {
 	r := ex.Request
 	if len(r.Header["Authorization"]) == 0 {
@@ -82,8 +81,8 @@ func (s *Handlers) administer(ex *router.Exchange) error {
 	return s.access.Administer(r.Context(), ex.Tenant.ID, access.Caller{Actor: ex.Actor, Scope: claims.Scopes})
 }
 
-// verifyToken verifies the access token of the request, whose subject becomes the actor. One
-// that is bound to a key has the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
+// verifyToken verifies the access token of the request; its subject becomes the actor. A DPoP-bound
+// token has the scheme DPoP and needs a proof (RFC 9449 §7.1).
 func (s *Handlers) verifyToken(ex *router.Exchange) (*guard.Claims, error) {
 	claims, err := s.tokenClaims(ex)
 	if err != nil {
