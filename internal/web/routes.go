@@ -108,7 +108,7 @@ func (s *Server) routes() {
 
 	if s.cfg.Mailbox != nil {
 		rt.Route("GET /dev/api", d.internal, anyone, unlimited, pg.APIPage)
-		rt.Route("GET /dev/mailbox", d.internal, anyone, unlimited, pg.UnderOwnName(pg.MailboxPage))
-		rt.Route("GET /dev/mailbox.json", d.internal, anyone, unlimited, pg.UnderOwnName(pg.MailboxJSON))
+		rt.Route("GET /dev/mailbox", d.internal, anyone, unlimited, pg.CheckHost(pg.MailboxPage))
+		rt.Route("GET /dev/mailbox.json", d.internal, anyone, unlimited, pg.CheckHost(pg.MailboxJSON))
 	}
 }

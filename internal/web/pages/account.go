@@ -12,49 +12,50 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// AccountForm checks that the form was sent by a page that this session was shown.
+// AccountForm checks the CSRF token, which is bound to the browser and to the session of the page.
 func (s *Handlers) AccountForm(h router.Handler) router.Handler {
 	return func(ex *router.Exchange, r *http.Request) error {
 		csrf, session, _ := strings.Cut(r.PostForm.Get("csrf"), ".")
 		if !s.flows.CSRFValid(ex.Tenant.ID, flow.Browser{Secret: ex.BrowserCookie()}, csrf, "account", session) {
 			return router.CrossSite()
 		}
-		if auth.SessionID(session) != ex.Actor.Session { // the page's account has signed out meanwhile, perhaps by this form
+		if auth.SessionID(session) != ex.Actor.Session { // that session has ended, perhaps by this form
 			return seeOther(ex, PathAccount)
 		}
 		return h(ex, r)
 	}
 }
 
-// AccountOwner is who is signed in in the browser. Who is not is sent to sign in.
+// AccountOwner returns the principal of a user who is signed in in the browser. Other users are
+// redirected to the sign-in page.
 func (s *Handlers) AccountOwner() router.Principal {
 	return router.Principal{Name: "accountOwner", Admit: s.findOwner}
 }
 
-// findOwner finds who is signed in, or sends the browser to sign in.
+// findOwner sets the actor to the current account, or redirects to the sign-in page.
 func (s *Handlers) findOwner(ex *router.Exchange) error {
-	b, err := s.resumed(ex)
+	b, err := s.resumeBrowser(ex)
 	if err != nil {
 		return err
 	}
 	if len(b.Sessions) == 0 {
-		to := PathLogin
+		path := PathLogin
 		if ex.Route.Path == PathAccount+"/logout" { // a form that was posted twice
-			to = PathLogout + "/done"
+			path = PathLogout + "/done"
 		}
-		return cmp.Or(seeOther(ex, to), router.ErrWritten)
+		return cmp.Or(seeOther(ex, path), router.ErrWritten)
 	}
 	ex.Actor = ex.Actor.AsSession(b.Sessions[0].Session)
 	return nil
 }
 
-// accountCSRF is the token of these pages' forms, with the session that they are about.
+// accountCSRF returns the CSRF token of the account page's forms, with the session that it is bound to.
 func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 	session := string(ex.Actor.Session)
 	return s.flows.CSRF(ex.Tenant.ID, b, "account", session) + "." + session
 }
 
-// What the page says after a change.
+// accountNotices are the notices of the account page after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
 
 // AccountPage shows the sessions and connected apps of the user.
@@ -71,8 +72,8 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	me, b := ex.SignedIn[0].Account, flow.Browser{Secret: ex.BrowserCookie()}
 	ex.SetBrowser(b.EnsureSecret())
 	p := ui.Home{Page: newPage(ex), Form: ui.Form{CSRF: s.accountCSRF(ex, b)}, Account: me.Email.Address, Name: me.Name,
-		EndSession: local(ex, PathAccount+"/end-session"), EndOthers: local(ex, PathAccount+"/end-others"),
-		RemoveApp: local(ex, PathAccount+"/remove-app"), NewPassword: local(ex, PathAccount+"/new-password"), Logout: local(ex, PathAccount+"/logout")}
+		EndSession: tenantPath(ex, PathAccount+"/end-session"), EndOthers: tenantPath(ex, PathAccount+"/end-others"),
+		RemoveApp: tenantPath(ex, PathAccount+"/remove-app"), NewPassword: tenantPath(ex, PathAccount+"/new-password"), Logout: tenantPath(ex, PathAccount+"/logout")}
 	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
 		p.Notice = p.Say(k)
 	}
@@ -88,33 +89,34 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 // AccountEndSession ends one session of the account.
 func (s *Handlers) AccountEndSession(ex *router.Exchange, r *http.Request) error {
 	err := s.accounts.EndSession(r.Context(), ex.Tenant.ID, ex.Actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.RequestActor())
-	return changed(ex, err, "session")
+	return redirectToAccount(ex, err, "session")
 }
 
 // AccountEndOthers ends all sessions of the account but this one.
 func (s *Handlers) AccountEndOthers(ex *router.Exchange, r *http.Request) error {
 	_, err := s.accounts.EndOtherSessions(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.Actor.Session, ex.RequestActor())
-	return changed(ex, err, "session")
+	return redirectToAccount(ex, err, "session")
 }
 
-// AccountNewPassword mails a link for a new password to the own address.
+// AccountNewPassword mails a link for a new password to the account's address.
 func (s *Handlers) AccountNewPassword(ex *router.Exchange, r *http.Request) error {
 	err := s.accounts.Forgot(r.Context(), ex.Tenant.ID, account.LinkRequest{Email: ex.SignedIn[0].Account.Email.Address, Browser: ex.BrowserCookie()}, ex.RequestActor())
-	return changed(ex, err, "password")
+	return redirectToAccount(ex, err, "password")
 }
 
 // AccountRemoveApp revokes the consent for a client.
 func (s *Handlers) AccountRemoveApp(ex *router.Exchange, r *http.Request) error {
 	err := s.oidc.RevokeConsent(r.Context(), ex.Tenant.ID, ex.Actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.RequestActor())
-	return changed(ex, err, "app")
+	return redirectToAccount(ex, err, "app")
 }
 
-// changed goes back to the page. What was gone already is as gone as was wished.
-func changed(ex *router.Exchange, err error, what string) error {
+// redirectToAccount redirects to the account page after a change. It ignores that the changed object was
+// not found, since it is gone as requested.
+func redirectToAccount(ex *router.Exchange, err error, done string) error {
 	if err != nil && auth.KindOf(err) != auth.KindNotFound {
 		return err
 	}
-	return seeOther(ex, PathAccount+"?done="+what)
+	return seeOther(ex, PathAccount+"?done="+done)
 }
 
 // AccountLogout signs the current account out of this browser.
@@ -123,12 +125,12 @@ func (s *Handlers) AccountLogout(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.logins.SignOutBrowser(r.Context(), ex.Tenant.ID, b.Sessions, ex.Actor.Session, ex.RequestActor())
+	cookie, err := s.logins.SignOutBrowser(r.Context(), ex.Tenant.ID, b.Sessions, ex.Actor.Session, ex.RequestActor())
 	if err != nil {
 		return err
 	}
-	ex.SetSessions(rest)
-	if rest != "" {
+	ex.SetSessions(cookie)
+	if cookie != "" {
 		return seeOther(ex, PathAccount)
 	}
 	ex.DropRemember()

@@ -8,7 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// writeAsset answers with content whose URL changes with it, so caches store it for ever.
+// writeAsset writes content whose URL changes with it, so caches may store it forever.
 func writeAsset(ex *router.Exchange, mediaType string, content []byte) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{mediaType}
@@ -17,34 +17,34 @@ func writeAsset(ex *router.Exchange, mediaType string, content []byte) error {
 	return nil
 }
 
-// Stylesheet answers with the style sheet of the pages.
+// Stylesheet serves the style sheet of the pages.
 func (s *Handlers) Stylesheet(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "text/css; charset=utf-8", ui.Stylesheet)
 }
 
-// Script answers with the script that sends a form on.
+// Script serves the script that submits a form.
 func (s *Handlers) Script(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "text/javascript; charset=utf-8", ui.Script)
 }
 
-// ShowScript answers with the script that shows a password.
+// ShowScript serves the script that shows a password.
 func (s *Handlers) ShowScript(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "text/javascript; charset=utf-8", ui.ShowScript)
 }
 
-// Icon answers with the icon of the pages.
+// Icon serves the icon of the pages.
 func (s *Handlers) Icon(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "image/svg+xml", ui.Icon)
 }
 
-// Favicon is what browsers request on their own. Its URL never changes, so caches revalidate
-// it.
+// Favicon serves the icon at the URL that browsers request by default. The URL never changes, so
+// caches revalidate it.
 func (s *Handlers) Favicon(ex *router.Exchange, r *http.Request) error {
 	return writeBranded(ex, r, "", "image/svg+xml", ui.Icon)
 }
 
-// BrandSheet is the style sheet of the tenant. A page of another version, which another node
-// may still serve, gets this one, and caches do not store it for ever.
+// BrandSheet serves the style sheet of the tenant's branding. A URL of another version, which another
+// node may still link to, gets the current one, which caches then revalidate.
 func (s *Handlers) BrandSheet(ex *router.Exchange, r *http.Request) error {
 	sheet := ui.BrandSheet(ex.Tenant.Settings.Branding)
 	if len(sheet) == 0 {
@@ -53,7 +53,7 @@ func (s *Handlers) BrandSheet(ex *router.Exchange, r *http.Request) error {
 	return writeBranded(ex, r, ui.BrandOf(ex.Tenant).Sheet, "text/css; charset=utf-8", sheet)
 }
 
-// BrandLogo is the tenant's logo. Its media type is that of its bytes, always an image.
+// BrandLogo serves the tenant's logo. Its media type is detected from its content, always an image.
 func (s *Handlers) BrandLogo(ex *router.Exchange, r *http.Request) error {
 	image, mediaType, err := ex.Tenant.Settings.Branding.LogoImage()
 	if err != nil || image == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// readRequest reads the parameters from the address of a GET or from the form of a
-// POST (OpenID Connect Core §3.1.2.1), and never from both.
+// readRequest reads the parameters from the URL of a GET or from the form of a POST (OpenID Connect
+// Core §3.1.2.1), never from both.
 func readRequest(ex *router.Exchange, r *http.Request) (oauth.Form, error) {
 	if r.Method != http.MethodPost {
 		if err := ex.ChargeSize(len(r.URL.RawQuery)); err != nil {
@@ -18,7 +18,7 @@ func readRequest(ex *router.Exchange, r *http.Request) (oauth.Form, error) {
 		return oauth.ParseAuthorizeForm(r.URL.RawQuery)
 	}
 	if r.URL.RawQuery != "" {
-		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "a POST has its parameters in the form, none in the address"}
+		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "send the parameters of a POST in the form, none in the URL"}
 	}
 	b, err := ex.FormBody(r)
 	if err != nil {

@@ -20,26 +20,26 @@ func (s *Handlers) ConsentPage(ex *router.Exchange, st flow.Step) error {
 	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {
 		p.Host, p.Return = v.Host, v.Host
 		if !v.Client.Settings.DocumentAt.IsZero() {
-			p.Host = v.Client.ProvedHost() // a document may name redirect URIs of any host
+			p.Host = v.Client.ProvedHost() // a metadata document may name redirect URIs of any host
 		}
 	} else {
-		// One with a secret that the operator registered is a web application, under development.
+		// A confidential client that the operator registered is a web application in development.
 		p.Local = v.Client.Public() || v.Client.SelfDescribed()
 	}
 	return render(ex, http.StatusOK, p)
 }
 
-// ConsentForm takes the user's decision. Anything but approval denies.
+// ConsentForm records the user's decision. Anything but approval denies.
 func (s *Handlers) ConsentForm(ex *router.Exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	st, err := s.oidc.Consent(r.Context(), in, approved(r))
+	st, err := s.oidc.Consent(r.Context(), in, isApproved(r))
 	if err != nil {
 		return err
 	}
 	return dispatch(ex, st)
 }
 
-func approved(r *http.Request) bool { return r.PostForm.Get("decision") == "approve" }
+func isApproved(r *http.Request) bool { return r.PostForm.Get("decision") == "approve" }

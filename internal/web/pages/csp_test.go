@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A form may lead to where its flow ends, and nothing that a client has registered gets
-// another word into the policy.
+// The policy allows forms to redirect to where the flow ends. A registered URI cannot add anything else
+// to the policy.
 func TestFormAction_NamesOnlySchemeOrHost(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
@@ -22,11 +22,11 @@ func TestFormAction_NamesOnlySchemeOrHost(t *testing.T) {
 		"x;script-src *:y":                " https:",
 		"http://a;b/":                     " https:",
 	} {
-		if got := towards(address); got != want {
+		if got := formActions(address); got != want {
 			t.Errorf("%q: %q, want %q", address, got, want)
 		}
 	}
-	if got := towards("https://a.example/", "com.example.app:/x", "https://b.example/", "com.example.app:/y"); got != " https: com.example.app:" {
+	if got := formActions("https://a.example/", "com.example.app:/x", "https://b.example/", "com.example.app:/y"); got != " https: com.example.app:" {
 		t.Errorf("several: %q", got)
 	}
 	if p := csp(""); p != cspPage[0] || strings.Contains(p, "script-src") {

@@ -12,19 +12,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// The pages of this file exist only in development: who sees the mailbox can use every link
-// in it.
+// The pages of this file exist only in development, since anyone who sees the mailbox can use its
+// links.
 
-// UnderOwnName answers only requests for an IP address, localhost or the host of the base URL.
-// Another site whose name points here (DNS rebinding) could otherwise read the mailbox
-// through the browsers of its visitors.
-func (s *Handlers) UnderOwnName(h router.Handler) router.Handler {
+// CheckHost refuses requests unless Host is an IP address, localhost or the host of the base URL.
+// Otherwise a site whose name resolves to this machine (DNS rebinding) could read the mailbox
+// through its visitors' browsers.
+func (s *Handlers) CheckHost(h router.Handler) router.Handler {
 	return func(ex *router.Exchange, r *http.Request) error {
 		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
-		own, _ := url.Parse(s.base) // New has parsed it
-		_, notAddress := netip.ParseAddr(host)
-		if notAddress != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") && host != strings.ToLower(own.Hostname()) {
-			return router.NewProblem(http.StatusMisdirectedRequest, auth.CodeForeignHost, "a development server shows this under its own address only")
+		base, _ := url.Parse(s.base) // router.New has validated it
+		_, err := netip.ParseAddr(host)
+		if err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") && host != strings.ToLower(base.Hostname()) {
+			return router.NewProblem(http.StatusMisdirectedRequest, auth.CodeForeignHost, "Host: want localhost, an IP address or the host of the base URL")
 		}
 		return h(ex, r)
 	}
@@ -35,10 +35,10 @@ func (s *Handlers) RootPage(ex *router.Exchange, _ *http.Request) error {
 	if s.mailbox == nil || ex.Tenant.ID != auth.DefaultTenant {
 		return seeOther(ex, PathAccount)
 	}
-	return s.welcome(ex)
+	return s.renderWelcome(ex)
 }
 
-func (s *Handlers) welcome(ex *router.Exchange) error {
+func (s *Handlers) renderWelcome(ex *router.Exchange) error {
 	post := func(path, body string) string {
 		return "curl -s " + s.base + path + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'"
 	}
@@ -49,14 +49,14 @@ func (s *Handlers) welcome(ex *router.Exchange) error {
 	}})
 }
 
-// APIPage lists the calls of the API.
+// APIPage lists the operations of the API.
 func (s *Handlers) APIPage(ex *router.Exchange, _ *http.Request) error {
 	SetHeaders(ex)
 	p := ui.API{Page: newPage(ex), Calls: s.calls()}
 	return render(ex, http.StatusOK, p)
 }
 
-// Mail is a message caught in development instead of being sent.
+// Mail is a mail that was caught in development instead of being sent.
 type Mail struct {
 	To      string    `json:"to"`
 	Subject string    `json:"subject"`

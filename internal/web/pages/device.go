@@ -11,15 +11,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// DevicePage asks for the code that a device shows. A link of the device may fill it in
-// (RFC 8628 §3.3.1); the user still submits it.
+// DevicePage asks for the user code. The verification_uri_complete fills it in (RFC 8628 §3.3.1); the
+// user still submits it.
 func (s *Handlers) DevicePage(ex *router.Exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, PathDevice), Code: auth.Clip(ex.Request.URL.Query().Get("user_code"), maxUserCode)})
 }
 
 const maxUserCode = 32
 
-// userCode carries the code of such a link on to the page of the flow.
+// userCode returns the user_code parameter of the URL for the next URL, or empty.
 func userCode(r *http.Request) string {
 	if code := r.URL.Query().Get("user_code"); code != "" {
 		return "&user_code=" + url.QueryEscape(auth.Clip(code, maxUserCode))
@@ -27,7 +27,7 @@ func userCode(r *http.Request) string {
 	return ""
 }
 
-// DeviceForm takes the code.
+// DeviceForm looks up the device of a user code.
 func (s *Handlers) DeviceForm(ex *router.Exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)
 	if err != nil {
@@ -69,19 +69,19 @@ func (s *Handlers) ConfirmPage(ex *router.Exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, p)
 }
 
-// ConfirmForm takes the user's decision. Anything but approval denies. The flow ends with
-// it, so that the page which says how is the answer itself.
+// ConfirmForm records the user's decision. Anything but approval denies. The flow ends with it, so the
+// response itself is the page with the outcome.
 func (s *Handlers) ConfirmForm(ex *router.Exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	st, err := s.oidc.DeviceDecide(r.Context(), in, approved(r))
+	st, err := s.oidc.DeviceDecide(r.Context(), in, isApproved(r))
 	if err != nil {
 		return err
 	}
 	if st.Kind != auth.StepDone {
 		return dispatch(ex, st)
 	}
-	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: st.Client.DisplayName(), Allowed: !st.Flow.Denied, Home: local(ex, PathAccount)})
+	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: st.Client.DisplayName(), Allowed: !st.Flow.Denied, Home: tenantPath(ex, PathAccount)})
 }

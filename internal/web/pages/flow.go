@@ -12,10 +12,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// A flow is one visit of one user to the pages. Its pages are addressed by path and "?flow=ID" and
-// hold no state. The service returns the step of the flow each time, and a page of another step
-// redirects to it. Every form sends "flow" and "csrf", makes one service call and redirects by 303 to
-// the next step. No parameter names a place to return to: the end of a flow is set at its start.
+// The URL of a flow's page is its path and "?flow=ID"; the page holds no state. The service returns
+// the current step of the flow, and the page of another step redirects to it. Every form sends "flow"
+// and "csrf", makes one service call and redirects with 303 to the next step. No parameter names a
+// URL to return to: where a flow ends is set at its start.
 
 // The pages of flows, below the tenant's base.
 const (
@@ -31,32 +31,32 @@ const (
 	PathAccount    = "/account"
 )
 
-// stepPaths is the page of each step.
+// stepPaths maps each step to the path of its page.
 var stepPaths = map[auth.StepKind]string{
 	auth.StepLogin: PathLogin, auth.StepRegister: PathRegister, auth.StepChoose: PathChoose, auth.StepConsent: PathConsent,
 	auth.StepVerifyEmail: PathUnverified, auth.StepDeviceCode: PathDevice, auth.StepDeviceConfirm: PathConfirm, auth.StepContinue: PathContinue,
 }
 
-// alsoAt are the other steps at which a page may be shown, where a user goes to register or to choose
-// another account.
-var alsoAt = map[string][]auth.StepKind{
+// otherSteps are the steps of other pages at which a page may be shown, so that a user can register,
+// reset the password or choose another account.
+var otherSteps = map[string][]auth.StepKind{
 	PathLogin:    {auth.StepRegister, auth.StepVerifyEmail},
 	PathRegister: {auth.StepLogin},
 	PathForgot:   {auth.StepLogin, auth.StepRegister},
 	PathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
 }
 
-// addingSteps are the steps at which a user may sign in with an account that the browser lacks.
-// The addresses of the pages for that end with "&other".
-var addingSteps = []auth.StepKind{auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail}
+// addAccountSteps are the steps at which a user may sign in with a further account. The URLs of the
+// pages for that end with "&other".
+var addAccountSteps = []auth.StepKind{auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail}
 
 // allowedAt reports whether the page at the path may be shown at the step.
 func allowedAt(ex *router.Exchange, path string, step auth.StepKind) bool {
 	side := path == PathLogin || path == PathRegister || path == PathForgot
-	return stepPaths[step] == path || slices.Contains(alsoAt[path], step) || side && addingAccount(ex) && slices.Contains(addingSteps, step)
+	return stepPaths[step] == path || slices.Contains(otherSteps[path], step) || side && addingAccount(ex) && slices.Contains(addAccountSteps, step)
 }
 
-// addingAccount reports whether the user is signing in with an account that the browser lacks.
+// addingAccount reports whether the user is signing in with a further account.
 func addingAccount(ex *router.Exchange) bool { return ex.Request.URL.Query().Has("other") }
 
 // browser returns the cookies and sessions of the browser.
@@ -69,22 +69,22 @@ func (s *Handlers) browser(ex *router.Exchange) (flow.Browser, error) {
 	return b, s.findSessions(ex, &b, cookie)
 }
 
-// findSessions reads the sessions of a cookie.
+// findSessions reads the sessions of a session cookie into b and ex.
 func (s *Handlers) findSessions(ex *router.Exchange, b *flow.Browser, cookie string) (err error) {
 	b.Sessions, err = s.sessions.FindAll(ex.Request.Context(), ex.Tenant.ID, cookie)
 	ex.SignedIn = b.Sessions
 	return err
 }
 
-// resumed is browser for the pages of a flow. Without a session, a remember-me cookie signs its user
-// in again. The authorization endpoint does not use it, since prompt=none must leave no trace.
-func (s *Handlers) resumed(ex *router.Exchange) (flow.Browser, error) {
+// resumeBrowser is browser for the pages of a flow. Without a session, the remember-me cookie signs its
+// user in. The authorization endpoint does not use it, since prompt=none must change nothing.
+func (s *Handlers) resumeBrowser(ex *router.Exchange) (flow.Browser, error) {
 	b, err := s.browser(ex)
 	rememberMe := ex.RememberCookie()
 	if err != nil || len(b.Sessions) > 0 || rememberMe == "" || ex.Request.Method != http.MethodGet {
 		return b, err
 	}
-	entered, err := s.logins.Resume(ex.Request.Context(), ex.Tenant.ID, rememberMe, nil, b.Actor)
+	signedIn, err := s.logins.Resume(ex.Request.Context(), ex.Tenant.ID, rememberMe, nil, b.Actor)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated:
 		ex.DropRemember()
@@ -92,12 +92,12 @@ func (s *Handlers) resumed(ex *router.Exchange) (flow.Browser, error) {
 	case err != nil:
 		return b, err
 	}
-	ex.SetSessions(entered.Cookie)
-	ex.SetRemember(entered.RememberMe)
-	return b, s.findSessions(ex, &b, entered.Cookie)
+	ex.SetSessions(signedIn.Cookie)
+	ex.SetRemember(signedIn.RememberMe)
+	return b, s.findSessions(ex, &b, signedIn.Cookie)
 }
 
-// flowOf returns the flow of an address.
+// flowOf returns the flow that the URL names.
 func flowOf(r *http.Request) auth.FlowID { return auth.FlowID(r.URL.Query().Get("flow")) }
 
 // flowForm returns the fields of a form of a flow's page.
@@ -106,12 +106,12 @@ func (s *Handlers) flowForm(ex *router.Exchange, r *http.Request) (flow.FormRef,
 	return flow.FormRef{Tenant: ex.Tenant.ID, Flow: auth.FlowID(r.PostForm.Get("flow")), CSRF: r.PostForm.Get("csrf"), Browser: b}, err
 }
 
-// flowURL returns the address of a page in the flow.
+// flowURL returns the URL of a page in the flow.
 func flowURL(ex *router.Exchange, path string, id auth.FlowID) string {
-	return local(ex, path) + "?flow=" + url.QueryEscape(string(id))
+	return tenantPath(ex, path) + "?flow=" + url.QueryEscape(string(id))
 }
 
-// sidePageURL returns the address of a page that is linked from the page of the step.
+// sidePageURL returns the URL of a page to which the page of the step links.
 func sidePageURL(ex *router.Exchange, path string, id auth.FlowID) string {
 	if addingAccount(ex) {
 		return flowURL(ex, path, id) + "&other"
@@ -119,22 +119,22 @@ func sidePageURL(ex *router.Exchange, path string, id auth.FlowID) string {
 	return flowURL(ex, path, id)
 }
 
-// FlowPage answers GET of a page that can begin a flow.
+// FlowPage serves GET of a page of a flow. Without a flow it starts one that ends at the account page.
 func (s *Handlers) FlowPage(draw func(*router.Exchange, flow.Step) error) router.Handler {
 	return s.show(auth.FlowAccount, draw)
 }
 
-// DeviceFlowPage is flowPage for the pages of the device grant.
+// DeviceFlowPage is FlowPage for the pages of the device grant; it starts a flow for a device.
 func (s *Handlers) DeviceFlowPage(draw func(*router.Exchange, flow.Step) error) router.Handler {
 	return s.show(auth.FlowDevice, draw)
 }
 
-// show answers GET of a page. Without a flow it starts one of the given kind. With one it shows the
+// show serves GET of a page. Without a flow it starts one of the given kind. With one it shows the
 // page if it is allowed at the flow's step, and otherwise redirects to the page of that step.
 func (s *Handlers) show(kind auth.FlowKind, draw func(*router.Exchange, flow.Step) error) router.Handler {
 	return func(ex *router.Exchange, r *http.Request) error {
 		path := ex.Route.Path
-		b, err := s.resumed(ex)
+		b, err := s.resumeBrowser(ex)
 		if err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (s *Handlers) show(kind auth.FlowKind, draw func(*router.Exchange, flow.Ste
 		switch {
 		case !allowedAt(ex, path, st.Kind):
 			return dispatch(ex, st)
-		case st.Flow.ID != id: // the flow of the address is over
+		case st.Flow.ID != id: // a successor continues the flow of the URL
 			return redirect(ex, sidePageURL(ex, path, st.Flow.ID)+userCode(r))
 		}
 		return draw(ex, st)
@@ -167,7 +167,7 @@ func (s *Handlers) show(kind auth.FlowKind, draw func(*router.Exchange, flow.Ste
 
 // Proceed redirects to the current step of a flow.
 func (s *Handlers) Proceed(ex *router.Exchange, r *http.Request) error {
-	b, err := s.resumed(ex)
+	b, err := s.resumeBrowser(ex)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Handlers) Proceed(ex *router.Exchange, r *http.Request) error {
 	return dispatch(ex, st)
 }
 
-// dispatch redirects to the page of the flow's step, or back to the client.
+// dispatch redirects to the page of the flow's step, or to the client.
 func dispatch(ex *router.Exchange, st flow.Step) error {
 	keepOpener(ex, st.Client)
 	switch st.Kind {
@@ -191,51 +191,52 @@ func dispatch(ex *router.Exchange, st flow.Step) error {
 	return redirect(ex, flowURL(ex, stepPaths[st.Kind], st.Flow.ID))
 }
 
-// respond sends the browser back to the client with the response of the flow.
+// respond sends the authorization response to the client through the browser.
 func respond(ex *router.Exchange, st flow.Step) error {
-	a := *st.Response
+	resp := *st.Response
 	ex.SetApps(st.Allowed)
-	if a.Confirm {
-		return askToLeave(ex, st, a)
+	if resp.Confirm {
+		return askToLeave(ex, st, resp)
 	}
-	if !a.FormPost() {
-		return redirectToClient(ex, a.Location(), st.Client)
+	if !resp.FormPost() {
+		return redirectToClient(ex, resp.Location(), st.Client)
 	}
-	ex.Header()["Content-Security-Policy"] = []string{csp(towards(a.RedirectURI))}
-	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: a.RedirectURI, Client: st.Client.DisplayName(), Params: a.Params})
+	ex.Header()["Content-Security-Policy"] = []string{csp(formActions(resp.RedirectURI))}
+	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: resp.RedirectURI, Client: st.Client.DisplayName(), Params: resp.Params})
 }
 
-// keepOpener keeps the window connected to the page that opened it, for a client that signs users in in
-// popups. Any opener policy would cut it off, on a redirect too (HTML §7.1.3.2). Framing, scripts and
-// forms of other sites are blocked as on every page.
+// keepOpener keeps the window connected to the page that opened it, for a client that signs users in
+// with popups. Any Cross-Origin-Opener-Policy would separate them, also on a redirect (HTML §7.1.3.2).
+// Framing, scripts and forms of other sites are blocked as on every page.
 func keepOpener(ex *router.Exchange, c auth.Client) {
 	if c.Settings.Popup {
 		delete(ex.Header(), "Cross-Origin-Opener-Policy")
 	}
 }
 
-// askToLeave shows where the response would go, and lets the user decide.
-func askToLeave(ex *router.Exchange, st flow.Step, a auth.AuthorizationResponse) error {
-	SetFlowHeaders(ex, a.RedirectURI)
-	p := ui.Leave{Page: newPage(ex, st.Flow.Request.Locales...), Host: hostOf(a.RedirectURI), To: a.RedirectURI, Code: a.Get("error"), Detail: a.Get("error_description")}
-	if a.FormPost() {
-		p.Params = a.Params
+// askToLeave shows the host to which the response goes, and lets the user decide.
+func askToLeave(ex *router.Exchange, st flow.Step, resp auth.AuthorizationResponse) error {
+	SetFlowHeaders(ex, resp.RedirectURI)
+	p := ui.Leave{Page: newPage(ex, st.Flow.Request.Locales...), Host: hostOf(resp.RedirectURI), To: resp.RedirectURI, Code: resp.Get("error"), Detail: resp.Get("error_description")}
+	if resp.FormPost() {
+		p.Params = resp.Params
 	} else {
-		p.To = a.Location()
+		p.To = resp.Location()
 	}
 	return render(ex, http.StatusOK, p)
 }
 
-// hostOf returns the host of an address.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
+// hostOf returns the host of a URL, or empty.
+func hostOf(uri string) string {
+	u, err := url.Parse(uri)
 	if err != nil {
 		return ""
 	}
 	return u.Host
 }
 
-// stepPage returns the page of a step, with the policy that the redirect after it needs.
+// stepPage returns the common data of a step's page. It sets the Content-Security-Policy that the
+// redirect to the client needs.
 func stepPage(ex *router.Exchange, st flow.Step) ui.Page {
 	if to := st.Flow.Request.RedirectURI; to != "" {
 		SetFlowHeaders(ex, to)
@@ -246,7 +247,7 @@ func stepPage(ex *router.Exchange, st flow.Step) ui.Page {
 
 // stepForm returns the fields that the forms of a step's page share.
 func stepForm(ex *router.Exchange, st flow.Step, path string) ui.Form {
-	f := ui.Form{Action: local(ex, path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+	f := ui.Form{Action: tenantPath(ex, path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
 	if addingAccount(ex) {
 		f.Action += "?other"
 	}

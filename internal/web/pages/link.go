@@ -11,21 +11,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// A mailed link leads back into the flow from whose page it was requested, in the browser in
-// which that flow began. In another browser it leads to sign-in. The address has no flow: the
-// account service knows it and compares the browser.
+// A mailed link returns to the flow in which it was requested, if it is opened in the browser of that
+// flow. In another browser it leads to the sign-in page. The URL does not name the flow: the account
+// service finds it and compares the browser.
 
-// linkToken is the secret of a mailed link, cut to what one can be at most.
+// linkToken returns the token of a mailed link, cut to the maximum length.
 func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("token"), 128) }
 
-// isLink reports that a link does not work, for whatever reason.
-func isLink(err error) bool {
+// isInvalidLink reports whether err says that a link does not work.
+func isInvalidLink(err error) bool {
 	e, ok := errors.AsType[*auth.Error](err)
 	return ok && e.Code == auth.CodeInvalidLink
 }
 
-// linkPage returns the secret of the page of a link. A browser that sends its form twice is
-// recognised by it, since the page sets no cookie.
+// linkPage returns the secret of a link's page, new on GET. It identifies a form that is sent twice,
+// since the page sets no cookie.
 func linkPage(r *http.Request) string {
 	const prefix = "wwp_"
 	if sent := r.PostForm.Get("page"); secret.Valid(prefix, sent) {
@@ -34,14 +34,14 @@ func linkPage(r *http.Request) string {
 	return secret.New(prefix).Reveal()
 }
 
-// towardsFlow lets the form of a link's page end where the flow ends.
-func towardsFlow(ex *router.Exchange, f auth.Flow) {
-	if to := f.Request.RedirectURI; to != "" {
-		ex.Header()["Content-Security-Policy"] = []string{csp(towards(to))}
+// allowFlowEnd lets the form of a link's page redirect to where the flow ends.
+func allowFlowEnd(ex *router.Exchange, f auth.Flow) {
+	if uri := f.Request.RedirectURI; uri != "" {
+		ex.Header()["Content-Security-Policy"] = []string{csp(formActions(uri))}
 	}
 }
 
-// linkNotice names what a link has done, in an address.
+// linkNotice names the effect of a link, as the parameter done of a URL.
 type linkNotice string
 
 const (
@@ -50,8 +50,8 @@ const (
 	noticeReset    linkNotice = "reset"
 )
 
-// linkNotices are what the page says to which a link leads: the sign-in page of the flow, or
-// a page of its own.
+// linkNotices are the notice on the sign-in page of the flow, and the path of the page without a
+// flow.
 var linkNotices = map[linkNotice]struct {
 	signIn ui.Key
 	path   string
@@ -61,15 +61,15 @@ var linkNotices = map[linkNotice]struct {
 	noticeReset:    {ui.PasswordIsSetSignIn, "/reset-password/done"},
 }
 
-// afterLink redirects to where a used link leads.
-func afterLink(ex *router.Exchange, out account.LinkOutcome, n linkNotice) error {
+// redirectFromLink redirects to the sign-in page of the link's flow, or to a page with the outcome.
+func redirectFromLink(ex *router.Exchange, out account.LinkOutcome, n linkNotice) error {
 	if out.Flow.ID == "" {
 		return seeOther(ex, linkNotices[n].path)
 	}
 	return redirect(ex, flowURL(ex, PathLogin, out.Flow.ID)+"&done="+string(n))
 }
 
-// afterLinkNotice returns what the sign-in page says to a browser that comes from a link.
-func afterLinkNotice(ex *router.Exchange) ui.Key {
+// noticeFromLink returns the notice of the sign-in page after a link, or empty.
+func noticeFromLink(ex *router.Exchange) ui.Key {
 	return linkNotices[linkNotice(ex.Request.URL.Query().Get("done"))].signIn
 }

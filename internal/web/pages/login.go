@@ -12,24 +12,24 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// LoginPage asks who it is.
+// LoginPage shows the sign-in form.
 func (s *Handlers) LoginPage(ex *router.Exchange, st flow.Step) error {
 	p := s.loginOf(ex, st)
-	if k := afterLinkNotice(ex); k != "" {
+	if k := noticeFromLink(ex); k != "" {
 		p.Notice = p.Say(k)
 	}
 	return render(ex, http.StatusOK, p)
 }
 
 func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
-	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: forWhom(st), Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
+	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: clientName(st), Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
 	if s.accounts.RegistrationOpen(ex.Tenant) {
 		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
 	}
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
 		p.Email = hint
 	}
-	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // who is signed in has to prove it again
+	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // the signed-in user has to authenticate again
 		p.Email, p.Notice = st.Accounts[0].Account.Email.Address, p.Say(ui.SignInAgain)
 	}
 	return p
@@ -37,8 +37,8 @@ func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
 
 const maxEmail = 254
 
-// forWhom names the client that waits for the flow's end, if one does.
-func forWhom(st flow.Step) string {
+// clientName returns the name of the flow's client, or empty.
+func clientName(st flow.Step) string {
 	if st.Client.ID == "" {
 		return ""
 	}
@@ -53,7 +53,7 @@ func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
 	}
 	signedIn, err := s.logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
 		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie()})
-	if signedIn.Cookie != "" { // also when what follows has failed: the session has begun
+	if signedIn.Cookie != "" { // also on an error of the next step: the session has begun
 		ex.Actor, ex.SignedIn = ex.Actor.AsSession(signedIn.Session), signedIn.Accounts
 		ex.SetSessions(signedIn.Cookie)
 		ex.SetRemember(signedIn.RememberMe)
@@ -65,8 +65,8 @@ func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
 	return dispatch(ex, signedIn.Step)
 }
 
-// loginRefused shows the page again. Whatever does not fit is said in the same words,
-// with a status that browsers show and the limit counts as a failure.
+// loginRefused shows the form again with the reason. A wrong address and a wrong password have the
+// same text, and a status that the limit counts as a failure.
 func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.Step, refusal error) error {
 	e, ok := errors.AsType[*auth.Error](refusal)
 	if !ok || st.Kind == "" {
@@ -89,7 +89,7 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 	return refusal
 }
 
-// formStep checks a form of a flow and returns the step at which the flow stays.
+// formStep checks the form of a side page and returns the step, which does not change.
 func (s *Handlers) formStep(ex *router.Exchange, r *http.Request) (flow.Step, error) {
 	in, err := s.flowForm(ex, r)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 // PathLogout is the page that asks whether to sign out.
 const PathLogout = "/logout"
 
-// LogoutEndpoint is where clients send people to log out (OpenID Connect RP-Initiated
-// Logout §2); our own pages send them to /logout, which is the same without a client.
+// LogoutEndpoint is the logout endpoint (OpenID Connect RP-Initiated Logout §2). LogoutPage does the
+// same without a client.
 func (s *Handlers) LogoutEndpoint(ex *router.Exchange, r *http.Request) error {
 	form, err := readRequest(ex, r)
 	if err != nil {
@@ -22,13 +22,13 @@ func (s *Handlers) LogoutEndpoint(ex *router.Exchange, r *http.Request) error {
 	return s.startLogout(ex, r, form)
 }
 
-// LogoutPage signs out without a client.
+// LogoutPage asks whether to sign out, without a client.
 func (s *Handlers) LogoutPage(ex *router.Exchange, r *http.Request) error {
 	return s.startLogout(ex, r, oauth.Form{})
 }
 
 func (s *Handlers) startLogout(ex *router.Exchange, r *http.Request, form oauth.Form) error {
-	b, err := s.resumed(ex) // who is remembered is to be forgotten too
+	b, err := s.resumeBrowser(ex) // logout also ends a remembered sign-in
 	if err != nil {
 		return err
 	}
@@ -36,12 +36,12 @@ func (s *Handlers) startLogout(ex *router.Exchange, r *http.Request, form oauth.
 	if err != nil {
 		return err
 	}
-	return leave(ex, st)
+	return followLogout(ex, st)
 }
 
-// LogoutForm takes the user's decision on the confirmation page.
+// LogoutForm signs the user out if the user confirms it.
 func (s *Handlers) LogoutForm(ex *router.Exchange, r *http.Request) error {
-	if !approved(r) {
+	if !isApproved(r) {
 		return seeOther(ex, PathAccount)
 	}
 	b, err := s.browser(ex)
@@ -54,11 +54,11 @@ func (s *Handlers) LogoutForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return leave(ex, st)
+	return followLogout(ex, st)
 }
 
-// leave updates the cookies of the browser and continues to the target of the logout.
-func leave(ex *router.Exchange, st oidc.LogoutStep) error {
+// followLogout updates the cookies of the browser, and shows or redirects to the next page.
+func followLogout(ex *router.Exchange, st oidc.LogoutStep) error {
 	if st.Ended {
 		ex.SetSessions(st.Cookie)
 		ex.DropRemember()
@@ -74,7 +74,7 @@ func leave(ex *router.Exchange, st oidc.LogoutStep) error {
 	}
 	ex.SetBrowser(st.NewBrowser)
 	SetFlowHeaders(ex, st.Client.Settings.PostLogoutURIs...)
-	p := ui.LogoutConfirm{Page: newPage(ex), Form: ui.Form{Action: local(ex, PathLogout), CSRF: st.CSRF}, Hidden: [][2]string{{"logout", st.Pending}}}
+	p := ui.LogoutConfirm{Page: newPage(ex), Form: ui.Form{Action: tenantPath(ex, PathLogout), CSRF: st.CSRF}, Hidden: [][2]string{{"logout", st.Pending}}}
 	if st.Client.ID != "" {
 		p.Client = st.Client.DisplayName()
 	}
@@ -86,5 +86,5 @@ func leave(ex *router.Exchange, st oidc.LogoutStep) error {
 
 // LogoutDone says that the user is signed out.
 func (s *Handlers) LogoutDone(ex *router.Exchange, _ *http.Request) error {
-	return render(ex, http.StatusOK, ui.LogoutDone{Page: newPage(ex), Login: local(ex, PathLogin)})
+	return render(ex, http.StatusOK, ui.LogoutDone{Page: newPage(ex), Login: tenantPath(ex, PathLogin)})
 }

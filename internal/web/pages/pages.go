@@ -1,9 +1,8 @@
 // Package pages has the handlers that browsers call: the pages of flows, of the account and of
 // mailed links, and the endpoints to which clients send browsers.
 //
-// A handler reads a form, calls one service and draws a page or redirects. The templates and
-// their words stand in web/ui, addresses and principals in the route table of web. New returns
-// the handlers with the services that they call.
+// A handler reads a form, calls one service and renders a page or redirects. Templates and texts
+// are in web/ui, paths and principals in the route table of web. New returns the handlers.
 package pages
 
 import (
@@ -20,8 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// Handlers has the handlers that browsers call: the pages of flows, of the account and of mailed
-// links, and the endpoints to which clients send browsers.
+// Handlers has the handlers of the package.
 type Handlers struct {
 	accounts *account.Service
 	logins   *login.Service
@@ -30,8 +28,8 @@ type Handlers struct {
 	oidc     *oidc.Service
 
 	base    string           // of the issuer, without a trailing slash
-	mailbox func() []Mail    // nil on a server that is not for development
-	calls   func() []ui.Call // those of the JSON API
+	mailbox func() []Mail    // nil unless in development
+	calls   func() []ui.Call // the operations of the JSON API
 }
 
 // Config has what the handlers call. The services and Base are required.
@@ -46,17 +44,17 @@ type Config struct {
 	Base string
 	// Mailbox lists the caught mails, newest first. It is set in development only.
 	Mailbox func() []Mail
-	// Calls lists the calls of the JSON API, for its page in development.
+	// Calls lists the operations of the JSON API, for its page in development.
 	Calls func() []ui.Call
 }
 
-// New makes the handlers.
+// New returns the handlers, which call the services of cfg.
 func New(cfg Config) *Handlers {
 	return &Handlers{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC,
 		base: cfg.Base, mailbox: cfg.Mailbox, calls: cfg.Calls}
 }
 
-// The values of headers that are the same on all pages. They are shared: nobody writes into them.
+// Header values that all pages share. They must not be modified.
 var (
 	deny       = []string{"DENY"}
 	sameOrigin = []string{"same-origin"}
@@ -74,16 +72,16 @@ func SetHeaders(ex *router.Exchange) {
 	h["Content-Type"] = typeHTML
 }
 
-// newPage returns the common data of all pages, in the user's language. The locales are those
-// that a client asked for (OpenID Connect Core §3.1.2.1).
+// newPage returns the common data of all pages, in the user's language. The locales are the ui_locales
+// of the client's request (OpenID Connect Core §3.1.2.1).
 func newPage(ex *router.Exchange, locales ...string) ui.Page {
 	p := ui.NewPage(ex.Tenant, ui.Language(locales, ex.Request.Header.Get("Accept-Language"), ex.Tenant.Settings.Locale))
 	p.Dev = ex.Dev()
 	return p
 }
 
-// render writes a page whole or not at all. The policy lets a script in only for a page
-// that has one.
+// render writes a page. If rendering fails, it writes nothing. The Content-Security-Policy allows
+// scripts only for a page that has one.
 func render(ex *router.Exchange, status int, p interface{ Render(io.Writer) error }) error {
 	var b bytes.Buffer
 	if err := p.Render(&b); err != nil {
@@ -98,17 +96,17 @@ func render(ex *router.Exchange, status int, p interface{ Render(io.Writer) erro
 	return nil
 }
 
-// local is a path below the base of the request's tenant.
-func local(ex *router.Exchange, path string) string { return ex.Tenant.ID.Path() + path }
+// tenantPath returns the path below the base of the request's tenant.
+func tenantPath(ex *router.Exchange, path string) string { return ex.Tenant.ID.Path() + path }
 
-// seeOther sends the browser on by GET (RFC 9110 §15.4.4), so that going back or
+// seeOther redirects to a path of the tenant with 303 (RFC 9110 §15.4.4), so that going back or
 // reloading sends no form twice.
-func seeOther(ex *router.Exchange, path string) error { return redirect(ex, local(ex, path)) }
+func seeOther(ex *router.Exchange, path string) error { return redirect(ex, tenantPath(ex, path)) }
 
-// donePage is the page after something that worked. It leads to where people sign in, which
-// leads those who are signed in to their account.
+// donePage returns the page after an action that succeeded. It links to the sign-in page, which
+// redirects signed-in users to their account.
 func donePage(ex *router.Exchange, k ui.Key) ui.Done {
 	p := newPage(ex).Done(k)
-	p.Next, p.Elsewhere = local(ex, PathLogin), p.Say(ui.LinkElsewhere)
+	p.Next, p.Elsewhere = tenantPath(ex, PathLogin), p.Say(ui.LinkElsewhere)
 	return p
 }

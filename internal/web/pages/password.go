@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// ForgotPage asks to which address a link for a new password goes.
+// ForgotPage asks for the email address to which a link for a new password is sent.
 func (s *Handlers) ForgotPage(ex *router.Exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, s.forgotOf(ex, st))
 }
@@ -20,7 +20,7 @@ func (s *Handlers) forgotOf(ex *router.Exchange, st flow.Step) ui.Forgot {
 	return ui.Forgot{Page: stepPage(ex, st), Form: stepForm(ex, st, PathForgot), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
-// ForgotForm mails the link. The answer is the same for every address.
+// ForgotForm mails the link. The response is the same for every email address.
 func (s *Handlers) ForgotForm(ex *router.Exchange, r *http.Request) error {
 	st, err := s.formStep(ex, r)
 	if err != nil {
@@ -41,35 +41,35 @@ func (s *Handlers) ForgotForm(ex *router.Exchange, r *http.Request) error {
 	return render(ex, http.StatusOK, ui.ForgotSent{Page: p.Page, Form: p.Form, Email: email, Login: p.Login})
 }
 
-// ChangePassword is where password managers send people who want a new password (W3C, A
-// Well-Known URL for Changing Passwords).
+// ChangePassword redirects from the well-known URL that password managers open (W3C, A Well-Known URL
+// for Changing Passwords).
 func (s *Handlers) ChangePassword(ex *router.Exchange, _ *http.Request) error {
 	return seeOther(ex, PathForgot)
 }
 
-// ResetPasswordPage is the page of the mailed link; it consumes nothing.
+// ResetPasswordPage is the page of the mailed link. It does not consume the link.
 func (s *Handlers) ResetPasswordPage(ex *router.Exchange, r *http.Request) error {
 	token := linkToken(r)
 	if token == "" {
-		return s.resetFailed(ex, ui.LinkIncomplete)
+		return s.renderResetFailed(ex, ui.LinkIncomplete)
 	}
-	return s.resetAsk(ex, r, account.PasswordReset{Token: token, Browser: ex.BrowserCookie(), Page: linkPage(r)}, nil)
+	return s.renderReset(ex, r, account.PasswordReset{Token: token, Browser: ex.BrowserCookie(), Page: linkPage(r)}, nil)
 }
 
-// resetAsk shows what a link asks for, and why the last try was refused.
-func (s *Handlers) resetAsk(ex *router.Exchange, r *http.Request, reset account.PasswordReset, refused *auth.Error) error {
-	n, err := s.accounts.ResetRequirements(r.Context(), ex.Tenant.ID, reset)
-	if isLink(err) {
-		return s.resetFailed(ex, ui.LinkUsed)
+// renderReset shows the form for a new password, and why the last attempt was refused.
+func (s *Handlers) renderReset(ex *router.Exchange, r *http.Request, reset account.PasswordReset, refused *auth.Error) error {
+	needs, err := s.accounts.ResetRequirements(r.Context(), ex.Tenant.ID, reset)
+	if isInvalidLink(err) {
+		return s.renderResetFailed(ex, ui.LinkUsed)
 	}
 	if err != nil {
 		return err
 	}
-	if n.Used != nil {
-		return afterLink(ex, *n.Used, noticeReset)
+	if needs.Used != nil {
+		return redirectFromLink(ex, *needs.Used, noticeReset)
 	}
-	towardsFlow(ex, n.Flow)
-	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: minLength(ex), Address: n.Address}
+	allowFlowEnd(ex, needs.Flow)
+	p := ui.ResetPassword{Page: newPage(ex), Action: tenantPath(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: minLength(ex), Address: needs.Address}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)
 	}
@@ -77,9 +77,9 @@ func (s *Handlers) resetAsk(ex *router.Exchange, r *http.Request, reset account.
 	return render(ex, http.StatusBadRequest, p)
 }
 
-func (s *Handlers) resetFailed(ex *router.Exchange, why ui.Key) error {
-	p := ui.ResetPassword{Page: newPage(ex), Forgot: local(ex, PathForgot)}
-	p.Bad = p.Say(why)
+func (s *Handlers) renderResetFailed(ex *router.Exchange, reason ui.Key) error {
+	p := ui.ResetPassword{Page: newPage(ex), Forgot: tenantPath(ex, PathForgot)}
+	p.Bad = p.Say(reason)
 	return render(ex, http.StatusBadRequest, p)
 }
 
@@ -92,11 +92,11 @@ func (s *Handlers) ResetPasswordForm(ex *router.Exchange, r *http.Request) error
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
 		ex.SetKnown(out.Known)
-		return afterLink(ex, out, noticeReset)
-	case isLink(err):
-		return s.resetFailed(ex, ui.LinkUsed)
+		return redirectFromLink(ex, out, noticeReset)
+	case isInvalidLink(err):
+		return s.renderResetFailed(ex, ui.LinkUsed)
 	case ok && e.Kind == auth.KindInvalid:
-		return s.resetAsk(ex, r, reset, e)
+		return s.renderReset(ex, r, reset, e)
 	}
 	return err
 }

@@ -14,30 +14,30 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// WriteProblem answers a browser. A refusal in the words of the protocol comes with
-// them, for the developer of the client that sent the user here.
+// WriteProblem writes an error as a page. A protocol error also shows its code and description, for
+// the developer of the client that sent the user.
 func (s *Handlers) WriteProblem(ex *router.Exchange, err error) {
 	SetHeaders(ex)
 	ex.FindTenant()
 	page := newPage(ex).Problem(ui.BadRequest)
 	status := http.StatusBadRequest
-	if wrong, ok := errors.AsType[*auth.DisplayError](err); ok {
-		page.Code, page.Detail, page.Reference = wrong.Code, wrong.Desc, ex.ID
-	} else if wrong, ok := errors.AsType[*oauth.Error](err); ok {
-		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.ID
+	if e, ok := errors.AsType[*auth.DisplayError](err); ok {
+		page.Code, page.Detail, page.Reference = e.Code, e.Desc, ex.ID
+	} else if e, ok := errors.AsType[*oauth.Error](err); ok {
+		page.Code, page.Detail, page.Reference = string(e.Code), e.Desc, ex.ID
 	} else {
 		p := ex.Fail(err)
 		status, page = p.Status, s.problemPage(ex, p)
 	}
-	page.Login = tenantPath(ex, status) + PathLogin
+	page.Login = tenantBase(ex, status) + PathLogin
 	page.Client, page.Home = s.flowHome(ex, err)
 	if err := render(ex, status, page); err != nil {
 		ex.WriteProblem(err)
 	}
 }
 
-// flowHome returns where the user of a flow that is over can begin again: the home page of
-// its client. What a stranger says of their own client is no place to send people to.
+// flowHome returns the name and home page of the client of an ended flow, where the user can begin
+// again. The home page of a self-described client is not trusted, so there is none.
 func (s *Handlers) flowHome(ex *router.Exchange, err error) (name, uri string) {
 	r := ex.Request
 	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != auth.CodeFlowOver {
@@ -49,12 +49,12 @@ func (s *Handlers) flowHome(ex *router.Exchange, err error) (name, uri string) {
 	}
 	c, err := s.flows.Client(r.Context(), ex.Tenant.ID, id, flow.Browser{Secret: ex.BrowserCookie()})
 	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
-		return "", "" // the page says the rest all the same
+		return "", "" // the page works without
 	}
 	return c.DisplayName(), c.Settings.ClientURI
 }
 
-// problemPage says it in the words for what it is, else in those for its status.
+// problemPage returns the page for the code of the problem, else for its status.
 func (s *Handlers) problemPage(ex *router.Exchange, p *router.Problem) ui.Problem {
 	page := newPage(ex).Problem(ui.Failed)
 	if p.Code == auth.CodeFlowOver && ex.BrowserCookie() == "" {
@@ -74,9 +74,9 @@ func (s *Handlers) problemPage(ex *router.Exchange, p *router.Problem) ui.Proble
 	return page
 }
 
-// tenantPath is the base of the tenant. Where a request is refused before the tenant is read,
-// the address says which it is.
-func tenantPath(ex *router.Exchange, status int) string {
+// tenantBase returns the base path of the tenant. For a request that was refused before the tenant
+// lookup, it takes the tenant from the path.
+func tenantBase(ex *router.Exchange, status int) string {
 	id := ex.Tenant.ID
 	if id == "" && status != http.StatusNotFound {
 		id, _ = auth.ParseTenantID(ex.Request.PathValue("tenant"))
@@ -84,7 +84,7 @@ func tenantPath(ex *router.Exchange, status int) string {
 	return cmp.Or(id, auth.DefaultTenant).Path()
 }
 
-// retryURL is where the user can try again: the address of the request, or the page of its
+// retryURL returns the URL at which the user can try again: that of the request, or of the page of its
 // form. It is empty if there is neither.
 func (s *Handlers) retryURL(ex *router.Exchange, status int) string {
 	r, rt := ex.Request, ex.Route
@@ -97,30 +97,30 @@ func (s *Handlers) retryURL(ex *router.Exchange, status int) string {
 	path, query := rt.Path, url.Values{}
 	switch {
 	case strings.HasPrefix(path, PathAccount+"/"):
-		return tenantPath(ex, status) + PathAccount
+		return tenantBase(ex, status) + PathAccount
 	case path == PathResend:
 		path = PathLogin
 	}
-	// A body may not have been read, but its page has told its address. No other address is taken from
-	// there, and nothing from the page of another site, which could send the user to a link of its own.
-	from, _ := url.Parse(r.Referer())
-	if from != nil && !strings.HasPrefix(r.Referer(), s.base+"/") {
-		from = nil
+	// If the body was not read, the Referer still has the parameters of the form's page. Only these are
+	// taken, and none of another site, which could lead the user to a link of the attacker.
+	referer, _ := url.Parse(r.Referer())
+	if referer != nil && !strings.HasPrefix(r.Referer(), s.base+"/") {
+		referer = nil
 	}
 	for _, name := range []string{"flow", "token"} {
 		if v := auth.Clip(r.PostForm.Get(name), 128); v != "" {
 			query.Set(name, v)
-		} else if from != nil && from.Query().Has(name) {
-			query.Set(name, auth.Clip(from.Query().Get(name), 128))
+		} else if referer != nil && referer.Query().Has(name) {
+			query.Set(name, auth.Clip(referer.Query().Get(name), 128))
 		}
 	}
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return tenantPath(ex, status) + path
+	return tenantBase(ex, status) + path
 }
 
-// problemCodes and problemKeys map errors to the sentences for users.
+// problemCodes and problemKeys map codes and statuses to the texts for users.
 var problemCodes = map[auth.Code]ui.Key{auth.CodeFlowOver: ui.FlowGone}
 
 var problemKeys = map[int]ui.Key{

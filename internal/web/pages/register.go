@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// RegisterPage asks for what makes an account.
+// RegisterPage shows the registration form, or the sign-in form if registration is closed.
 func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
 	p := s.registerOf(ex, st)
 	if !s.accounts.RegistrationOpen(ex.Tenant) {
@@ -23,12 +23,11 @@ func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
 }
 
 func (s *Handlers) registerOf(ex *router.Exchange, st flow.Step) ui.Register {
-	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: forWhom(st),
+	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: clientName(st),
 		MinLength: minLength(ex), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
-// RegisterForm registers. The flow does not change: it continues when the user signs
-// in.
+// RegisterForm registers an account. The flow stays at its step until the user signs in.
 func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 	st, err := s.formStep(ex, r)
 	if err != nil {

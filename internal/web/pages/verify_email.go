@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// UnverifiedPage waits until the address is confirmed.
+// UnverifiedPage asks the user to confirm the email address first.
 func (s *Handlers) UnverifiedPage(ex *router.Exchange, st flow.Step) error {
 	var email string
 	if len(st.Accounts) > 0 {
@@ -24,73 +24,73 @@ func (s *Handlers) unverifiedOf(ex *router.Exchange, st flow.Step, email string)
 	return ui.WaitVerify{Page: stepPage(ex, st), Form: stepForm(ex, st, PathResend), Email: email, Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
-// PathResend is where the form goes that asks for another link.
+// PathResend is the path of the form that requests another link.
 const PathResend = "/verify-email/resend"
 
-// ResendForm sends the link that confirms an address once more. The answer is the same
-// for every address.
+// ResendForm mails the link that confirms an email address again. The response is the same for every
+// address.
 func (s *Handlers) ResendForm(ex *router.Exchange, r *http.Request) error {
 	st, err := s.formStep(ex, r)
 	if err != nil {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	again := account.LinkRequest{Email: email, Browser: ex.BrowserCookie(), Flow: st.Flow.ID}
-	if err := s.accounts.Resend(r.Context(), ex.Tenant.ID, again, ex.RequestActor()); err != nil && auth.KindOf(err) != auth.KindInvalid {
+	req := account.LinkRequest{Email: email, Browser: ex.BrowserCookie(), Flow: st.Flow.ID}
+	if err := s.accounts.Resend(r.Context(), ex.Tenant.ID, req, ex.RequestActor()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
 	return render(ex, http.StatusOK, s.sentOf(ex, st, email))
 }
 
-// sentOf asks the user to open the mail, and offers to send it again.
+// sentOf returns the page that asks the user to open the mail, and offers to send it again.
 func (s *Handlers) sentOf(ex *router.Exchange, st flow.Step, email string) ui.RegisterSent {
 	return ui.RegisterSent{Page: stepPage(ex, st), Form: stepForm(ex, st, PathResend), Email: email, Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
-// verification is what the browser brings along to a link that proves an address.
+// verification returns the link's token with the cookies of the browser.
 func (s *Handlers) verification(ex *router.Exchange, token, password string) (account.Verification, error) {
 	b, err := s.browser(ex)
 	v := account.Verification{Token: token, Password: password, Browser: b.Secret, Page: linkPage(ex.Request)}
-	for _, in := range b.Sessions {
-		v.SignedIn = append(v.SignedIn, in.Account.ID)
+	for _, signedIn := range b.Sessions {
+		v.SignedIn = append(v.SignedIn, signedIn.Account.ID)
 	}
 	return v, err
 }
 
-// VerifyEmailPage is the page of the mailed link. It consumes nothing: mail scanners
+// VerifyEmailPage is the page of the mailed link. It does not consume the link, since mail scanners
 // open links too, but do not press the button.
 func (s *Handlers) VerifyEmailPage(ex *router.Exchange, r *http.Request) error {
 	token := linkToken(r)
 	if token == "" {
-		return s.verifyFailed(ex, ui.LinkIncomplete)
+		return s.renderVerifyFailed(ex, ui.LinkIncomplete)
 	}
 	v, err := s.verification(ex, token, "")
 	if err != nil {
 		return err
 	}
-	return s.verifyAsk(ex, r, v, nil)
+	return s.renderVerify(ex, r, v, nil)
 }
 
-// verifyAsk shows what a link asks for, and why the last try was refused.
-func (s *Handlers) verifyAsk(ex *router.Exchange, r *http.Request, v account.Verification, refused *auth.Error) error {
-	n, err := s.accounts.VerifyRequirements(r.Context(), ex.Tenant.ID, v)
-	if isLink(err) {
-		return s.verifyFailed(ex, ui.LinkUsed)
+// renderVerify shows the form that the link requires, and why the last attempt was refused.
+func (s *Handlers) renderVerify(ex *router.Exchange, r *http.Request, v account.Verification, refused *auth.Error) error {
+	needs, err := s.accounts.VerifyRequirements(r.Context(), ex.Tenant.ID, v)
+	if isInvalidLink(err) {
+		return s.renderVerifyFailed(ex, ui.LinkUsed)
 	}
 	if err != nil {
 		return err
 	}
-	if n.Used != nil {
-		return afterLink(ex, *n.Used, verifiedNotice(*n.Used))
+	if needs.Used != nil {
+		return redirectFromLink(ex, *needs.Used, verifiedNotice(*needs.Used))
 	}
-	towardsFlow(ex, n.Flow)
-	p := ui.VerifyEmail{Page: newPage(ex), Action: local(ex, "/verify-email"), Token: v.Token, Once: v.Page, MinLength: minLength(ex), Address: n.Address,
-		Invited: n.Invited, Choose: n.Missing == account.MissingPassword, Current: n.Missing == account.MissingCurrentPassword}
+	allowFlowEnd(ex, needs.Flow)
+	p := ui.VerifyEmail{Page: newPage(ex), Action: tenantPath(ex, "/verify-email"), Token: v.Token, Once: v.Page, MinLength: minLength(ex), Address: needs.Address,
+		Invited: needs.Invited, Choose: needs.Missing == account.MissingPassword, Current: needs.Missing == account.MissingCurrentPassword}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)
 	}
 	switch {
-	case refused.Code == auth.CodePasswordNeeded: // the page asks for it by itself
+	case refused.Code == auth.CodePasswordNeeded: // the page asks for the password anyway
 	case refused.Field == "current_password":
 		p.Refused = []string{p.Say(ui.PasswordWrong)}
 	default:
@@ -99,9 +99,9 @@ func (s *Handlers) verifyAsk(ex *router.Exchange, r *http.Request, v account.Ver
 	return render(ex, http.StatusBadRequest, p)
 }
 
-func (s *Handlers) verifyFailed(ex *router.Exchange, why ui.Key) error {
-	p := ui.VerifyEmail{Page: newPage(ex), Login: local(ex, PathLogin)}
-	p.Bad = p.Say(why)
+func (s *Handlers) renderVerifyFailed(ex *router.Exchange, reason ui.Key) error {
+	p := ui.VerifyEmail{Page: newPage(ex), Login: tenantPath(ex, PathLogin)}
+	p.Bad = p.Say(reason)
 	return render(ex, http.StatusBadRequest, p)
 }
 
@@ -114,11 +114,11 @@ func (s *Handlers) VerifyEmailForm(ex *router.Exchange, r *http.Request) error {
 	out, err := s.accounts.VerifyEmail(r.Context(), ex.Tenant.ID, v, ex.RequestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
-		return afterLink(ex, out, verifiedNotice(out))
-	case isLink(err):
-		return s.verifyFailed(ex, ui.LinkUsed)
+		return redirectFromLink(ex, out, verifiedNotice(out))
+	case isInvalidLink(err):
+		return s.renderVerifyFailed(ex, ui.LinkUsed)
 	case ok && (e.Field == "password" || e.Field == "current_password"):
-		return s.verifyAsk(ex, r, v, e)
+		return s.renderVerify(ex, r, v, e)
 	}
 	return err
 }
@@ -130,7 +130,7 @@ func verifiedNotice(out account.LinkOutcome) linkNotice {
 	return noticeVerified
 }
 
-// VerifyEmailDone says what the link has done.
+// VerifyEmailDone says that the address is confirmed, or that the password is set.
 func (s *Handlers) VerifyEmailDone(ex *router.Exchange, r *http.Request) error {
 	if r.URL.Query().Get("password") == "set" {
 		return render(ex, http.StatusOK, donePage(ex, ui.PasswordChosen))
