@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
-// The main job, on both databases.
+// An account's life from registration to reuse of a refresh token, on both databases.
 func TestAPI_ServesTheWholeJourney(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, sc store.Config) {
@@ -75,7 +76,7 @@ func TestPasswordByMail(t *testing.T) {
 	}
 	bad := h.requireReply(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"password"}`), 400, "password_refused").json(t)
 	if bad["field"] != "password" || len(bad["reasons"].([]any)) == 0 {
-		t.Errorf("refusal says too little: %v", bad)
+		t.Errorf("the problem lacks field or reasons: %v", bad)
 	}
 	h.requireReply(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"quite another password"}`), 204, "")
 	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "")
@@ -156,8 +157,8 @@ func TestAPI_ChallengesBearerTokens(t *testing.T) {
 	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "token_expired")
 }
 
-// A body that does not fit the description is refused before any service, with a
-// code for programs, the member at fault, and no echo of what was sent.
+// A body that does not match the description is refused before any service call, with a code and the
+// invalid member, and without the value that was sent.
 func TestAPI_RefusesInvalidBodies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -182,7 +183,7 @@ func TestAPI_RefusesInvalidBodies(t *testing.T) {
 			t.Errorf("%s: field %q, want %q", c.body, got, c.field)
 		}
 		if strings.Contains(string(r.body), "hunter2") {
-			t.Errorf("%s: the answer repeats the password: %s", c.body, r.body)
+			t.Errorf("%s: the response repeats the password: %s", c.body, r.body)
 		}
 	}
 	if n := h.hasher.Stats().Done; n != 0 {
@@ -193,7 +194,7 @@ func TestAPI_RefusesInvalidBodies(t *testing.T) {
 func TestAPI_DescribesProblems(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
-	disableTenant(h, "shut")
+	disableTenant(h, "disabled")
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -202,7 +203,7 @@ func TestAPI_DescribesProblems(t *testing.T) {
 		{"GET", "/nowhere", 404, "not_found", ""},
 		{"GET", "/api/v1/nowhere", 404, "not_found", ""},
 		{"GET", "/t/unknown/api/v1/me", 404, "not_found", ""},
-		{"GET", "/t/shut/api/v1/me", 404, "not_found", ""},
+		{"GET", "/t/disabled/api/v1/me", 404, "not_found", ""},
 		{"GET", "/t/default/api/v1/me", 404, "not_found", ""},
 		{"GET", "/t/UPPER/api/v1/me", 404, "not_found", ""},
 		{"GET", "//api/v1/me", 404, "not_found", ""},
@@ -234,16 +235,16 @@ func TestAPI_DescribesProblems(t *testing.T) {
 			t.Errorf("%s: %s", name, r.body)
 		}
 	}
-	unknown, shut := h.get("/t/unknown/api/v1/me"), h.get("/t/shut/api/v1/me")
-	if string(unknown.body) != string(shut.body) {
-		t.Errorf("a shut tenant can be told from one that is not there: %s and %s", shut.body, unknown.body)
+	unknown, disabled := h.get("/t/unknown/api/v1/me"), h.get("/t/disabled/api/v1/me")
+	if string(unknown.body) != string(disabled.body) {
+		t.Errorf("a disabled tenant differs from an unknown one: %s and %s", disabled.body, unknown.body)
 	}
 }
 
 func disableTenant(h *fixture, id string) {
 	h.Helper()
-	storetest.Tenant(h.TB, h.db, "shut")
-	h.requireOK(h.db.Write(h.Context(), "shut", func(tx *store.Tx) error {
+	storetest.Tenant(h.TB, h.db, auth.TenantID(id))
+	h.requireOK(h.db.Write(h.Context(), auth.TenantID(id), func(tx *store.Tx) error {
 		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
@@ -253,7 +254,7 @@ func disableTenant(h *fixture, id string) {
 	}))
 }
 
-// Tenants are houses of their own: same paths, nothing in common.
+// Tenants have the same paths, and nothing in common.
 func TestAPI_SeparatesTenants(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// A tenant's look is served below its own path, for ever under an address that
-// changes with it, and to nobody else; a tenant without one has none.
+// A tenant's branding is served only below its own path, immutable under a URL that changes with it.
+// A tenant without branding has none.
 func TestBrand_ServesOnlyItsTenant(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -57,7 +57,7 @@ func TestBrand_ServesOnlyItsTenant(t *testing.T) {
 	}
 }
 
-// The language is the browser's when we have it, and the tenant's when not.
+// The language is the browser's if the pages have it, else the tenant's.
 func TestPages_UseTheBrowsersLanguage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -57,7 +57,7 @@ func TestAttack_HT_01_BodyOverLimit(t *testing.T) {
 		}
 	}
 	best := ^uint64(0)
-	for range 20 { // other tests allocate meanwhile: the best of twenty is our own
+	for range 20 { // other tests allocate at the same time, so the best of twenty counts
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		r := request("POST", "/api/v1/login", "")
@@ -96,14 +96,14 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	} {
 		r := h.post("/api/v1/login", body)
 		best := time.Hour
-		for range 10 { // the best of ten, as other tests run beside this one
+		for range 10 { // other tests run at the same time, so the best of ten counts
 			if best > 5*time.Second {
 				began := time.Now()
 				h.post("/api/v1/login", body)
 				best = min(best, time.Since(began))
 			}
 		}
-		if best > 5*time.Second { // what is not linear takes minutes
+		if best > 5*time.Second { // anything worse than linear takes minutes
 			t.Errorf("%s: took %v", name, best)
 		}
 		if r.StatusCode != 400 || r.code() != "malformed_json" {
@@ -112,8 +112,8 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	}
 }
 
-// rawStatus sends bytes as they are and returns the status line's code, 0 when the
-// connection was closed without an answer.
+// rawStatus sends raw bytes and returns the status, or 0 if the connection was closed without a
+// response.
 func rawStatus(t *testing.T, addr, head string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -122,7 +122,7 @@ func rawStatus(t *testing.T, addr, head string) int {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
-	go io.WriteString(c, head) // the answer may come before all of it is sent
+	go io.WriteString(c, head) // the response may come before all is sent
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		return 0
@@ -152,7 +152,7 @@ func TestAttack_HT_05_HugeHead(t *testing.T) {
 	if got := rawStatus(t, addr, "GET /"+strings.Repeat("a", 64<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); got != 431 && got != 414 && got != 0 {
 		t.Errorf("URL of 64 KiB: %d", got)
 	}
-	// What the listener lets through, the door still refuses, in its own words.
+	// The router has tighter bounds than the listener.
 	h.requireReply(h.get("/livez?"+strings.Repeat("a", 9<<10)), 414, "url_too_long")
 	r := request("GET", "/livez", "")
 	for i := range 200 {
@@ -244,13 +244,13 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 		cfg := h.cfg
 		cfg.Metrics, cfg.Origins = nil, []string{bad}
 		if _, err := New(cfg); err == nil {
-			t.Errorf("origin %q was taken", bad)
+			t.Errorf("origin %q was accepted", bad)
 		}
 	}
 }
 
-// What is published, and the endpoints that look at no cookie, are open to the scripts
-// of every origin; nowhere may a browser send its cookies along.
+// Scripts of every origin may read published documents and call endpoints that read no cookie, always
+// without cookies.
 func TestCORS_AllowsEveryOriginWithoutCookies(t *testing.T) {
 	t.Parallel()
 	for _, configured := range [][]string{nil, {origin}} {
@@ -358,7 +358,7 @@ func TestDocuments_ArePublicAndCacheable(t *testing.T) {
 	if again.StatusCode != 304 || len(again.body) != 0 || again.Header.Get("Etag") != tag {
 		t.Errorf("%d %q", again.StatusCode, again.body)
 	}
-	// EP-09: what a request says about our name changes nothing.
+	// EP-09: no header of a request changes the issuer.
 	for _, headers := range [][]string{{"X-Forwarded-Host: evil.test"}, {"Forwarded: host=evil.test"}, {"X-Forwarded-Proto: http"}} {
 		req := request("GET", "/.well-known/openid-configuration", "", headers...)
 		req.Host = "evil.test"

@@ -12,24 +12,23 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// three lets three through and then none for a minute.
+// three allows three requests, and then one a minute.
 var three = limit.Rate{Count: 3, Per: 3 * time.Minute}
 
 func withRates(change func(limit.Rates)) option { return func(c *Config) { change(c.Rates) } }
 
-// burst sends the request from addr until it is refused, and returns after how many.
-func burst(h *fixture, make func(i int) *http.Request) int {
+// burst sends requests until one has 429, and returns how many were allowed; -1 if all were.
+func burst(h *fixture, next func(i int) *http.Request) int {
 	h.Helper()
 	for i := range 200 {
-		if r := h.do(make(i)); r.StatusCode == http.StatusTooManyRequests {
+		if r := h.do(next(i)); r.StatusCode == http.StatusTooManyRequests {
 			return i
 		}
 	}
 	return -1
 }
 
-// BF-11 and BF-13: each of the calls has its limit, which is in force before
-// anything is hashed or looked up.
+// BF-11 and BF-13: each operation has its limit, which applies before anything is hashed or looked up.
 func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 	t.Parallel()
 	all := limit.Rates{"register.ip": three, "login.ip": three, "verify.ip": three, "resend.ip": three, "forgot.ip": three, "reset.ip": three, "change.ip": three, "refresh.ip": three, "refresh.credential": three}
@@ -70,7 +69,7 @@ func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 			}
 			h.advance(time.Minute)
 			if r := h.do(send(1000)); r.StatusCode == 429 {
-				t.Error("still refused after the time that was stated")
+				t.Error("still refused after Retry-After")
 			}
 		})
 	}
@@ -97,7 +96,7 @@ func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
 		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+strange[0])
 	})
 	if n != 3 {
-		t.Errorf("an address that is none: refused after %d", n)
+		t.Errorf("an invalid address: refused after %d", n)
 	}
 	for _, v := range strange {
 		r := h.post("/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+v)
@@ -137,8 +136,8 @@ func TestAttack_BF_09_Spraying(t *testing.T) {
 	}
 }
 
-// A sign-in that succeeds is not counted: an office behind one address is not locked
-// out by its own users.
+// A sign-in that succeeds is not counted, so an office behind one address is not locked out by its own
+// users.
 func TestLimits_CountOnlyFailedSignIns(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
@@ -170,8 +169,8 @@ func TestLimits_CountRefreshesByFamily(t *testing.T) {
 	h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
 }
 
-// What one account does with itself is limited, however it succeeds: each change leaves
-// an audit line, each export reads all of them.
+// Changes and exports of the own account are limited, though they succeed: each change writes an audit
+// line, each export reads all of them.
 func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
@@ -191,7 +190,7 @@ func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 		}
 		h.requireReply(h.do(request(c.method, c.path, body, bearer(bob))), 200, "")
 	}
-	// What ends sessions and consents has a bucket of its own.
+	// Ending sessions and consents has its own bucket.
 	for range 3 {
 		h.requireReply(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(alice))), 204, "")
 	}
@@ -208,7 +207,7 @@ func TestRepair_S18_PasswordChangesAreLimited(t *testing.T) {
 	change := func(current, next string) reply {
 		return h.post("/api/v1/password/change", `{"current_password":"`+current+`","new_password":"`+next+`"}`, bearer(tk))
 	}
-	for range 3 { // what fails is counted elsewhere
+	for range 3 { // a failure does not count against this limit
 		h.requireReply(change("not the password", "another good password"), 403, "wrong_password")
 	}
 	h.requireReply(change(pass, "another good password"), 204, "")

@@ -30,7 +30,7 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 	h.requireReply(h.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
 }
 
-// stateChanging are the routes that change something, with a path to use.
+// stateChanging returns the state-changing routes with a cross-site check.
 func stateChanging(h *fixture) []*router.Route {
 	var list []*router.Route
 	for _, rt := range h.router.Table() {
@@ -39,13 +39,13 @@ func stateChanging(h *fixture) []*router.Route {
 		}
 	}
 	if len(list) < 10 {
-		h.Fatalf("only %d routes change something", len(list))
+		h.Fatalf("only %d state-changing routes", len(list))
 	}
 	return list
 }
 
-// Other sites may send forms to the endpoints that look at no cookie, and to the two
-// to which clients send browsers; to nothing else.
+// Other sites may send forms only to endpoints that read no cookie, and to the two to which clients
+// send browsers.
 func TestRoutes_AllowCrossSiteOnlyWithoutCookies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -58,6 +58,7 @@ func TestRoutes_AllowCrossSiteOnlyWithoutCookies(t *testing.T) {
 	}
 }
 
+// path returns the path of a route with values for its parameters.
 func path(rt *router.Route) string {
 	return strings.NewReplacer("{id}", "x", "{client_id}", "x").Replace(rt.Path)
 }
@@ -75,8 +76,8 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 			"text/plain JSON":      {"Content-Type: text/plain", "Origin: https://evil.test"},
 			"origin null":          {"Origin: null"},
 			"no origin":            {},
-			"prefix of ours":       {"Origin: https://auth.example.test.evil.test"},
-			"referer alone":        {"Referer: https://auth.example.test/"},
+			"issuer as a prefix":   {"Origin: https://auth.example.test.evil.test"},
+			"only a referer":       {"Referer: https://auth.example.test/"},
 			"old browser, no site": {"Content-Type: text/plain"},
 		} {
 			r := h.do(request(rt.Method, path(rt), `{"name":"eve"}`, append(headers, cookie)...))
@@ -89,16 +90,16 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 	if me["name"] != "Alice" || len(h.takeMails()) != 0 {
 		t.Errorf("something changed: %v", me)
 	}
-	// From where it may come, it works.
+	// Allowed origins work.
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site: same-origin"}, {"Origin: " + base}, {"Origin: " + origin, "Sec-Fetch-Site: same-site"},
 	} {
 		h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, append(headers, cookie)...)), 200, "")
 	}
-	// A bearer token is no cookie: programs send no Origin.
+	// A bearer token needs no Origin.
 	tk := h.tokens(h.login("alice@example.com", pass))
 	h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, bearer(tk))), 200, "")
-	// A cookie beside a token lends it nothing.
+	// A cookie does not replace an invalid token.
 	h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Eve"}`, "Authorization: Bearer x", cookie, "Origin: https://evil.test")), 401, "invalid_token")
 }
 
@@ -111,7 +112,7 @@ func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 	}
 	for _, rt := range stateChanging(h) {
 		if reads[rt.Path] {
-			continue // GET reads the same thing; that it changes nothing is the next test
+			continue // the next test checks that GET changes nothing
 		}
 		for _, method := range []string{"GET", "HEAD"} {
 			r := h.do(request(method, path(rt), ""))
@@ -122,8 +123,7 @@ func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 	}
 }
 
-// SE-07, PW-10: what is read by GET and written by another method at the same path
-// is not changed by reading it.
+// SE-07, PW-10: GET of a path that another method changes, changes nothing.
 func TestAttack_PW_10_ReadingSpendsNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -176,7 +176,7 @@ func TestAttack_SE_12_StrangeCookies(t *testing.T) {
 		if r.StatusCode != 401 {
 			t.Errorf("%s: %d", what, r.StatusCode)
 		}
-		if r := h.get("/reset-password?token=x", "Cookie: "+cookie); r.StatusCode != 400 { // the link is made up, and the page says so
+		if r := h.get("/reset-password?token=x", "Cookie: "+cookie); r.StatusCode != 400 { // the link is invalid
 			t.Errorf("%s on a page: %d", what, r.StatusCode)
 		}
 	}
@@ -186,7 +186,7 @@ func TestAttack_SE_12_StrangeCookies(t *testing.T) {
 	h.requireReply(h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")+"; "+good), 200, "")
 }
 
-// SE-11: tenants on one host have cookies of their own.
+// SE-11: tenants on one host have different cookies.
 func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -201,31 +201,31 @@ func TestCookie_IsReplacedAndDeleted(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	cookie := h.signInBrowser("alice@example.com")
-	ours := "Origin: " + base
-	// SE-01: another cookie after a change of the password, and the old one is dead.
-	r := h.requireReply(h.post("/api/v1/password/change", `{"current_password":"`+pass+`","new_password":"the second password"}`, cookie, ours), 204, "")
+	sameOrigin := "Origin: " + base
+	// SE-01: changing the password replaces the cookie and ends the old session.
+	r := h.requireReply(h.post("/api/v1/password/change", `{"current_password":"`+pass+`","new_password":"the second password"}`, cookie, sameOrigin), 204, "")
 	if len(r.Cookies()) != 1 {
 		t.Fatalf("%d cookies", len(r.Cookies()))
 	}
 	next := "Cookie: " + r.Cookies()[0].Name + "=" + r.Cookies()[0].Value
 	h.requireReply(h.get("/api/v1/me", cookie), 401, "session_invalid")
 	h.requireReply(h.get("/api/v1/me", next), 200, "")
-	r = h.requireReply(h.post("/api/v1/logout", "", next, ours), 204, "")
+	r = h.requireReply(h.post("/api/v1/logout", "", next, sameOrigin), 204, "")
 	if c := r.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
 		t.Errorf("cookies after logout: %v", c)
 	}
 	h.requireReply(h.get("/api/v1/me", next), 401, "session_invalid")
 }
 
-// form sends a page's form as a browser on our own page does.
+// form sends a form as a browser does on a page of the server.
 func form(h *fixture, path, body string, headers ...string) reply {
 	h.Helper()
 	headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Accept: text/html"}, headers...)
 	return h.do(request("POST", path, body, headers...))
 }
 
-// Pages of mailed links send no Referer, so browsers without Fetch Metadata (Safari
-// before 16.4) call the origin of their forms null.
+// Pages of mailed links send no Referer, so browsers without Fetch Metadata (Safari before 16.4) send
+// the origin null with their forms.
 func TestRepair_B10_NullOriginOfOurOwnForm(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

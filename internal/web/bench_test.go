@@ -7,15 +7,14 @@ import (
 	"testing"
 )
 
-// discardWriter is a connection that nobody reads.
+// discardWriter discards the response.
 type discardWriter struct{ h http.Header }
 
 func (n *discardWriter) Header() http.Header         { return n.h }
 func (n *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
 func (n *discardWriter) WriteHeader(int)             {}
 
-// BenchmarkPublicHandler measures what a request costs without a network: compare with the 14 µs of
-// a bare net/http server.
+// BenchmarkPublicHandler measures a request without a network. A bare net/http server takes 14 µs.
 func BenchmarkPublicHandler(b *testing.B) {
 	quiet := func(c *Config) { c.AccessLog = false }
 	logged := func(c *Config) { c.Log = slog.New(slog.NewJSONHandler(io.Discard, nil)) }

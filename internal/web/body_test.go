@@ -8,18 +8,17 @@ import (
 	"testing"
 )
 
-// Slow senders of large bodies share a budget; whoever sends what a call needs is
-// served beside them.
+// Slow senders of large bodies share a budget; small bodies are served at the same time.
 func TestAttack_HT_03_SlowLargeBodiesHoldBoundedMemory(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	slow := bodyBudget/(1<<20) + 8
-	for range 2 { // the first round gives back what it took
+	for range 2 { // the first round returns what it took
 		var all sync.WaitGroup
 		begun, end, codes := make(chan struct{}), make(chan struct{}), make(chan string, slow)
 		for range slow {
 			all.Go(func() {
-				body := io.MultiReader(bytes.NewReader(bytes.Repeat([]byte(" "), freeBody)), &gate{begun, end}, strings.NewReader("{}"))
+				body := io.MultiReader(bytes.NewReader(bytes.Repeat([]byte(" "), smallBody)), &gate{begun, end}, strings.NewReader("{}"))
 				r := request("POST", "/api/v1/refresh", "{}")
 				r.Body, r.ContentLength = io.NopCloser(body), -1
 				codes <- h.do(r).code()
@@ -45,9 +44,9 @@ func TestAttack_HT_03_SlowLargeBodiesHoldBoundedMemory(t *testing.T) {
 	}
 }
 
-// The budget of large bodies is that of the router: a body of the size that calls need is small.
+// The router's size of a small body and its budget for large ones.
 const (
-	freeBody   = 16 << 10
+	smallBody  = 16 << 10
 	bodyBudget = 32 << 20
 )
 
@@ -60,7 +59,7 @@ func (g *gate) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Forms are in the same budget, those of the protocol and those of pages.
+// Forms of endpoints and of pages share the same budget.
 func TestRepair_Forms_SlowLargeFormsHoldBoundedMemory(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/oauth2/token", "/verify-email"} {
@@ -69,12 +68,12 @@ func TestRepair_Forms_SlowLargeFormsHoldBoundedMemory(t *testing.T) {
 			h := newFixture(t, func(c *Config) { c.BodyForm = bodyBudget / 2 })
 			begun, end := make(chan struct{}), make(chan struct{})
 			send := func() int {
-				body := io.MultiReader(strings.NewReader("token="+strings.Repeat("x", freeBody)), &gate{begun, end})
+				body := io.MultiReader(strings.NewReader("token="+strings.Repeat("x", smallBody)), &gate{begun, end})
 				r := request("POST", path, "x", "Content-Type: application/x-www-form-urlencoded")
 				r.Body, r.ContentLength = io.NopCloser(body), -1
 				return h.do(r).StatusCode
 			}
-			for range 2 { // the first round gives back what it took
+			for range 2 { // the first round returns what it took
 				var all sync.WaitGroup
 				for range 2 {
 					all.Go(func() { send() })

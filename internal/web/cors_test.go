@@ -8,13 +8,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/pages"
 )
 
-// preflight is what a browser asks before a script of the origin sends the headers.
+// preflight sends the preflight of a scripted request from an origin with the headers.
 func (h *fixture) preflight(path, method, from, headers string) reply {
 	return h.do(request("OPTIONS", path, "", "Origin: "+from, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: "+headers))
 }
 
-// B5: clients send tracing headers, versions of their protocol and the like; none of
-// them turns a preflight down.
+// B5: clients send tracing headers, protocol versions and the like; preflights allow any header.
 func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -31,7 +30,7 @@ func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 			}
 		}
 		if r := h.preflight(path, method, "https://spa.example", "x-"+strings.Repeat("a", 8000)); len(fmt.Sprint(r.Header)) > 1500 {
-			t.Errorf("%s: the answer repeats %d bytes", path, len(fmt.Sprint(r.Header)))
+			t.Errorf("%s: the response repeats %d bytes", path, len(fmt.Sprint(r.Header)))
 		}
 	}
 	r := h.preflight("/api/v1/login", "POST", origin, "content-type,x-requested-with")
@@ -43,8 +42,7 @@ func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 	}
 }
 
-// N10: an application that is being written on this machine may call a development
-// server, and nothing else may.
+// N10: only applications on this machine may call a development server without configuration.
 func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 	t.Parallel()
 	dev := newFixture(t, func(c *Config) { c.Mailbox, c.Origins = func() []pages.Mail { return nil }, nil })
@@ -61,12 +59,12 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 			t.Errorf("%s: %d %v, then %d %s", from, pre.StatusCode, pre.Header, r.StatusCode, r.body)
 		}
 	}
-	// With the session cookie it would act for whoever is signed in: that origin has to be listed.
+	// With the session cookie a script acts for the signed-in user, so its origin must be configured.
 	r := dev.do(request("POST", "/api/v1/logout", "", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site", dev.signInBrowser("bob@example.com")))
 	if r.StatusCode != 403 {
 		t.Errorf("with the cookie, from another port: %d", r.StatusCode)
 	}
-	// A form of such a page is a form of another site all the same.
+	// A form of such a page is still cross-site.
 	r = dev.post("/login", "flow=x&csrf=x", "Content-Type: application/x-www-form-urlencoded", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site")
 	if r.StatusCode != 403 {
 		t.Errorf("a form from another port: %d", r.StatusCode)
@@ -77,8 +75,8 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 	}
 }
 
-// N10: elsewhere the log says once for each origin which setting would let it in, and
-// for a handful of origins at most.
+// N10: in production the log names, once for each origin and for at most eight origins, the setting
+// that would allow it.
 func TestRepair_N10_TheLogNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -98,7 +96,7 @@ func TestRepair_N10_TheLogNamesTheSetting(t *testing.T) {
 	h.get("/api/v1/me", "Origin: null")
 	h.preflight("/oauth2/token", "POST", "https://other.example", "content-type")
 	if n := named(); n != 1 {
-		t.Errorf("%d lines, want one for the origin that was turned away", n)
+		t.Errorf("%d lines, want one for the refused origin", n)
 	}
 	for i := range 100 {
 		h.get("/api/v1/me", fmt.Sprintf("Origin: https://%d.example", i))
@@ -108,7 +106,7 @@ func TestRepair_N10_TheLogNamesTheSetting(t *testing.T) {
 	}
 }
 
-// B13: what a client calls its charset changes nothing; bytes that are not UTF-8 do.
+// B13: the charset parameter is ignored; bytes that are not UTF-8 are refused.
 func TestRepair_B13_BytesCountAndLabelsDoNot(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -133,7 +131,7 @@ func TestRepair_B13_BytesCountAndLabelsDoNot(t *testing.T) {
 		}
 		for _, media := range []string{"application/x-www-form-urlencodedx", "text/plain", form + ", text/plain"} {
 			if path == "/oauth2/userinfo" {
-				continue // the body of a request that proves itself otherwise is not read
+				continue // its body is read only if it is a form
 			}
 			if r := h.post(path, body, "Content-Type: "+media); r.StatusCode != 415 {
 				t.Errorf("%s, %s: %d", path, media, r.StatusCode)

@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// dialects are those of a server.
+// dialects are the dialects of a server.
 type dialects struct {
 	page, flowPage, browserEndpoint, endpoint, serverEndpoint, registration, document, api, internal router.Dialect
 }
@@ -17,30 +17,30 @@ type dialects struct {
 // newDialects makes the dialects. A topic adds handlers, never a dialect.
 func (s *Server) newDialects() dialects {
 	return dialects{
-		// page is for users and sends no Referer, since its address may hold the secret
-		// of a mailed link. Its forms answer with 303 or another page.
+		// page is for users and sends no Referer, since its URL may hold the secret of a mailed
+		// link. The response to its forms is 303 or another page.
 		page: router.Dialect{
 			LinkSecret: true,
 			Headers:    pages.SetHeaders,
 			Read:       (*router.Exchange).ReadForm,
 			Fail:       s.pages.WriteProblem,
 		},
-		// flowPage is a page of a flow or of the account, whose forms need an origin and hold
-		// a CSRF token.
+		// flowPage is a page of a flow or of the account. Its forms require an Origin and hold a
+		// CSRF token.
 		flowPage: router.Dialect{
 			Headers: func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
 			Read:    (*router.Exchange).ReadForm,
 			Fail:    s.pages.WriteProblem,
 		},
-		// browserEndpoint is where clients send browsers, by GET or by a form of their own site.
-		// It is for no scripts (RFC 9700 §2.6); refusals are pages.
+		// browserEndpoint is an endpoint to which clients send browsers, by GET or by a form of
+		// their own site. Scripts may not call it (RFC 9700 §2.6); errors are pages.
 		browserEndpoint: router.Dialect{
 			CrossSite: true,
 			Headers:   func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
 			Fail:      s.pages.WriteProblem,
 		},
-		// endpoint is called by programs, among them scripts of any origin, with credentials of
-		// their own. It looks at no cookie and refuses in the words of RFC 6749 §5.2.
+		// endpoint is called by clients with their own credentials, also from scripts of any
+		// origin. It reads no cookie, and its errors are those of RFC 6749 §5.2.
 		endpoint: router.Dialect{
 			CORS:      router.CORSOpen,
 			CrossSite: true,
@@ -53,13 +53,13 @@ func (s *Server) newDialects() dialects {
 			Headers:   (*router.Exchange).OfferNonce,
 			Fail:      protocol.WriteError,
 		},
-		// registration is an endpoint that takes JSON and refuses in the words of RFC 7591 §3.2.2.
+		// registration is an endpoint that reads JSON; its errors are those of RFC 7591 §3.2.2.
 		registration: router.Dialect{
 			CORS:      router.CORSOpen,
 			CrossSite: true,
 			Fail:      protocol.WriteRegistrationError,
 		},
-		// document is published by the tenant for everyone.
+		// document is public and cacheable: metadata, keys, branding, the OpenAPI description.
 		document: router.Dialect{
 			CORS:      router.CORSOpen,
 			Cacheable: true,
@@ -71,7 +71,7 @@ func (s *Server) newDialects() dialects {
 			Bearer: true,
 			Fail:   (*router.Exchange).WriteProblem,
 		},
-		// internal belongs to the server and to no tenant: health, metrics, the assets of the pages.
+		// internal belongs to the server, not to a tenant: health, metrics, assets of the pages.
 		internal: router.Dialect{
 			ServerWide: true,
 			Fail:       (*router.Exchange).WriteProblem,
@@ -79,10 +79,10 @@ func (s *Server) newDialects() dialects {
 	}
 }
 
-// apiPrefix is what the paths of the JSON API begin with.
+// apiPrefix begins the paths of the JSON API.
 const apiPrefix = "/api/v1/"
 
-// unmatched is the dialect in which a request is refused that no route matches.
+// unmatched returns the dialect of the error for a request that no route matches.
 func (d *dialects) unmatched(r *http.Request) *router.Dialect {
 	path := router.LocalPath(r.URL)
 	switch {

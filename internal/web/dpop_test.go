@@ -24,7 +24,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// prover is a client with a key.
+// prover is a client with a DPoP key.
 type prover struct {
 	h   *fixture
 	key *ecdsa.PrivateKey
@@ -42,7 +42,7 @@ func (p prover) jkt() string {
 	return secret.Encode(sum)
 }
 
-// proof is one for the request, with changes to its claims.
+// proof returns a proof for the request, with changes to its claims.
 func (p prover) proof(method, path, access string, changes map[string]any) string {
 	p.h.mu.Lock()
 	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": base + path, "iat": p.h.now.Unix()}
@@ -62,7 +62,7 @@ func (p prover) proof(method, path, access string, changes map[string]any) strin
 	return out
 }
 
-// bound is a token of alice that is bound to the key, from a client of our own.
+// bound returns a first-party access token of alice that is bound to the key.
 func (p prover) bound() string {
 	h, alice := p.h, p.h.signedIn("alice@example.com")
 	var d token.Draft
@@ -87,7 +87,7 @@ func claimOf(h *fixture, access, name string) string {
 	return s
 }
 
-// call sends a request with a token and proofs.
+// call sends a request with an Authorization header and proofs.
 func (p prover) call(method, path, authorization string, proofs ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, base+path, nil)
 	r.Header.Set("Authorization", authorization)
@@ -97,7 +97,7 @@ func (p prover) call(method, path, authorization string, proofs ...string) *http
 	return w
 }
 
-// The server's own API is a protected resource like any other.
+// The JSON API is a protected resource like any other.
 func TestAttack_DP_06_OwnAPI(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -136,7 +136,7 @@ func TestAttack_DP_06_OwnAPI(t *testing.T) {
 	}
 }
 
-// DP-08 over HTTP: the nonce comes in the header, at the token endpoint and at our API.
+// DP-08 over HTTP: the nonce is in the DPoP-Nonce header, at the token endpoint and at the API.
 func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, func(c *Config) {

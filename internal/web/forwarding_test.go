@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// A proxy that is set up by half is told of once; probes of balancers and users who
-// come directly are no news.
-func TestRepair_N6_WarnsOfAProxySetUpByHalf(t *testing.T) {
+// A half-configured proxy is logged once. Health checks and requests without a proxy are not logged.
+func TestRepair_N6_WarnsOfHalfConfiguredProxy(t *testing.T) {
 	t.Parallel()
 	const missing, untrusted = "sends no X-Forwarded-For", "not in proxy.trusted"
 	forwarded := "X-Forwarded-For: 203.0.113.9"
@@ -17,12 +16,12 @@ func TestRepair_N6_WarnsOfAProxySetUpByHalf(t *testing.T) {
 		headers []string
 		want    string
 	}{
-		"a trusted proxy without it":        {trusted: "192.0.2.0/24", path: "/login", want: missing},
-		"a probe of the balancer":           {trusted: "192.0.2.0/24", path: "/readyz"},
-		"a trusted proxy with it":           {trusted: "192.0.2.0/24", path: "/login", headers: []string{forwarded}},
-		"an untrusted proxy with it":        {trusted: "198.51.100.0/24", path: "/login", headers: []string{forwarded}, want: untrusted},
-		"nobody is trusted, and it is sent": {path: "/login", headers: []string{forwarded}, want: untrusted},
-		"nobody is trusted, none is sent":   {path: "/login"},
+		"a trusted proxy without it":          {trusted: "192.0.2.0/24", path: "/login", want: missing},
+		"a probe of the balancer":             {trusted: "192.0.2.0/24", path: "/readyz"},
+		"a trusted proxy with it":             {trusted: "192.0.2.0/24", path: "/login", headers: []string{forwarded}},
+		"an untrusted proxy with it":          {trusted: "198.51.100.0/24", path: "/login", headers: []string{forwarded}, want: untrusted},
+		"no proxy is trusted, and it is sent": {path: "/login", headers: []string{forwarded}, want: untrusted},
+		"no proxy is trusted, none is sent":   {path: "/login"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

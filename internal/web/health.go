@@ -14,17 +14,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-var typeText = []string{"text/plain; charset=utf-8"} // shared: nobody writes into it
+var typeText = []string{"text/plain; charset=utf-8"} // shared, never written to
 
-// livez reports that the process answers. It needs no database: an unavailable one is no
-// reason to restart the process.
+// livez reports that the process serves requests. It needs no database: restarting the process
+// would not repair one.
 func (s *Server) livez(ex *router.Exchange, _ *http.Request) error {
 	return writeText(ex, "ok\n")
 }
 
 // readyz reports whether requests can be served, which needs the database.
 func (s *Server) readyz(ex *router.Exchange, r *http.Request) error {
-	if err := s.ready.ask(r.Context(), s.cfg.Now(), s.cfg.DB.Ping); err != nil {
+	if err := s.ready.check(r.Context(), s.cfg.Now(), s.cfg.DB.Ping); err != nil {
 		return auth.Unavailable(err, time.Second)
 	}
 	return writeText(ex, "ok\n")
@@ -39,10 +39,10 @@ func writeText(ex *router.Exchange, s string) error {
 // readiness caches the last result for a second, so that frequent probes cost the database
 // nothing.
 type readiness struct {
-	mu   sync.Mutex // guards the rest; held during the ping, so that one probe at a time pings
-	at   time.Time
-	last error
-	know bool
+	mu    sync.Mutex // guards the rest; held during the ping, so that one probe at a time pings
+	at    time.Time
+	last  error
+	known bool
 }
 
 const (
@@ -50,26 +50,26 @@ const (
 	readyWait = 2 * time.Second
 )
 
-func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.Context) error) error {
+func (rd *readiness) check(ctx context.Context, now time.Time, ping func(context.Context) error) error {
 	rd.mu.Lock()
 	defer rd.mu.Unlock()
-	if age := now.Sub(rd.at); rd.know && age >= 0 && age < readyFor {
+	if age := now.Sub(rd.at); rd.known && age >= 0 && age < readyFor {
 		return rd.last
 	}
-	// A probe that disconnects must not make the result of the others wrong.
+	// A probe that disconnects must not spoil the result for other probes.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWait)
 	defer cancel()
-	rd.last, rd.at, rd.know = ping(ctx), now, true
+	rd.last, rd.at, rd.known = ping(ctx), now, true
 	return rd.last
 }
 
 // Management serves the operator's network: /livez, /readyz, /metrics and, when
-// configured, /debug/pprof/. It asks for no credentials.
+// configured, /debug/pprof/. It requires no credentials.
 func (s *Server) Management() http.Handler { return s.management }
 
 func (s *Server) newManagement() (*router.Router, error) {
 	cfg := s.cfg.Config
-	cfg.AccessLog, cfg.NoCORS = false, true // probes and scrapes would drown everything else in the log
+	cfg.AccessLog, cfg.NoCORS = false, true // probes and scrapes would fill the log
 	m, err := router.New(cfg, s.dialects.unmatched)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (s *Server) newManagement() (*router.Router, error) {
 	return m, nil
 }
 
-// fromHTTP makes a handler of one of net/http.
+// fromHTTP converts a handler of net/http.
 func fromHTTP(h http.HandlerFunc) router.Handler {
 	return func(ex *router.Exchange, r *http.Request) error {
 		h(ex, r)

@@ -62,7 +62,7 @@ func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 		}
 	}
 	if strings.Contains(metrics, "alice") || strings.Contains(metrics, "coffee") || strings.Contains(metrics, "BREW") {
-		t.Error("a request chose a label")
+		t.Error("a label comes from a request")
 	}
 	// Without the setting there are no profiles.
 	plain := newFixture(t)
@@ -76,25 +76,25 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 	h := newFixture(t)
 	h.requireReply(h.get("/readyz"), 200, "")
 	h.db.Close()
-	h.requireReply(h.get("/readyz"), 200, "") // remembered for a second
+	h.requireReply(h.get("/readyz"), 200, "") // cached for a second
 	h.advance(time.Second)
 	r := h.requireReply(h.get("/readyz"), 503, "unavailable")
 	if r.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 	h.requireReply(h.get("/livez"), 200, "")
-	// FL-05: what is published stays so.
+	// FL-05: published documents stay available.
 	h.requireReply(h.get("/.well-known/openid-configuration"), 200, "")
 }
 
 func TestReadinessAsksOnceASecond(t *testing.T) {
 	t.Parallel()
 	var rd readiness
-	var asked atomic.Int64
+	var pings atomic.Int64
 	down := errors.New("down")
 	now := time.Unix(1_000_000, 0)
 	ping := func(err error) error {
-		return rd.ask(t.Context(), now, func(ctx context.Context) error { asked.Add(1); return err })
+		return rd.check(t.Context(), now, func(ctx context.Context) error { pings.Add(1); return err })
 	}
 	for range 100 {
 		if ping(down) != down {
@@ -102,11 +102,11 @@ func TestReadinessAsksOnceASecond(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Second)
-	if ping(nil) != nil || asked.Load() != 2 {
-		t.Errorf("asked %d times", asked.Load())
+	if ping(nil) != nil || pings.Load() != 2 {
+		t.Errorf("%d pings, want 2", pings.Load())
 	}
-	now = now.Add(-time.Hour) // the clock went back: ask, rather than believe the future
+	now = now.Add(-time.Hour) // the clock was set back: the cached result is not used
 	if ping(down) != down {
-		t.Error("an answer from the future was believed")
+		t.Error("a result from the future was used")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// The limits of the table.
+// The limits in the route table.
 var (
 	unlimited           = router.Unlimited
 	limitRegister       = router.Limit{Name: "register.ip"}
@@ -22,11 +22,11 @@ var (
 	limitClientRegister = router.Limit{Name: "client_register.ip"}
 )
 
-// The limits of what one account does with itself.
+// The limits of what an account's owner changes or exports.
 var (
 	limitSelfChange   = router.Limit{Name: "self.change"}
 	limitSelfPassword = router.Limit{Name: "self.password"}
 	limitSelfExport   = router.Limit{Name: "self.export", KeepFailed: true}
-	// limitSelfEnd counts within one session: no other session can keep the owner from ending it.
+	// limitSelfEnd counts within one session, so an attacker's session cannot stop the owner from ending it.
 	limitSelfEnd = router.Limit{Name: "self.end", Rate: "self.change", OwnSession: true}
 )

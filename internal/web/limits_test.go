@@ -11,9 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// S4: a request that is refused before anything is tried books nothing, however often it
-// comes.
-func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
+// S4: a request that is refused before any service call does not count against the limit.
+func TestRepair_S4_RefusedBeforeServiceDoesNotCount(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) {
 		clear(r)
@@ -37,7 +36,7 @@ func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 	h.requireReply(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusTooManyRequests, "rate_limited")
 }
 
-// N16: who has to wait is told how long, without a script, and has a way on.
+// N16: the page of a rate limit says how long to wait, and has links.
 func TestRepair_N16_PageSaysWhen(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["authorize.ip"] = three }))
@@ -60,8 +59,7 @@ func TestRepair_N16_PageSaysWhen(t *testing.T) {
 	}
 }
 
-// S15: what a stranger's authorization requests leave is bounded by their length, not by their
-// number alone.
+// S15: the limit of authorization requests counts their length, not only their number.
 func TestRepair_S15_LongAuthorizationRequestsCostMore(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["authorize.ip"] = limit.Rate{Count: 10, Per: time.Hour} }))
@@ -72,6 +70,6 @@ func TestRepair_S15_LongAuthorizationRequestsCostMore(t *testing.T) {
 		return h.do(request("POST", "/oauth2/authorize", "client_id=x&claims="+strings.Repeat("x", size), "Content-Type: application/x-www-form-urlencoded")).StatusCode
 	}
 	if got := []int{ask(100), ask(7000), post(7000), post(100), ask(100)}; !slices.Equal(got, []int{400, 400, 400, 400, 429}) {
-		t.Errorf("one, four, four and one of ten tokens, and then none: %v", got)
+		t.Errorf("want 1, 4, 4 and 1 of ten tokens, then 429: %v", got)
 	}
 }

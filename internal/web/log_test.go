@@ -54,7 +54,7 @@ func TestAccessLogLine(t *testing.T) {
 	if got["bytes"].(float64) < 100 || len(got["user_agent"].(string)) != 256 {
 		t.Errorf("bytes %v, user agent of %d", got["bytes"], len(got["user_agent"].(string)))
 	}
-	// From a stranger, the request's name is ours, and no two are the same.
+	// Without a trusted proxy, the request ID is the server's, and unique.
 	r := request("GET", "/livez", "", "X-Request-Id: mine")
 	r.RemoteAddr = "198.51.100.1:1"
 	h.do(r)
@@ -69,8 +69,7 @@ func TestAccessLogLine(t *testing.T) {
 	}
 }
 
-// OP-04, PW-19: nothing that gives a right is in the log, at debug level, after every
-// kind of request.
+// OP-04, PW-19: the log at debug level has no secret, after every kind of request.
 func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -105,11 +104,11 @@ func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 		}
 	}
 	if len(h.logLines()) < 15 {
-		t.Error("the log holds nothing at all")
+		t.Error("the log has fewer than 15 lines")
 	}
 }
 
-// A fault is told to the log and to nobody else.
+// The cause of a 5xx is only in the log.
 func TestFaults_AreOnlyLogged(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -130,18 +129,18 @@ func TestFaults_AreOnlyLogged(t *testing.T) {
 			t.Errorf("%s: no reference %q in %s", path, reference, r.body)
 		}
 		if strings.Count(log, secretText) == 0 || !strings.Contains(log, `"request_id":"`+reference+`"`) {
-			t.Errorf("%s: the log does not say what happened", path)
+			t.Errorf("%s: the log lacks the cause or the reference", path)
 		}
 	}
 	if !strings.Contains(h.log.String(), "log_test.go") {
 		t.Error("no stack of the panic in the log")
 	}
-	// Half an answer is not ended as if it were whole.
+	// An incomplete response does not end like a complete one.
 	h.router.Route("GET /half", h.dialects.internal, anyone, unlimited, func(ex *router.Exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
 	func() {
 		defer func() {
 			if recover() != http.ErrAbortHandler {
-				t.Error("the connection was not ended")
+				t.Error("the connection was not closed")
 			}
 		}()
 		h.get("/half")

@@ -16,10 +16,10 @@ import (
 
 //go:generate go test -run ^TestOpenAPIIsPublished$ -update .
 
-var update = flag.Bool("update", false, "write docs/openapi.json anew")
+var update = flag.Bool("update", false, "write docs/openapi.json")
 
-// The published description is the one that the server gives.
-// To write it anew: go test ./internal/web -run TestOpenAPIIsPublished -update
+// docs/openapi.json is the description that the server publishes.
+// To write it: go test ./internal/web -run TestOpenAPIIsPublished -update
 func TestOpenAPIIsPublished(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, func(c *Config) { c.Base = "https://auth.example.com" })
@@ -77,12 +77,12 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("%s: described %v", name, described[name])
 		}
 		if op := doc.Paths[rt.Path][strings.ToLower(rt.Method)]; described[name] && (len(op.Security) > 0) != rt.Principal.Proved {
-			t.Errorf("%s: the description is wrong about who may enter", name)
+			t.Errorf("%s: the description is wrong about who may call it", name)
 		}
 	}
 	for name, schema := range doc.Components.Schemas {
 		if extra, known := schema["additionalProperties"]; known && extra != false {
-			t.Errorf("schema %s lets unknown members in", name)
+			t.Errorf("schema %s allows additional members", name)
 		}
 	}
 	if doc.Components.Schemas["Problem"]["properties"].(map[string]any)["code"] == nil {
@@ -90,21 +90,21 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// The table: every route says who may enter, and nothing that takes a password, a
-// secret or an address from a stranger is without a limit.
+// Every route says who may call it, and every unauthenticated route that changes something has a
+// limit.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, func(c *Config) { c.Mailbox = func() []pages.Mail { return nil } })
 	for _, rt := range h.router.Table() {
 		name := rt.Method + " " + rt.Path
 		if rt.Principal.Name == "" || rt.Dialect.Fail == nil {
-			t.Errorf("%s is not classified", name)
+			t.Errorf("%s has no principal or no dialect", name)
 		}
 		if rt.Method != "GET" && !rt.Principal.Proved && rt.Limit.Name == unlimited.Name {
-			t.Errorf("%s: a stranger may do this as often as he likes", name)
+			t.Errorf("%s: an unauthenticated route without a limit", name)
 		}
 		if strings.HasPrefix(rt.Path, "/dev/") && rt.Method != "GET" {
-			t.Errorf("%s: the development pages only show", name)
+			t.Errorf("%s: development pages must not change anything", name)
 		}
 	}
 	seen, rates := map[string]bool{}, config.Default().Limits.Rates.All()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Whether a tenant exists cannot be known while the database is away, and its name
-// is any stranger's choice; what was published before stays published.
+// While the database is unavailable, requests for invented tenants cache nothing, and published
+// documents stay available.
 func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

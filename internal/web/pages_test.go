@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// PW-19: the pages of mailed links tell nobody else where they are and ask nothing
-// of anybody else.
+// PW-19: the pages of mailed links do not reveal their URL to other sites and load nothing from
+// them.
 func TestAttack_PW_19_LinkPages(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -30,7 +30,7 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 		}
 		for _, attr := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
 			if !strings.HasPrefix(attr[1], "/") || strings.HasPrefix(attr[1], "//") {
-				t.Errorf("%s asks for %s", path, attr[1])
+				t.Errorf("%s loads or links %s", path, attr[1])
 			}
 			if strings.Contains(attr[1], "wwl_abc") {
 				t.Errorf("%s passes its secret on in %s", path, attr[1])
@@ -43,7 +43,7 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 			}
 		}
 		if !strings.Contains(body, `<html lang="en" dir="ltr">`) || !strings.Contains(body, "<h1>") || !strings.Contains(body, ui.StylesheetURL()) {
-			t.Errorf("%s is no page of ours: %s", path, body)
+			t.Errorf("%s lacks language, heading or style sheet: %s", path, body)
 		}
 	}
 	css := h.requireReply(h.get(ui.StylesheetURL()), 200, "")
@@ -52,8 +52,8 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 	}
 }
 
-// PW-09: no header of the request gets into a mailed link. The message holds the bare
-// secret; whoever mails it adds the configured base URL.
+// PW-09: no header of the request gets into a mailed link. The message has only the token; sending it
+// adds the configured base URL.
 func TestAttack_PW_09_HostOfTheRequest(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -83,7 +83,7 @@ func TestVerifyPage_VerifiesTheAddress(t *testing.T) {
 	if cross.StatusCode != 403 {
 		t.Errorf("from another site: %d", cross.StatusCode)
 	}
-	// It is not the browser that registered: the click alone leaves the link as it was.
+	// In another browser than the one that registered, a click without a password does not consume the link.
 	ask := h.requireReply(form(h, "/verify-email", "token="+link), 400, "")
 	if !strings.Contains(string(ask.body), `name="password"`) || strings.Contains(string(ask.body), `role="alert"`) {
 		t.Errorf("page %s", ask.body)
@@ -94,7 +94,7 @@ func TestVerifyPage_VerifiesTheAddress(t *testing.T) {
 	}
 	h.requireReply(h.get(r.Header.Get("Location")), 200, "")
 	if done := h.get("/verify-email/done"); !strings.Contains(string(done.body), `href="/login"`) {
-		t.Errorf("no way on: %s", done.body)
+		t.Errorf("no link to sign in: %s", done.body)
 	}
 	h.requireReply(h.login("alice@example.com", pass), 200, "")
 	again := h.requireReply(form(h, "/verify-email", "token="+link), 400, "")
@@ -127,7 +127,7 @@ func TestResetPage_ChangesThePassword(t *testing.T) {
 	}
 }
 
-// AZ-41: whatever a stranger writes into an address is text on the page.
+// AZ-41: the page shows a parameter of the URL only as text.
 func TestPages_EscapeInput(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -155,8 +155,8 @@ func TestNotFound_IsAPageOrAProblem(t *testing.T) {
 	}
 }
 
-// A page elsewhere whose name points to this machine is of the same origin as what it
-// reads from here.
+// A page of another site whose name resolves to this machine has the same origin as this server's
+// pages (DNS rebinding).
 func TestAttack_DevelopmentMailboxUnderAForeignName(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, func(c *Config) { c.Mailbox = func() []pages.Mail { return []pages.Mail{{Subject: "secret"}} } })
@@ -214,7 +214,7 @@ func TestDevelopmentMailbox(t *testing.T) {
 	}
 }
 
-// Whoever opens the address of a new server is led to an account, that of each tenant too.
+// The root of a server and of each tenant redirects to the account page.
 func TestRepair_N18_RootLeadsToTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]option{

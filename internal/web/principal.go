@@ -5,14 +5,14 @@ import (
 )
 
 var (
-	// anyone proves nothing, and no credential is looked at.
-	anyone = router.Principal{Name: "anyone", Admit: admitAll}
-	// client is a program that authenticates itself in the request, to the service: which
-	// methods there are, and what a public client may do, are rules of the protocol.
-	anyClient = router.Principal{Name: "client", Proved: true, Admit: admitAll}
-	// tokenHolder is a program that presents an access token, to the service: which tokens are
-	// good for what is a rule of the protocol.
-	tokenHolder = router.Principal{Name: "tokenHolder", Proved: true, Admit: admitAll}
+	// anyone needs no credentials, and any that are sent are ignored.
+	anyone = router.Principal{Name: "anyone", Admit: admitAnyone}
+	// anyClient authenticates to the service: which methods there are, and what a public client
+	// may do, are rules of the protocol.
+	anyClient = router.Principal{Name: "client", Proved: true, Admit: admitAnyone}
+	// tokenHolder presents an access token to the service: what a token permits is a rule of the
+	// protocol.
+	tokenHolder = router.Principal{Name: "tokenHolder", Proved: true, Admit: admitAnyone}
 )
 
-func admitAll(*router.Exchange) error { return nil }
+func admitAnyone(*router.Exchange) error { return nil }

@@ -14,14 +14,14 @@ import (
 
 var hrefOf = regexp.MustCompile(`<a href="([^"]*)"`)
 
-// wantWayOn demands that a page leads on, within this server only, in the language of the
-// request, and returns where.
-func (h *fixture) wantWayOn(name string, r reply) string {
+// wantLinks checks that a page has links or a form, and links only to this server, and returns the
+// links.
+func (h *fixture) wantLinks(name string, r reply) string {
 	h.Helper()
 	page := string(r.body)
 	links := hrefOf.FindAllStringSubmatch(page, -1)
 	if len(links) == 0 && !strings.Contains(page, "<form") {
-		h.Errorf("%s: a dead end: %s", name, page)
+		h.Errorf("%s: no link and no form: %s", name, page)
 	}
 	var to []string
 	for _, link := range links {
@@ -32,7 +32,7 @@ func (h *fixture) wantWayOn(name string, r reply) string {
 	return strings.Join(to, " ")
 }
 
-// Every page that refuses something leads on, in both languages.
+// Every error page has a link, in both languages.
 func TestRepair_N2_ProblemPages(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, func(c *Config) {
@@ -79,15 +79,15 @@ func TestRepair_N2_ProblemPages(t *testing.T) {
 			if got.StatusCode != c.status || !strings.Contains(string(got.body), `<html lang="`+lang+`"`) {
 				t.Errorf("%s: status %d in %s: %s", c.name, got.StatusCode, lang, got.body)
 			}
-			if leads := h.wantWayOn(c.name, got); leads != c.leads {
+			if leads := h.wantLinks(c.name, got); leads != c.leads {
 				t.Errorf("%s leads to %q, want %q", c.name, leads, c.leads)
 			}
 		}
 	}
 }
 
-// The page of a refusal below the base of a tenant is the tenant's own, also where no route is. A
-// tenant that does not exist or is disabled has no page.
+// An error page below the base of a tenant is the tenant's own, also where no route is. An unknown or
+// disabled tenant has no page.
 func TestProblemPage_BelongsToItsTenant(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -121,7 +121,7 @@ func TestProblemPage_BelongsToItsTenant(t *testing.T) {
 		{"GET", "/tacme/nowhere", 404, "/login"},
 	} {
 		r := h.do(request(c.method, c.path, "", "Accept: text/html"))
-		if leads := h.wantWayOn(c.path, r); r.StatusCode != c.status || leads != c.leads {
+		if leads := h.wantLinks(c.path, r); r.StatusCode != c.status || leads != c.leads {
 			t.Errorf("%s: status %d, leads to %q, want %d and %q", c.path[:min(40, len(c.path))], r.StatusCode, leads, c.status, c.leads)
 		}
 		if own := strings.Contains(string(r.body), "The shop of acme"); own != strings.HasPrefix(c.leads, "/t/acme") {
@@ -130,17 +130,16 @@ func TestProblemPage_BelongsToItsTenant(t *testing.T) {
 	}
 }
 
-// While the database is away, the page can be asked for again, and the sign-in page is the
-// tenant's own.
+// While the database is unavailable, the page links to itself and to the tenant's sign-in page.
 func TestRepair_N2_UnavailablePage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	h.db.Close()
-	if leads := h.wantWayOn("nowhere", h.get("/t/acme/nowhere", "Accept: text/html")); leads != "/t/acme/login" {
+	if leads := h.wantLinks("nowhere", h.get("/t/acme/nowhere", "Accept: text/html")); leads != "/t/acme/login" {
 		t.Errorf("no page leads to %q", leads)
 	}
 	r := h.requireReply(h.get("/t/acme/login?flow=f", "Accept-Language: de"), 503, "")
-	if leads := h.wantWayOn("unavailable", r); leads != "/t/acme/login?flow=f /t/acme/login" {
+	if leads := h.wantLinks("unavailable", r); leads != "/t/acme/login?flow=f /t/acme/login" {
 		t.Errorf("leads to %q", leads)
 	}
 	if r.Header.Get("Retry-After") == "" {
@@ -148,7 +147,7 @@ func TestRepair_N2_UnavailablePage(t *testing.T) {
 	}
 }
 
-// Whatever status a page has, it speaks the language of the user and leads on.
+// A page of any status is in the language of the user and has a link.
 func TestRepair_N2_EveryStatusHasAPage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestRepair_H5_PersonBesideRemoval: whatever a person does while their account, session
-// or tenant is taken away is done or refused, and never a fault of ours.
+// TestRepair_H5_PersonBesideRemoval: a request during the removal of its account or session succeeds or
+// is refused, and never has a 5xx.
 func TestRepair_H5_PersonBesideRemoval(t *testing.T) {
 	t.Parallel()
 	rounds := 6
@@ -64,7 +64,7 @@ func TestRepair_H5_PersonBesideRemoval(t *testing.T) {
 					r := prepare("Authorization: Bearer "+v["access_token"].(string), v["refresh_token"].(string), email)
 					removed := make(chan error)
 					go func() {
-						time.Sleep(rand.N(4 * time.Millisecond)) // anywhere between the steps of the use
+						time.Sleep(rand.N(4 * time.Millisecond)) // at a random step of the request
 						removed <- h.db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 							a, err := tx.AccountByLogin(email)
 							if err != nil {
@@ -74,10 +74,10 @@ func TestRepair_H5_PersonBesideRemoval(t *testing.T) {
 						})
 					}()
 					if got := h.do(r); got.StatusCode >= 500 {
-						t.Errorf("%s beside %s: %d %s", use, removal, got.StatusCode, got.body)
+						t.Errorf("%s during %s: %d %s", use, removal, got.StatusCode, got.body)
 					}
 					if err := <-removed; err != nil {
-						t.Errorf("%s beside %s: the removal: %v", use, removal, err)
+						t.Errorf("%s during %s: the removal: %v", use, removal, err)
 					}
 				}
 			}

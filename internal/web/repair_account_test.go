@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The link of a change of address is of no use by the API without a session of the account
-// or its current password.
+// The API refuses the link of a change of address without a session of the account or its current
+// password.
 func TestRepair_S2_ChangeByTheAPI(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Password managers find where a password is changed, below every tenant.
+// The well-known URL for changing a password redirects.
 func TestRepair_N21_ChangePassword(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -19,8 +19,8 @@ func TestRepair_N21_ChangePassword(t *testing.T) {
 	}
 }
 
-// A page with a password field has the script that shows it, and its policy lets that
-// one in; other pages have none.
+// A page with a password field has the script that shows it, and its policy allows scripts. Other
+// pages have none.
 func TestRepair_N21_ShowPassword(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -37,8 +37,8 @@ func TestRepair_N21_ShowPassword(t *testing.T) {
 	}
 }
 
-// The page of an invitation speaks to somebody who has not registered, and its end says
-// what they did.
+// The pages of an invitation do not mention registration, and the last one says that the password is
+// set.
 func TestRepair_U3_InvitationPages(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -76,7 +76,7 @@ func TestRepair_U3_InvitationPages(t *testing.T) {
 	}
 }
 
-// A link for a new password that does not work says so before anybody types one.
+// The page of an invalid reset link says so before the user enters a password.
 func TestRepair_U6_DeadResetLink(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
-// What a thief spends in a session of theirs keeps nobody from ending it, nor from taking
-// back consent, by the API and on the account page.
+// A thief who uses up the limits in a stolen session cannot stop the owner from ending it or from
+// revoking consents.
 func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
@@ -32,7 +32,7 @@ func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 
 	h.requireReply(send("PATCH", "/api/v1/me", `{"name":"Alice"}`, owner), 200, "")
 	h.requireReply(h.get("/api/v1/me/export", bearer(owner)), 200, "")
-	for range 5 { // what fails does not count
+	for range 5 { // failures do not count
 		h.requireReply(send("DELETE", "/api/v1/me/consents/nope", "", owner), 404, "")
 		h.requireReply(send("DELETE", "/api/v1/me/sessions/nope", "", owner), 404, "")
 		h.requireReply(send("POST", "/api/v1/password/change", `{"current_password":"x","new_password":"y"}`, owner), 403, "wrong_password")
@@ -41,15 +41,15 @@ func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 	h.requireReply(h.get("/api/v1/me", bearer(thief)), 401, "")
 }
 
-// Sessions together have three times the rate of one.
+// All sessions of an account together have three times the rate of one.
 func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
-	by := []api.Tokens{h.signedIn("alice@example.com")}
+	sessions := []api.Tokens{h.signedIn("alice@example.com")}
 	for range 3 {
-		by = append(by, h.tokens(h.login("alice@example.com", pass)))
+		sessions = append(sessions, h.tokens(h.login("alice@example.com", pass)))
 	}
-	for i, v := range by {
+	for i, v := range sessions {
 		r := h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(v)))
 		if want := map[bool]int{true: 200, false: 429}[i < 3]; r.StatusCode != want {
 			t.Errorf("change %d: %d, want %d", i, r.StatusCode, want)
@@ -57,17 +57,17 @@ func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 	}
 }
 
-// The forms of the account page are counted apart from the changes of other sessions.
+// The limit of the account page's forms does not count the changes of other sessions.
 func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
 	cookie := h.signInBrowser("alice@example.com")
-	for range 3 { // all that the account may change
+	for range 3 { // the limit of all sessions together
 		tk := h.tokens(h.login("alice@example.com", pass))
 		h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
 	}
 	page := h.requireReply(h.get("/account", cookie), 200, "")
-	for _, c := range page.Cookies() { // that of the browser, which an API sign-in does not set
+	for _, c := range page.Cookies() { // the browser cookie, which the API does not set
 		cookie += "; " + c.Name + "=" + c.Value
 	}
 	form := url.Values{"csrf": {csrfOf(t, page)}}.Encode()
@@ -77,7 +77,7 @@ func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 	}
 }
 
-// csrfOf is the token in the forms of a page.
+// csrfOf returns the CSRF token in the forms of a page.
 func csrfOf(t *testing.T, r reply) string {
 	t.Helper()
 	m := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindSubmatch(r.body)

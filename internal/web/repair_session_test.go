@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Where Fetch Metadata is silent, the Origin is compared with the issuer's and the
-// configured ones. The Host header, which the sender chooses, proves nothing.
+// Without Fetch Metadata, the Origin is compared with the issuer's and the configured ones, not with
+// the Host header, which the sender chooses.
 func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -23,14 +23,14 @@ func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
 			}
 		}
 	}
-	for _, from := range []string{base, origin} { // whatever the Host
+	for _, from := range []string{base, origin} { // with any Host
 		r := request("PATCH", "/api/v1/me", `{"name":"Alice"}`, "Origin: "+from, cookie)
 		r.Host = "10.0.0.7:8080"
 		h.requireReply(h.do(r), 200, "")
 	}
 }
 
-// Safari drops Secure cookies over plain http, on the own machine too.
+// Safari drops Secure cookies over plain http, on loopback too.
 func TestRepair_N9_CookiesOverPlainHTTP(t *testing.T) {
 	t.Parallel()
 	plain := newFixture(t, func(c *Config) { c.Base, c.InsecureCookies = "http://127.0.0.1:8080", true })
@@ -45,7 +45,7 @@ func TestRepair_N9_CookiesOverPlainHTTP(t *testing.T) {
 	plain.requireReply(plain.get("/api/v1/me", "Cookie: __Host-watchword="+c.Value), 401, "missing_token")
 }
 
-// A browser that keeps no cookies is told so, and not that the page is too old.
+// The page for a browser that blocks cookies says so, and not that the flow has expired.
 func TestRepair_N9_CookiesAreBlocked(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

@@ -4,8 +4,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
-// routes is the one table: each address that the public handler answers, the dialect it speaks,
-// who may call it, and what counts the calls.
+// routes is the table of the public handler. Each line has a pattern, its dialect, who may call
+// it, the limit that counts the calls, and the handler.
 func (s *Server) routes() {
 	rt, d, pg, p, a := s.router, &s.dialects, s.pages, s.protocol, s.api
 	signedIn, admin, accountOwner := a.SignedIn(), a.Admin(), pg.AccountOwner()

@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// The table has its paths as literals. Links, metadata and pages name the same paths.
+// The route table has literal paths. Links, metadata and pages use the same paths.
 func TestRoutes_HaveEveryNamedPath(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
@@ -31,7 +31,7 @@ func TestRoutes_HaveEveryNamedPath(t *testing.T) {
 	}
 }
 
-// A route without a dialect, a principal, a limit or a handler does not start.
+// A route without a method, a dialect, a principal, a limit or a handler panics.
 func TestUnclassifiedRoutesPanic(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

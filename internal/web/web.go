@@ -1,13 +1,13 @@
-// Package web is the only HTTP in: it reads a request, asks one service, and
-// writes the answer.
+// Package web serves all HTTP requests: it reads a request, calls one service and writes the
+// response.
 //
-// routes.go is the one table of routes; each line names the dialect, the principal and the
+// routes.go is the table of all routes; each line names the dialect, the principal and the
 // limit of its route. dialect.go, principal.go and limits.go hold these as values, and
-// web/router applies them, so a handler never does. The handlers stand in one package for
-// each reader: web/pages for browsers, web/protocol for clients of OAuth and OpenID Connect,
+// web/router applies them, so a handler never does. The handlers are in one package for
+// each kind of caller: web/pages for browsers, web/protocol for clients of OAuth and OpenID Connect,
 // web/api for callers of the JSON API.
 //
-// These packages know statuses, headers, cookies, paths and HTML, and no rule of the
+// These packages know statuses, headers, cookies, paths and HTML, but no rules of the
 // domain: a handler decodes, makes one service call and writes. New returns a Server with
 // two handlers, Public and Management; listeners, TLS and timeouts belong to the caller.
 package web
@@ -38,7 +38,7 @@ import (
 type Config struct {
 	router.Config
 
-	// DB is asked by /readyz whether it answers.
+	// DB is what /readyz pings.
 	DB       *store.DB
 	Keys     *keys.Ring
 	Tokens   *token.Service
@@ -52,14 +52,14 @@ type Config struct {
 
 	// JWKSMaxAge is how long clients may cache the published keys.
 	JWKSMaxAge time.Duration
-	// Mailbox lists the caught mails, newest first. It is set in development only
-	// and brings the pages under /dev/ and the welcome page with it.
+	// Mailbox lists the caught mails, newest first. It is set only in
+	// development, and adds the pages under /dev/ and the welcome page.
 	Mailbox func() []pages.Mail
-	// Pprof puts profiles on the management handler.
+	// Pprof serves profiles on the management handler.
 	Pprof bool
 }
 
-// Server answers HTTP requests. It is safe for concurrent use.
+// Server serves HTTP requests. It is safe for concurrent use.
 type Server struct {
 	router     *router.Router
 	management *router.Router
@@ -92,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 	return s, err
 }
 
-// calls lists the calls of the API, for its page in development.
+// calls lists the operations of the API, for its page in development.
 func (s *Server) calls() []ui.Call {
 	var list []ui.Call
 	for _, op := range s.api.Operations() {
@@ -101,6 +101,6 @@ func (s *Server) calls() []ui.Call {
 	return list
 }
 
-// Public serves the API, the pages, the endpoints of the protocol, the published documents,
+// Public serves the API, the pages, the protocol endpoints, the published documents,
 // /livez and /readyz.
 func (s *Server) Public() http.Handler { return s.router }

@@ -43,7 +43,7 @@ const (
 
 var generous = limit.Rate{Count: 1_000_000, Per: time.Second}
 
-// fixture is a whole server over a real database, with a clock that stands still.
+// fixture is a complete server with a real database and a clock that only advance moves.
 type fixture struct {
 	testing.TB
 	*Server
@@ -114,7 +114,7 @@ func (h *fixture) requireOK(err error) {
 
 func (h *fixture) advance(d time.Duration) { h.mu.Lock(); h.now = h.now.Add(d); h.mu.Unlock() }
 
-// generousRates are limits that no test reaches by accident.
+// generousRates are limits that no test reaches unintentionally.
 func generousRates() limit.Rates {
 	all := limit.Rates{}
 	for name := range config.Default().Limits.Rates.All() {
@@ -123,7 +123,7 @@ func generousRates() limit.Rates {
 	return all
 }
 
-// reply is an answer, read.
+// reply is a response with its body.
 type reply struct {
 	*http.Response
 	body []byte
@@ -138,7 +138,7 @@ func (r reply) json(t testing.TB) map[string]any {
 	return v
 }
 
-// code is the problem's code, or empty when the answer is no problem.
+// code returns the problem's code, or empty if the response is not a problem.
 func (r reply) code() string {
 	var v struct{ Code string }
 	if r.Header.Get("Content-Type") == "application/problem+json" {
@@ -152,15 +152,15 @@ func (h *fixture) do(r *http.Request) reply {
 	return serve(h.Public(), r)
 }
 
-func serve(on http.Handler, r *http.Request) reply {
+func serve(h http.Handler, r *http.Request) reply {
 	w := httptest.NewRecorder()
-	on.ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	res := w.Result()
 	b, _ := io.ReadAll(res.Body)
 	return reply{res, b}
 }
 
-// request builds a request of a program; headers are given as "Name: value".
+// request builds a JSON request; headers are "Name: value".
 func request(method, path, body string, headers ...string) *http.Request {
 	var rd io.Reader
 	if body != "" {
@@ -193,7 +193,7 @@ func (h *fixture) get(path string, headers ...string) reply {
 	return h.do(request("GET", path, "", headers...))
 }
 
-// requireReply fails unless the answer has the status and, for refusals, the code.
+// requireReply fails unless the response has the status and, if not empty, the code.
 func (h *fixture) requireReply(r reply, status int, code string) reply {
 	h.Helper()
 	if r.StatusCode != status || (code != "" && r.code() != code) {
@@ -211,7 +211,7 @@ func (h *fixture) takeMails() (list []auth.Mail) {
 	return list
 }
 
-// link is the secret of the newest mailed link.
+// link returns the token of the newest mailed link.
 func (h *fixture) link() string {
 	h.Helper()
 	mails := h.takeMails()
@@ -224,14 +224,14 @@ func (h *fixture) link() string {
 	return ""
 }
 
-// newAccount inserts an account whose address is proved.
+// newAccount registers an account and confirms its address.
 func (h *fixture) newAccount(email string) {
 	h.Helper()
 	h.requireReply(h.post("/api/v1/register", fmt.Sprintf(`{"email":%q,"password":%q,"name":"Alice"}`, email, pass)), 202, "")
 	h.requireReply(h.post("/api/v1/verify-email", fmt.Sprintf(`{"token":%q}`, h.link())), 200, "")
 }
 
-// signedIn inserts an account and signs in.
+// signedIn registers an account and signs in.
 func (h *fixture) signedIn(email string) api.Tokens {
 	h.Helper()
 	h.newAccount(email)
@@ -251,16 +251,16 @@ func (h *fixture) tokens(r reply) api.Tokens {
 	return tk
 }
 
-// signInBrowser inserts an account and signs in with a cookie, returned as a header line.
+// signInBrowser registers an account, signs in with a cookie and returns its header line.
 func (h *fixture) signInBrowser(email string) string {
 	h.Helper()
 	h.newAccount(email)
 	r := h.requireReply(h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, pass)), 204, "")
-	c := r.Cookies()
-	if len(c) != 2 || c[1].Name != router.CookiePrefix+"-known" {
-		h.Fatalf("cookies %v", c)
+	cookies := r.Cookies()
+	if len(cookies) != 2 || cookies[1].Name != router.CookiePrefix+"-known" {
+		h.Fatalf("cookies %v", cookies)
 	}
-	return "Cookie: " + c[0].Name + "=" + c[0].Value
+	return "Cookie: " + cookies[0].Name + "=" + cookies[0].Value
 }
 
 func bearer(tk api.Tokens) string { return "Authorization: Bearer " + tk.AccessToken }
