@@ -71,8 +71,8 @@ var authorizeQuestions = []question{
 	asks("AZ-44 claims that is no JSON", "conf", "claims", "{"),
 	asks("claims that is a list", "conf", "claims", "[]"),
 	asks("claims with a wrong inside", "conf", "claims", `{"id_token":1}`),
-	asks("claims without what can be asked", "conf", "claims", `{"bogus":{}}`),
-	asks("acr that nobody reaches, wished", "conf", "acr_values", "9"),
+	asks("claims without a known member", "conf", "claims", `{"bogus":{}}`),
+	asks("acr that cannot be reached, voluntary", "conf", "acr_values", "9"),
 	asks("id_token_hint that is no token", "conf", "id_token_hint", "x"),
 	asks("registration", "conf", "registration", "{}"),
 	asks("unknown resource", "conf", "resource", "https://other.example.test"),
@@ -83,7 +83,7 @@ var authorizeQuestions = []question{
 	asks("unknown parameter", "conf", "bogus", "x"),
 	asks("AZ-33 not pushed", "par"),
 	asks("unknown pushed request", "conf", "request_uri", "urn:ietf:params:oauth:request_uri:x"),
-	asks("AZ-28 request_uri of the inside", "conf", "request_uri", "http://169.254.169.254/latest"),
+	asks("AZ-28 request_uri at an internal address", "conf", "request_uri", "http://169.254.169.254/latest"),
 	asks("request_uri not registered", "conf", "request_uri", "https://app.example.test/request"),
 	{"authorize: form of another site", func(p *party) string {
 		return p.browser().open(p.at("authorization_endpoint"), p.request("conf"), false).String()
@@ -122,7 +122,7 @@ var signedInQuestions = []question{
 	known("no state", "conf", "state", ""),
 	known("plain OAuth", "conf", "scope", "read", "nonce", "", "resource", resource),
 	known("another sub and prompt=none", "conf", "prompt", "none", "claims", `{"id_token":{"sub":{"value":"nobody"}}}`),
-	known("acr that nobody reaches, essential", "conf", "prompt", "none", "claims", `{"id_token":{"acr":{"essential":true,"value":"9"}}}`),
+	known("acr that cannot be reached, essential", "conf", "prompt", "none", "claims", `{"id_token":{"acr":{"essential":true,"value":"9"}}}`),
 	known("native client on the device", "native"),
 	known("native client on the device and prompt=none", "native", "prompt", "none"),
 	{"signed in: own id_token_hint and prompt=none", func(p *party) string {
@@ -217,7 +217,7 @@ var pushedQuestions = []question{
 	pushes("request object that is no JWT", "par", "request", "x"),
 	pushes("client_id of another", "par", "client_id", "x"),
 	pushes("unknown resource", "par", "resource", "https://other.example.test"),
-	{"push: nobody", func(p *party) string {
+	{"push: without authentication", func(p *party) string {
 		return p.send(asking{to: p.at("pushed_authorization_request_endpoint"), form: p.request("par", "client_id", "")}).String()
 	}},
 	{"push: wrong secret", func(p *party) string {

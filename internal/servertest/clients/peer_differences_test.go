@@ -76,7 +76,7 @@ var differences = []difference{
 	{
 		theirs: "query request_uri_not_supported, iss state", ours: "query invalid_request_uri, iss state",
 		why:  "oidc-provider no longer accepts requests by reference; Watchword accepts registered ones (RFC 9101 §5.2)",
-		what: []string{"authorize: AZ-28 request_uri of the inside", "authorize: request_uri not registered"},
+		what: []string{"authorize: AZ-28 request_uri at an internal address", "authorize: request_uri not registered"},
 	},
 	{
 		theirs: "email offline_access openid profile read", ours: "email offline_access openid profile",
@@ -126,7 +126,7 @@ var differences = []difference{
 	{
 		theirs: "query invalid_request, iss state", ours: "asks the user",
 		why:  "Core §5.5: members that are not understood are ignored",
-		what: []string{"authorize: claims without what can be asked"},
+		what: []string{"authorize: claims without a known member"},
 	},
 	{
 		theirs: "asks the user", ours: "query invalid_request, iss state",
@@ -171,7 +171,7 @@ var differences = []difference{
 	{
 		theirs: "query login_required, iss state", ours: "query unmet_authentication_requirements, iss state",
 		why:  "OpenID Connect Core Error Code unmet_authentication_requirements 1.0 is made for Core §5.5.1.1; no sign-in would help",
-		what: []string{"signed in: acr that nobody reaches, essential"},
+		what: []string{"signed in: acr that cannot be reached, essential"},
 	},
 	{
 		theirs: "query interaction_required, iss state", ours: "query consent_required, iss state",
@@ -191,7 +191,7 @@ var differences = []difference{
 	{
 		theirs: "400 invalid_request", ours: "401 invalid_client",
 		why:  "RFC 6749 §5.2 names \"no client authentication included\" as `invalid_client`",
-		what: []string{"push: nobody", "token: nobody", "device: begins, nobody", "introspect: nobody", "revoke: nobody"},
+		what: []string{"push: without authentication", "token: without authentication", "device: begins, without authentication", "introspect: without authentication", "revoke: without authentication"},
 	},
 	{
 		theirs: "401 invalid_client · Basic invalid_client", ours: "401 invalid_client · Basic",
@@ -206,7 +206,7 @@ var differences = []difference{
 	{
 		theirs: "200 access_token expires_in token_type", ours: "200 access_token expires_in scope token_type",
 		why:  "RFC 6749 §3.3, §5.1: without `scope` a machine gets what it is registered for, and the response says so; at oidc-provider it gets nothing",
-		what: []string{"token: machine without scope", "DPoP: good", "DPoP: DP-02 address with a query", "DPoP: DP-03 ten seconds old"},
+		what: []string{"token: machine without scope", "DPoP: good", "DPoP: DP-02 htu with a query", "DPoP: DP-03 ten seconds old"},
 	},
 	{
 		theirs: "200 access_token expires_in token_type", ours: "400 invalid_scope",
@@ -216,12 +216,12 @@ var differences = []difference{
 	{
 		theirs: "400 invalid_request", ours: "400 unauthorized_client",
 		why:  "RFC 6749 §5.2: the client is known and may not use the grant",
-		what: []string{"token: TK-18 grant of others", "token: TK-18 code for a machine", "token: TK-19 public client as a machine", "refresh: of a client that may not", "device: begins, client that may not", "device: asks as a client that may not"},
+		what: []string{"token: TK-18 grant that the client may not use", "token: TK-18 code for a machine", "token: TK-19 public client as a machine", "refresh: of a client without the grant", "device: begins, client without the grant", "device: polls as a client without the grant"},
 	},
 	{
 		theirs: "400 unsupported_grant_type", ours: "400 unauthorized_client",
 		why:  "oidc-provider has no token exchange (RFC 8693); the client is not registered for it",
-		what: []string{"token: token exchange of nothing"},
+		what: []string{"token: token exchange without a token"},
 	},
 	{
 		theirs: "200 access_token expires_in token_type", ours: "401 invalid_client",
@@ -241,12 +241,12 @@ var differences = []difference{
 	{
 		theirs: "401 invalid_client", ours: "400 invalid_request",
 		why:  "RFC 6749 §3.2: parameters come in the body, and any in the URL is refused, because URLs end up in logs",
-		what: []string{"token: TK-14 secret in the address"},
+		what: []string{"token: TK-14 secret in the URL"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "401 invalid_client",
 		why:  "RFC 7523 §3 and its revision: the audience is only the issuer, unless `oauth.assertion_audience` says otherwise",
-		what: []string{"assertion: TK-23 for the token endpoint", "assertion: TK-23 for us and another"},
+		what: []string{"assertion: TK-23 for the token endpoint", "assertion: TK-23 for the issuer and another"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "401 invalid_client",
@@ -281,7 +281,7 @@ var differences = []difference{
 	{
 		theirs: "400 authorization_pending", ours: "400 slow_down",
 		why:  "RFC 8628 §3.5; oidc-provider relies on limits in front of it",
-		what: []string{"device: TK-33 asks too soon"},
+		what: []string{"device: TK-33 polls too soon"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "400 expired_token",
@@ -291,12 +291,12 @@ var differences = []difference{
 	{
 		theirs: "400 invalid_dpop_proof", ours: "200 access_token expires_in scope token_type",
 		why:  "RFC 9449 §4.3 requires a nonce that was issued; nonces are off, and none was",
-		what: []string{"DPoP: nonce that nobody gave"},
+		what: []string{"DPoP: nonce that was not issued"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "400 invalid_dpop_proof",
 		why:  "RFC 9449 §5: what is wrong is the proof",
-		what: []string{"DPoP: DP-04 twice", "DPoP: DP-09 client that has to, without"},
+		what: []string{"DPoP: DP-04 twice", "DPoP: DP-09 client that requires DPoP, without a proof"},
 	},
 	{
 		theirs: "200 active client_id exp iat iss scope sub token_type", ours: "401 invalid_client",
@@ -368,7 +368,7 @@ var differences = []difference{
 		why: "RFC 7591 §2, §3.2.1: what a client can do without is left out, and the response says what was registered",
 		what: []string{"register: unknown application_type", "register: unknown response type", "register: unknown subject_type", "register: ID Tokens with alg none",
 			"register: ID Tokens with an unknown alg", "register: userinfo with an unknown alg", "register: request objects with alg none", "register: logo that is a number",
-			"register: negative default_max_age", "register: default_max_age that is a text", "register: contacts that are a text", "register: scope of nobody", "register: name that is a number"},
+			"register: negative default_max_age", "register: default_max_age that is a text", "register: contacts that are a text", "register: unknown scope", "register: name that is a number"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",
@@ -383,12 +383,12 @@ var differences = []difference{
 	{
 		theirs: "asks the user", ours: "page 200",
 		why:  "RP-Initiated Logout §2: no user is signed in, so there is nothing to ask",
-		what: []string{"logout: nobody, nothing said", "logout: redirect that nobody answers for"},
+		what: []string{"logout: not signed in, no parameters", "logout: redirect URI without a client"},
 	},
 	{
 		theirs: "asks the user", ours: "query state",
 		why:  "RP-Initiated Logout §2: no user is signed in, so there is nothing to ask",
-		what: []string{"logout: nobody, back to the client"},
+		what: []string{"logout: not signed in, back to the client"},
 	},
 	{
 		theirs: "asks the user", ours: "query state",

@@ -52,10 +52,10 @@ func peerSection() string {
 	var s strings.Builder
 	s.WriteString(`
 A test asks [oidc-provider](https://github.com/panva/node-oidc-provider), which is certified, and this server some 400
-questions, right and wrong ones, and compares status, error code, way of the answer, challenge, names of the members,
-and metadata.
-What is not in this table is answered alike.
-The test fails for a difference that is not here, and for one that has gone.
+questions, valid and invalid ones, and compares status, error code, how the response is sent, challenge, names of the
+members, and metadata.
+Both respond alike to everything that is not in this table.
+The test fails for a difference that is missing here, and for one that no longer exists.
 
 | asked | oidc-provider | Watchword | why |
 |---|---|---|---|

@@ -75,7 +75,7 @@ var registerQuestions = []question{
 	enrols("contacts that are a text", said{"contacts": "x"}),
 	enrols("AZ-13 javascript: after logging out", said{"post_logout_redirect_uris": []string{"javascript:alert(1)"}}),
 	enrols("unknown member", said{"bogus": "x"}),
-	enrols("scope of nobody", said{"scope": "bogus"}),
+	enrols("unknown scope", said{"scope": "bogus"}),
 	enrols("name that is a number", said{"client_name": 1}),
 	enrols("request_uris over http", said{"request_uris": []string{"http://new.example.test/request"}}),
 	{"register: form instead of JSON", func(p *party) string {
@@ -165,8 +165,8 @@ func leaves(what string, signedIn bool, pairs func(*party) []string) question {
 func idToken(p *party) string { _, _, id := p.redeemed("conf"); return id }
 
 var logoutQuestions = []question{
-	leaves("nobody, nothing said", false, func(*party) []string { return nil }),
-	leaves("nobody, back to the client", false, func(p *party) []string {
+	leaves("not signed in, no parameters", false, func(*party) []string { return nil }),
+	leaves("not signed in, back to the client", false, func(p *party) []string {
 		return []string{"client_id", p.clients["conf"].id, "post_logout_redirect_uri", afterward, "state", "s"}
 	}),
 	leaves("hint that is no token", false, func(*party) []string { return []string{"id_token_hint", "x"} }),
@@ -182,7 +182,7 @@ var logoutQuestions = []question{
 	leaves("hint of another client than client_id", true, func(p *party) []string {
 		return []string{"id_token_hint", idToken(p), "client_id", p.clients["conf2"].id}
 	}),
-	leaves("redirect that nobody answers for", false, func(*party) []string { return []string{"post_logout_redirect_uri", afterward} }),
+	leaves("redirect URI without a client", false, func(*party) []string { return []string{"post_logout_redirect_uri", afterward} }),
 	leaves("parameter twice", false, func(p *party) []string { return []string{"state", "a", "state", "b"} }),
 	leaves("signed in, nothing said", true, func(*party) []string { return nil }),
 	{"logout: form of another site, signed in", func(p *party) string {

@@ -39,11 +39,11 @@ var proofQuestions = []question{
 	proves("DP-01 no iat", nil, func(*party) said { return said{"iat": nil} }),
 	proves("DP-02 other method", nil, func(*party) said { return said{"htm": "GET"} }),
 	proves("DP-02 other address", nil, func(p *party) said { return said{"htu": p.base + "/other"} }),
-	proves("DP-02 address with a query", nil, func(p *party) said { return said{"htu": p.at("token_endpoint") + "?a=b"} }),
+	proves("DP-02 htu with a query", nil, func(p *party) said { return said{"htu": p.at("token_endpoint") + "?a=b"} }),
 	proves("DP-03 an hour old", nil, func(p *party) said { return said{"iat": p.now().Unix() - 3600} }),
 	proves("DP-03 an hour ahead", nil, func(p *party) said { return said{"iat": p.now().Unix() + 3600} }),
 	proves("DP-03 ten seconds old", nil, func(p *party) said { return said{"iat": p.now().Unix() - 10} }),
-	proves("nonce that nobody gave", nil, func(p *party) said { return said{"nonce": "x"} }),
+	proves("nonce that was not issued", nil, func(p *party) said { return said{"nonce": "x"} }),
 	proven("DP-01 private key inside", func(p *party) []string {
 		return []string{p.proof("svc", "token_endpoint", said{"jwk": jose.JSONWebKey{Key: p.clients["svc"].key}}, nil)}
 	}),
@@ -55,7 +55,7 @@ var proofQuestions = []question{
 		p.send(asking{to: p.at("token_endpoint"), as: "svc", form: kv("grant_type", machineGrant), header: header("DPoP", one)})
 		return []string{one}
 	}),
-	{"DPoP: DP-09 client that has to, without", func(p *party) string { return p.redeem("dpop", p.code("dpop")).String() }},
+	{"DPoP: DP-09 client that requires DPoP, without a proof", func(p *party) string { return p.redeem("dpop", p.code("dpop")).String() }},
 	{"DPoP: DP-09 client that has to, with", func(p *party) string {
 		return p.redeemBound("dpop", p.code("dpop"), "dpop").String()
 	}},
@@ -106,7 +106,7 @@ var introspectQuestions = []question{
 	introspects("nonsense, with a hint", "conf", text("x"), "token_type_hint", "bogus"),
 	introspects("no token", "conf", text("")),
 	introspects("token twice", "conf", text("x"), "token", "y"),
-	introspects("nobody", "", text("x")),
+	introspects("without authentication", "", text("x")),
 	introspects("public client", "spa", accessOf("spa")),
 	introspects("access token", "conf", accessOf("conf")),
 	introspects("refresh token", "conf", refreshOf("conf")),
@@ -148,7 +148,7 @@ var revokeQuestions = []question{
 	revokes("nonsense, with an unknown hint", "conf", text("x"), "token_type_hint", "bogus"),
 	revokes("no token", "conf", text("")),
 	revokes("token twice", "conf", text("x"), "token", "y"),
-	revokes("nobody", "", text("x")),
+	revokes("without authentication", "", text("x")),
 	revokes("wrong secret", "", text("x"), "client_id", "cl_nobody", "client_secret", "x"),
 	revokes("public client", "spa", text("x")),
 	revokes("access token", "conf", accessOf("conf")),
@@ -226,7 +226,7 @@ var userinfoQuestions = []question{
 		access := accessOf("conf")(p)
 		return p.send(asking{to: p.at("userinfo_endpoint"), form: kv("access_token", access), header: bearer(access)}).String()
 	}},
-	{"userinfo: token in the address", func(p *party) string {
+	{"userinfo: token in the URL", func(p *party) string {
 		return p.send(asking{method: "GET", to: p.at("userinfo_endpoint") + "?access_token=" + accessOf("conf")(p)}).String()
 	}},
 	{"userinfo: PUT", func(p *party) string {

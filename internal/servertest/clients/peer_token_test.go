@@ -38,14 +38,14 @@ var tokenQuestions = []question{
 	tells("TK-38 grant_type of 10 KiB", "svc", "grant_type", strings.Repeat("a", 10<<10)),
 	tells("TK-17 password", "conf", "grant_type", "password", "username", alice, "password", "x"),
 	tells("implicit", "conf", "grant_type", "implicit"),
-	tells("TK-18 grant of others", "conf", "grant_type", machineGrant),
+	tells("TK-18 grant that the client may not use", "conf", "grant_type", machineGrant),
 	tells("TK-18 code for a machine", "svc", "grant_type", "authorization_code", "code", "x", "redirect_uri", appReturn),
 	tells("TK-19 public client as a machine", "spa", "grant_type", machineGrant),
 	tells("TK-16 grant_type twice", "svc", "grant_type", machineGrant, "grant_type", machineGrant),
 	tells("TK-16 scope twice", "svc", "grant_type", machineGrant, "scope", "read", "scope", "read"),
 	tells("TK-16 client_id twice", "", "grant_type", machineGrant, "client_id", "a", "client_id", "b"),
-	tells("token exchange of nothing", "conf", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-	tells("nobody", "", "grant_type", machineGrant),
+	tells("token exchange without a token", "conf", "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+	tells("without authentication", "", "grant_type", machineGrant),
 	tells("unknown client", "", "grant_type", machineGrant, "client_id", "cl_nobody", "client_secret", "x"),
 	sends("TK-11 wrong secret in the header", func(p *party) asking {
 		return asking{form: kv("grant_type", machineGrant), header: header("Authorization", basic(p.clients["svc"].id, "x"))}
@@ -83,10 +83,10 @@ var tokenQuestions = []question{
 	sends("TK-28 secret instead of a key", func(p *party) asking {
 		return asking{form: kv("grant_type", "authorization_code", "code", "x", "client_id", p.clients["pk"].id, "client_secret", "x")}
 	}),
-	sends("TK-14 secret in the address", func(p *party) asking {
+	sends("TK-14 secret in the URL", func(p *party) asking {
 		return asking{to: "?client_secret=" + p.clients["svc"].secret, form: kv("grant_type", machineGrant, "client_id", p.clients["svc"].id)}
 	}),
-	sends("parameters in the address", func(p *party) asking { return asking{as: "svc", to: "?grant_type=" + machineGrant} }),
+	sends("parameters in the URL", func(p *party) asking { return asking{as: "svc", to: "?grant_type=" + machineGrant} }),
 	sends("TK-15 GET", func(p *party) asking { return asking{method: "GET", to: "?grant_type=" + machineGrant} }),
 	sends("TK-15 JSON", func(p *party) asking {
 		return asking{as: "svc", body: `{"grant_type":"client_credentials"}`, media: "application/json"}
@@ -133,7 +133,7 @@ var assertionQuestions = []question{
 	}),
 	asserted("TK-23 for another provider", asserting(func(*party) said { return said{"aud": "https://other.example.test"} })),
 	asserted("TK-23 for the token endpoint", asserting(func(p *party) said { return said{"aud": p.at("token_endpoint")} })),
-	asserted("TK-23 for us and another", asserting(func(p *party) said { return said{"aud": []string{p.base, "https://other.example.test"}} })),
+	asserted("TK-23 for the issuer and another", asserting(func(p *party) said { return said{"aud": []string{p.base, "https://other.example.test"}} })),
 	asserted("TK-25 without exp", asserting(func(*party) said { return said{"exp": nil} })),
 	asserted("TK-25 too old", asserting(func(p *party) said { return said{"exp": p.now().Unix() - 120} })),
 	asserted("TK-25 good for a day", asserting(func(p *party) said { return said{"exp": p.now().Unix() + 86400} })),
@@ -239,7 +239,7 @@ var refreshQuestions = []question{
 		access, _, _ := p.redeemed("conf")
 		return p.token("conf", "grant_type", "refresh_token", "refresh_token", access).String()
 	}},
-	{"refresh: of a client that may not", func(p *party) string {
+	{"refresh: of a client without the grant", func(p *party) string {
 		return p.token("svc", "grant_type", "refresh_token", "refresh_token", "x").String()
 	}},
 }
@@ -278,24 +278,24 @@ func polls(what string, do func(*party, device) string) question {
 
 var deviceQuestions = []question{
 	starts("begins", "dev", "scope", "openid"),
-	starts("begins, client that may not", "conf", "scope", "openid"),
+	starts("begins, client without the grant", "conf", "scope", "openid"),
 	starts("begins, unknown scope", "dev", "scope", "bogus"),
 	starts("begins, scope twice", "dev", "scope", "openid", "scope", "openid"),
-	starts("begins, nobody", "", "scope", "openid"),
+	starts("begins, without authentication", "", "scope", "openid"),
 	starts("begins, unknown client", "", "client_id", "cl_nobody"),
 	starts("begins, unknown resource", "dev", "scope", "openid", "resource", "https://other.example.test"),
 	{"device: begins by GET", func(p *party) string {
 		return p.send(asking{method: "GET", to: p.at("device_authorization_endpoint")}).String()
 	}},
 	polls("waits", func(p *party, d device) string { return p.poll("dev", d.Device).String() }),
-	polls("TK-33 asks too soon", func(p *party, d device) string {
+	polls("TK-33 polls too soon", func(p *party, d device) string {
 		p.poll("dev", d.Device)
 		return p.poll("dev", d.Device).String()
 	}),
 	polls("TK-34 of another client", func(p *party, d device) string { return p.poll("dev2", d.Device).String() }),
 	polls("asks with the user's code", func(p *party, d device) string { return p.poll("dev", d.User).String() }),
 	polls("asks without a code", func(p *party, d device) string { return p.poll("dev", "").String() }),
-	polls("asks as a client that may not", func(p *party, d device) string { return p.poll("conf", d.Device).String() }),
+	polls("polls as a client without the grant", func(p *party, d device) string { return p.poll("conf", d.Device).String() }),
 	polls("TK-34 too late", func(p *party, d device) string {
 		p.pass(11 * time.Minute)
 		return p.poll("dev", d.Device).String()
