@@ -41,15 +41,15 @@ type Config struct {
 
 	Log      Log      `key:"log" help:"The server's log, on standard error."`
 	HTTP     HTTP     `key:"http" help:"Limits of one connection."`
-	TLS      TLS      `key:"tls" help:"HTTPS by the server itself: either from files or with automatic certificates. Leave all empty when a proxy in front ends TLS."`
+	TLS      TLS      `key:"tls" help:"HTTPS by the server itself, with certificate files or automatic certificates. Leave empty if a proxy in front ends TLS."`
 	Proxy    Proxy    `key:"proxy" help:"Proxies in front of the server."`
 	CORS     CORS     `key:"cors" help:"Browser applications on other origins."`
 	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
-	Accounts Accounts `key:"accounts" help:"Who may have an account. Tenants can set their own."`
+	Accounts Accounts `key:"accounts" help:"Who may register an account. Tenants can set their own."`
 	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower ones are replaced at the next sign-in."`
 	Links    Links    `key:"links" help:"How long links in mails work."`
 	Sessions Sessions `key:"sessions" help:"Browser sessions."`
-	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants and resources can set their own."`
+	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants can set their own."`
 	OAuth    OAuth    `key:"oauth" help:"The OAuth provider."`
 	Outbound Outbound `key:"outbound" help:"Requests of the server to addresses that clients name, such as a jwks_uri."`
 	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
@@ -64,7 +64,7 @@ type Config struct {
 
 // Log is the section log.
 type Log struct {
-	Level  string `key:"level" default:"info" oneof:"debug|info|warn|error" help:"The least severe lines that are written."`
+	Level  string `key:"level" default:"info" oneof:"debug|info|warn|error" help:"The least severe level that is written."`
 	Format string `key:"format" default:"json" oneof:"json|text" help:"JSON for machines, text for reading."`
 }
 
@@ -129,7 +129,7 @@ type Password struct {
 
 // Links is the section links.
 type Links struct {
-	Verify time.Duration `key:"verify" default:"24h" min:"1m" max:"30d" help:"Links that confirm an email address."`
+	Verify time.Duration `key:"verify" default:"24h" min:"1m" max:"30d" help:"Links that verify an email address."`
 	Reset  time.Duration `key:"reset" default:"1h" min:"1m" max:"7d" help:"Links that set a new password."`
 }
 
