@@ -1,4 +1,4 @@
-// Package packaging has no code: its tests try what the folders hold.
+// Package packaging has no code. Its tests check the files of its folders.
 package packaging
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/knadh/koanf/parsers/yaml"
 )
 
-// lacks skips a test for want of a program, which is a failure where all must be tested.
-func lacks(t *testing.T, program string) {
+// requireProgram skips the test if a program is not installed, and fails it under WATCHWORD_TEST_ALL.
+func requireProgram(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err == nil {
 		return
@@ -33,10 +33,10 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// systemd understands every line of the unit, and finds little that it may still do.
+// systemd accepts every line of the unit and rates its exposure as low.
 func TestRepair_N22_Unit(t *testing.T) {
 	t.Parallel()
-	lacks(t, "systemd-analyze")
+	requireProgram(t, "systemd-analyze")
 	program := filepath.Join(t.TempDir(), "watchword")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestRepair_N22_Unit(t *testing.T) {
 	}
 }
 
-// Every metric of the alerts is one that docs/operations.md describes.
+// The alerts use only metrics that docs/operations.md describes.
 func TestRepair_N22_AlertsNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	text := read(t, "prometheus/alerts.yaml")
@@ -67,16 +67,16 @@ func TestRepair_N22_AlertsNameMetricsThatExist(t *testing.T) {
 	docs := read(t, "../docs/operations.md")
 	found := regexp.MustCompile(`watchword_[a-z_]+`).FindAllString(text, -1)
 	if len(found) < 7 {
-		t.Errorf("only %d metrics", len(found))
+		t.Errorf("%d metrics, want at least 7", len(found))
 	}
 	for _, name := range found {
 		if !strings.Contains(docs, "`"+name+"`") {
-			t.Errorf("%s is no metric", name)
+			t.Errorf("%s: not a metric of docs/operations.md", name)
 		}
 	}
 }
 
-// The settings of the compose file are settings, and its containers can do little.
+// The compose file sets only variables that exist, and the root of its server is read-only.
 func TestRepair_N22_Compose(t *testing.T) {
 	t.Parallel()
 	parsed, err := yaml.Parser().Unmarshal([]byte(read(t, "compose/compose.yaml")))
@@ -85,28 +85,27 @@ func TestRepair_N22_Compose(t *testing.T) {
 	}
 	server := parsed["services"].(map[string]any)["watchword"].(map[string]any)
 	if server["read_only"] != true {
-		t.Error("the root of the container can be written to")
+		t.Error("the root of the container is writable")
 	}
 	manual := read(t, "../docs/configuration.md")
 	for name := range server["environment"].(map[string]any) {
 		if !strings.Contains(manual, "`"+name+"`") {
-			t.Errorf("%s is no setting", name)
+			t.Errorf("%s: not a setting", name)
 		}
 	}
 }
 
-// The container file builds the binary as it was built here: in a folder that holds what
-// the image gets, statically, with modules that go.sum names.
+// The container file builds a static binary, with the version of Go and the modules of go.mod.
 func TestRepair_N22_ContainerCopiesAllThatTheBuildNeeds(t *testing.T) {
 	t.Parallel()
 	text := read(t, "container/Containerfile")
 	for _, line := range []string{"CGO_ENABLED=0 go build", "FROM scratch", "USER 65532:65532", `CMD ["/watchword", "healthcheck"]`, "COPY guard/go.mod guard/go.sum guard/"} {
 		if !strings.Contains(text, line) {
-			t.Errorf("lacks %s", line)
+			t.Errorf("missing: %s", line)
 		}
 	}
 	want := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "../go.mod"))[1]
 	if !strings.Contains(text, "FROM golang:"+want+" ") {
-		t.Errorf("go.mod is of Go %s, the image is built with another", want)
+		t.Errorf("the image is not built with Go %s, the version of go.mod", want)
 	}
 }
