@@ -34,7 +34,7 @@ const (
 // The error codes of a response that depends on the user (RFC 6749 §4.1.2.1, OpenID Connect Core
 // §3.1.2.6, OpenID Connect Core Unmet Authentication Requirements §2).
 const (
-	accessDenied             = "access_denied"
+	AccessDenied             = "access_denied" // of the token endpoint, too
 	accountSelectionRequired = "account_selection_required"
 	consentRequired          = "consent_required"
 	interactionRequired      = "interaction_required"
@@ -109,7 +109,7 @@ func Next(n FlowState) Step {
 // shown, so every page becomes an error (OpenID Connect Core §3.1.2.6).
 func (n FlowState) authorize() Step {
 	if n.Flow.Denied {
-		return refused(accessDenied, "the user has denied the request")
+		return refused(AccessDenied, "the user has denied the request")
 	}
 	if acr := n.Flow.Request.Claims.ACR; len(acr) > 0 && !overlap(acr, ACRs) {
 		return refused(unmetRequirements, "acr: this server has no authentication that reaches it")
@@ -144,7 +144,7 @@ func (n FlowState) interact() Step {
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
-		return refused(accessDenied, "scope: the user has no permission for any of it")
+		return refused(AccessDenied, "scope: the user has no permission for any of it")
 	case n.needsConsent(p):
 		return Step{Kind: StepConsent, Session: p.Session.ID}
 	}

@@ -8,6 +8,8 @@ package oauth
 import (
 	"errors"
 	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // Code is an error code of the protocol. It never changes.
@@ -25,7 +27,7 @@ const (
 	UnsupportedGrantType Code = "unsupported_grant_type"
 	AuthorizationPending Code = "authorization_pending" // RFC 8628 §3.5, with the three that follow
 	SlowDown             Code = "slow_down"
-	AccessDenied         Code = "access_denied"
+	AccessDenied         Code = auth.AccessDenied
 	ExpiredToken         Code = "expired_token"
 	InvalidToken         Code = "invalid_token"      // RFC 6750 §3.1
 	InsufficientScope    Code = "insufficient_scope" // RFC 6750 §3.1
