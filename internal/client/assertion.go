@@ -62,7 +62,7 @@ func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, 
 	if err != nil {
 		return oauth.RefuseClient(err.Error())
 	}
-	if err := s.demandNonce(r); err != nil {
+	if err := s.requireNonce(r); err != nil {
 		return err
 	}
 	return s.consumeAssertion(ctx, r.Tenant, c.ID, claims)

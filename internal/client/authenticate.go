@@ -14,17 +14,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Caller is an authenticated client with its tenant, as both were in the
-// database at that moment, with the fields that store.ClientAuthState names.
+// Caller is an authenticated client with its tenant, as both were in the database at that moment.
+// It has the fields that store.ClientAuthState names.
 type Caller struct {
 	Client auth.Client
 	Tenant auth.Tenant
 	Actor  auth.Actor // the client and its origin
 }
 
-// Authenticate authenticates a client, at every endpoint. An
-// unknown or disabled client, and a wrong or expired credential or method, are refused alike
-// as invalid_client. A public client only names itself.
+// Authenticate authenticates a client, at every endpoint. It refuses alike, as invalid_client, an
+// unknown or disabled client and a wrong or expired credential or method. A public client only
+// sends its client_id.
 //
 // Failures are counted by client and refused as rate_limited beyond the limit. The right
 // credentials always pass, so failing in a client's name cannot lock it out. Secrets have 256
@@ -32,7 +32,7 @@ type Caller struct {
 func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	c, err := readCredentials(r)
 	if err != nil {
-		return Caller{}, s.failed(ctx, r, "", err)
+		return Caller{}, s.recordFailure(ctx, r, "", err)
 	}
 	caller, err := s.loadCaller(ctx, r.Tenant, c.id, r.Actor)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -41,10 +41,10 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	if err != nil {
 		err = oauth.RefuseClient("unknown client")
 	} else {
-		err = s.prove(ctx, r, c, caller)
+		err = s.checkCredentials(ctx, r, c, caller)
 	}
 	if err != nil {
-		return Caller{}, s.failed(ctx, r, c.id, err)
+		return Caller{}, s.recordFailure(ctx, r, c.id, err)
 	}
 	caller.Actor = r.Actor.AsClient(c.id)
 	return caller, nil
@@ -85,8 +85,8 @@ func (s *Service) publicBuckets(c Caller) []limit.Bucket {
 
 // loadCaller reads the client and its tenant, and first the client's document if its id is a
 // URL.
-func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (caller Caller, err error) {
-	if err := s.refreshDocument(ctx, tenant, id, by); err != nil {
+func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (caller Caller, err error) {
+	if err := s.refreshDocument(ctx, tenant, id, actor); err != nil {
 		return Caller{}, err
 	}
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
@@ -97,8 +97,8 @@ func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.
 	return caller, err
 }
 
-// prove compares the credentials with the registered ones.
-func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Caller) error {
+// checkCredentials compares the credentials with the registered ones.
+func (s *Service) checkCredentials(ctx context.Context, r Request, c credentials, caller Caller) error {
 	switch {
 	case caller.Tenant.Disabled() || caller.Client.Disabled():
 		return oauth.RefuseClient("the client or its tenant is disabled")
@@ -116,11 +116,11 @@ func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Ca
 	return oauth.RefuseClient("unsupported authentication method")
 }
 
-// matchSecret compares the secret with every registered one, whichever matches first.
-func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error {
-	digest, matched := secret.Digest(shown), false
-	for _, kept := range secrets {
-		if secret.Equal(kept.Digest, digest) && kept.Live(now) {
+// matchSecret compares the secret with every registered one, even after a match.
+func matchSecret(secrets []auth.ClientSecret, presented string, now time.Time) error {
+	digest, matched := secret.Digest(presented), false
+	for _, registered := range secrets {
+		if secret.Equal(registered.Digest, digest) && registered.Live(now) {
 			matched = true
 		}
 	}
@@ -130,9 +130,9 @@ func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error
 	return nil
 }
 
-// failed counts a failed attempt and records it. Mistakes in the request's
-// form do not count.
-func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause error) error {
+// recordFailure counts and records a failed authentication, and returns the refusal. Mistakes in
+// the form of the request do not count.
+func (s *Service) recordFailure(ctx context.Context, r Request, id auth.ClientID, cause error) error {
 	e, ok := errors.AsType[*oauth.Error](cause)
 	if !ok || e.Code != oauth.InvalidClient {
 		return cause

@@ -35,8 +35,8 @@ type Config struct {
 	Base string
 	Now  func() time.Time
 	// EndpointAudience accepts the URL of the token endpoint as the audience of an assertion,
-	// for old clients. Only the issuer is safer: an assertion made for one server cannot be
-	// replayed at another that shares the URL.
+	// for old clients. To accept only the issuer is safer: an assertion for one server cannot be
+	// replayed at another one that shares the URL.
 	EndpointAudience bool
 	// Registration is the default mode of dynamic registration (RFC 7591) for tenants:
 	// "closed" (also when empty), "token" or "open".
@@ -58,8 +58,8 @@ type Config struct {
 type Grant struct {
 	Name         auth.GrantType
 	Short        string // at the command line
-	Confidential bool   // the client acts for itself: machines have it, public clients do not
-	ForUser      bool   // on behalf of a user, so that an ID Token may be due
+	Confidential bool   // for confidential clients only; the client acts for itself
+	ForUser      bool   // on behalf of a user; may issue an ID Token
 	SelfService  bool   // a client may register itself for it
 }
 

@@ -37,28 +37,28 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registrati
 	return s.insert(ctx, tenant, c, actor, nil)
 }
 
-// insert gives a checked client its id and secret and stores it, with also in the same
-// transaction.
-func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Client, actor auth.Actor, also func(*store.Tx) error) (auth.Client, secret.Text, error) {
+// insert gives a checked client its id and secret and stores it. The precondition, if any, runs in
+// the same transaction; its error prevents the insert.
+func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Client, actor auth.Actor, precondition func(*store.Tx) error) (auth.Client, secret.Text, error) {
 	// A client_id never looks like an account's id, so the sub of a machine's token
 	// cannot be mistaken for a user's (RFC 9700 §4.15, RFC 9068 §5).
 	c.ID = auth.ClientID("cl_" + secret.Encode(secret.Bytes(16)))
-	var shown secret.Text
+	var newSecret secret.Text
 	if hasSecret(c) {
-		shown = secret.New(SecretPrefix)
+		newSecret = secret.New(SecretPrefix)
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now
-		if shown != "" {
-			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: tx.Now}}
+		if newSecret != "" {
+			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(newSecret.Reveal()), CreatedAt: tx.Now}}
 		}
 		if _, err := tx.CurrentTenant(); errors.Is(err, auth.ErrNotFound) {
 			return auth.TenantNotFound()
 		} else if err != nil {
 			return err
 		}
-		if also != nil {
-			if err := also(tx); err != nil {
+		if precondition != nil {
+			if err := precondition(tx); err != nil {
 				return err
 			}
 		}
@@ -71,13 +71,13 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 		return auth.Client{}, "", fmt.Errorf("create client: %w", err)
 	}
 	if !slices.ContainsFunc(c.Settings.Grants, s.isForUser) {
-		return c, shown, nil
+		return c, newSecret, nil
 	}
 	// A key that cannot be made now is made when the first token needs it.
 	if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, tenant, c); err != nil {
 		s.cfg.Log.Warn("the signing key for a new client's ID Tokens could not be created", "client", c.ID, "error", err)
 	}
-	return c, shown, nil
+	return c, newSecret, nil
 }
 
 // Version is a digest of a client's stored values except the times.
@@ -92,7 +92,7 @@ func Version(c auth.Client) string {
 
 // Update lets fn change a registration, validates the whole and writes it. It refuses with
 // Conflict client_changed when the client has changed meanwhile, or its Version is not the
-// given one (empty for any). The type and the party stay. A client that authenticates by a
+// given one (empty for any). Type and FirstParty cannot change. A client that authenticates by a
 // secret from now on gets one; one that no longer does loses it. Of the built-in client only
 // the audiences can change.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
@@ -137,11 +137,11 @@ func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 	return c, parseResources(&c, r)
 }
 
-// replace writes the checked client in place of the one that was read.
+// replace overwrites a client with the checked one, unless it has changed since it was read.
 func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, checked auth.Client, actor auth.Actor) (auth.Client, secret.Text, error) {
-	var shown secret.Text
+	var newSecret secret.Text
 	if hasSecret(checked) && len(before.Secrets) == 0 {
-		shown = secret.New(SecretPrefix)
+		newSecret = secret.New(SecretPrefix)
 	}
 	version := Version(before)
 	c, err := s.write(ctx, tenant, before.ID, "updated", actor, func(c *auth.Client, now time.Time) error {
@@ -152,12 +152,12 @@ func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, che
 		switch {
 		case !hasSecret(*c):
 			c.Secrets = nil
-		case shown != "":
-			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}
+		case newSecret != "":
+			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(newSecret.Reveal()), CreatedAt: now}}
 		}
 		return nil
 	})
-	return c, shown, err
+	return c, newSecret, err
 }
 
 func errChanged() error {
@@ -195,8 +195,8 @@ func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth
 	return err
 }
 
-// Enable enables a disabled client. Sessions that ended stay ended. If disabling was interrupted, the
-// remaining sessions end now.
+// Enable enables a disabled client. Sessions that ended stay ended. If disabling was interrupted,
+// the remaining sessions end now.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
 	if c, err := s.Get(ctx, tenant, id); err == nil && c.Disabled() {
 		if err := s.endSessions(ctx, tenant, id); err != nil {
@@ -295,16 +295,16 @@ func (s *Service) ListAfter(ctx context.Context, tenant auth.TenantID, after aut
 	return list, nil
 }
 
-// change is write for every client but the built-in one.
-func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
+// change is write, and refuses the built-in client.
+func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.ClientID, action string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	if id == auth.FirstParty {
 		return c, errBuiltIn()
 	}
-	return s.write(ctx, tenant, id, what, actor, fn)
+	return s.write(ctx, tenant, id, action, actor, fn)
 }
 
 // write reads a client, lets fn change it and writes it, in one transaction.
-func (s *Service) write(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
+func (s *Service) write(ctx context.Context, tenant auth.TenantID, id auth.ClientID, action string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		if c, err = tx.Client(id); errors.Is(err, auth.ErrNotFound) {
 			return errUnknown()
@@ -319,7 +319,7 @@ func (s *Service) write(ctx context.Context, tenant auth.TenantID, id auth.Clien
 		if err := tx.UpdateClient(c); err != nil {
 			return err
 		}
-		return recordClient(tx, id, what, actor)
+		return recordClient(tx, id, action, actor)
 	})
 	if err != nil {
 		return auth.Client{}, fmt.Errorf("change client: %w", err)

@@ -14,7 +14,7 @@ var (
 	AuthMethods         = append(ConfidentialMethods[:len(ConfidentialMethods):len(ConfidentialMethods)], auth.AuthNone)
 )
 
-// credentials are how a client authenticates: one method and its values.
+// credentials are one method of client authentication with its values.
 type credentials struct {
 	method    auth.AuthMethod
 	id        auth.ClientID
@@ -75,8 +75,8 @@ func readAssertion(assertion, kind string) (credentials, error) {
 	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
 }
 
-// claimedClient is the client_id that a refused request claims, as text to be shown: the one
-// that was read, or that of the header, the form or the assertion.
+// claimedClient returns the client_id that a refused request claims, as text for the audit event:
+// the one that was read, or that of the form, the header or the assertion.
 func claimedClient(r Request, id auth.ClientID) string {
 	claimed := cmp.Or(string(id), r.Form.Get("client_id"))
 	if claimed == "" && len(r.Authorization) == 1 {

@@ -39,21 +39,21 @@ var (
 )
 
 // documents remembers the URLs that have just failed, so that requests to this server do not cause
-// repeated requests to others.
+// repeated requests to other servers.
 type documents struct {
-	reading singleflight.Group // one request for all who wait for a document
+	fetches singleflight.Group // one request for all callers that wait for a document
 	mu      sync.Mutex         // guards failed
 	failed  map[string]time.Time
 }
 
-func (ds *documents) failing(id string, now time.Time) bool {
+func (ds *documents) recentlyFailed(id string, now time.Time) bool {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	at, ok := ds.failed[id]
 	return ok && now.Sub(at) < documentRetry
 }
 
-func (ds *documents) fail(id string, now time.Time) {
+func (ds *documents) recordFailure(id string, now time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if len(ds.failed) >= maxFailures {
@@ -65,8 +65,8 @@ func (ds *documents) fail(id string, now time.Time) {
 // ParseDocumentID checks a client_id that is the URL of a document: https, a path, no query, fragment,
 // user or dot segment.
 func ParseDocumentID(id string) (auth.ClientID, error) {
-	bad := func(why string) (auth.ClientID, error) {
-		return "", auth.Invalid(auth.CodeClientIDInvalid, "client_id", why)
+	bad := func(message string) (auth.ClientID, error) {
+		return "", auth.Invalid(auth.CodeClientIDInvalid, "client_id", message)
 	}
 	if len(id) > auth.MaxClientID {
 		return bad("client_id: too long")
@@ -97,11 +97,11 @@ func (s *Service) AcceptsDocuments() bool { return s.cfg.Documents }
 // refreshDocument makes sure that a client whose id is the URL of a document is stored and not too
 // old. It ignores every other id. It returns auth.ErrNotFound when there is no usable document.
 // Requests for unknown documents are counted.
-func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) error {
+func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if !strings.HasPrefix(string(id), "https://") {
 		return nil
 	}
-	if !s.cfg.Documents { // documents that were read before count no longer
+	if !s.cfg.Documents { // stored documents cannot be used then either
 		return documentNotFound(errors.New("client metadata documents are disabled"))
 	}
 	if _, err := ParseDocumentID(string(id)); err != nil {
@@ -114,17 +114,17 @@ func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id 
 		return err
 	case known && (age < documentFresh || before.Disabled()):
 		return nil
-	case known && s.documents.failing(string(id), now) && age < documentMaxAge:
+	case known && s.documents.recentlyFailed(string(id), now) && age < documentMaxAge:
 		return nil
-	case s.documents.failing(string(id), now):
+	case s.documents.recentlyFailed(string(id), now):
 		return documentNotFound(errors.New("the last request for it failed less than a minute ago"))
 	}
 	if !known {
-		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
+		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.AddressBuckets("client.document.ip", actor.Addr(), newDocuments)...); err != nil {
 			return err
 		}
 	}
-	_, err, _ = s.documents.reading.Do(string(tenant)+" "+string(id), func() (any, error) {
+	_, err, _ = s.documents.fetches.Do(string(tenant)+" "+string(id), func() (any, error) {
 		// The result is for all waiting callers, so it is not canceled with one request; the
 		// client for it has a time-out of its own.
 		return nil, s.fetchAndStore(context.WithoutCancel(ctx), tenant, id)
@@ -132,8 +132,8 @@ func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id 
 	return err
 }
 
-func documentNotFound(why error) error {
-	return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why)
+func documentNotFound(reason error) error {
+	return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, reason)
 }
 
 // fetchAndStore fetches the document and stores it, unless another request has just done so.
@@ -155,7 +155,7 @@ func (s *Service) fetchAndStore(ctx context.Context, tenant auth.TenantID, id au
 	c, err := s.readDocument(ctx, id, before)
 	if err != nil {
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...)
-		s.documents.fail(string(id), now)
+		s.documents.recordFailure(string(id), now)
 		if known && now.Sub(before.Settings.DocumentAt) < documentMaxAge {
 			s.cfg.Log.Warn("a client's document cannot be read; the previous one stays in use", "client_id", string(id), "error", err)
 			return nil
@@ -239,14 +239,14 @@ func (s *Service) storeDocument(ctx context.Context, tenant auth.TenantID, forme
 	return nil
 }
 
-// replacedAt is the DocumentAt of a client that has replaced another one whose sessions may not have
-// ended yet. The document counts as old, so it is read again.
+// replacedAt is the DocumentAt of a client that has replaced another one, while sessions of that one may
+// remain. The document counts as old, so the next use reads it again.
 var replacedAt = time.UnixMilli(1).UTC()
 
 // storeDocumentTx is one transaction of storeDocument. It returns the stored client, and reports
 // whether sessions of the former client remain. Those end in batches, so that no other write waits
 // for all of them. The last transaction also ends sessions that began meanwhile.
-func storeDocumentTx(tx *store.Tx, former, c auth.Client) (now auth.Client, more bool, err error) {
+func storeDocumentTx(tx *store.Tx, former, c auth.Client) (stored auth.Client, more bool, err error) {
 	c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
 	before, err := tx.Client(c.ID)
 	unknown := errors.Is(err, auth.ErrNotFound)
@@ -276,12 +276,12 @@ func storeDocumentTx(tx *store.Tx, former, c auth.Client) (now auth.Client, more
 	case change == "":
 		return before, false, tx.UpdateClient(c)
 	}
-	now, err = replaceStored(tx, c, change)
-	return now, true, err
+	stored, err = replaceStored(tx, c, change)
+	return stored, true, err
 }
 
-// replaceStored replaces a client by another with the same id. Nothing that was issued to the former
-// one works for the new one, which is not complete yet.
+// replaceStored replaces a client with a new one of the same id. Nothing that was issued to the former
+// client works for the new one. See replacedAt for when the new one is complete.
 func replaceStored(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
 	if err := tx.DeleteClientCodes(c.ID); err != nil {
 		return c, err

@@ -25,8 +25,8 @@ type ProofInput struct {
 	AccessToken string // the token beside the proof; empty where there is none
 }
 
-// Proof checks and consumes the proof of a request. It returns the thumbprint of the key, or
-// nothing when there is no proof. Refusals are *oauth.Error with InvalidProof or UseNonce.
+// Proof checks and consumes the proof of a request. It returns the thumbprint of the key, or an
+// empty string without a proof. Refusals are *oauth.Error with InvalidProof or UseNonce.
 func (s *Service) Proof(ctx context.Context, r Request) (jkt string, err error) {
 	p, err := s.CheckProof(r)
 	if err != nil || p.JKT == "" {
@@ -35,7 +35,7 @@ func (s *Service) Proof(ctx context.Context, r Request) (jkt string, err error) 
 	return p.JKT, s.insertProof(ctx, r.Tenant, p)
 }
 
-// CheckProof checks the proof of a request and consumes nothing. The zero Proof means that
+// CheckProof checks the proof of a request and consumes nothing. It returns the zero Proof when
 // there is none. Refusals are those of Proof.
 func (s *Service) CheckProof(r Request) (guard.Proof, error) {
 	if len(r.Proof) == 0 {
@@ -44,9 +44,9 @@ func (s *Service) CheckProof(r Request) (guard.Proof, error) {
 	return s.verifyProof(ProofInput{Tenant: r.Tenant, Proofs: r.Proof, Method: r.Method, URL: r.URL})
 }
 
-// demandNonce refuses a request whose proof lacks a valid nonce where one is required. Other
-// faults of a proof are found where its key counts.
-func (s *Service) demandNonce(r Request) error {
+// requireNonce refuses a request whose proof lacks a valid nonce where one is required. Other
+// faults of a proof are refused later, where its key is needed.
+func (s *Service) requireNonce(r Request) error {
 	if !s.cfg.DPoPNonce {
 		return nil
 	}
@@ -74,9 +74,9 @@ func (s *Service) verifyProof(p ProofInput) (guard.Proof, error) {
 	return proof, err
 }
 
-// VerifyBound is token.Service.Verify for a token of the scheme DPoP: it is bound to a key,
-// and the request proves that key. Refusals of the proof are *oauth.Error with that Scheme.
-// The form of the request is not read.
+// VerifyBound is token.Service.Verify for a token of the scheme DPoP. The token must be bound to a
+// key that the request proves. Refusals of the proof are *oauth.Error with that Scheme. The form of
+// the request is not read.
 func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guard.Claims, error) {
 	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant, raw, r.Tenant.Issuer(s.cfg.Base))
 	if err != nil {
@@ -92,10 +92,11 @@ func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guar
 	return token.RestrictToFirstParty(v)
 }
 
-// RequireKey requires the request of a protected resource to prove the key of its token.
+// RequireKey requires the request of a protected resource to prove the key of its token, and
+// consumes the proof. Refusals are *oauth.Error with the Scheme DPoP.
 func (s *Service) RequireKey(ctx context.Context, jkt string, p ProofInput) error {
 	proved, err := s.verifyProof(p)
-	if err == nil && proved.JKT != jkt { // a proof by another key leaves no row
+	if err == nil && proved.JKT != jkt { // a proof by another key is not stored
 		return oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is bound to another key")
 	}
 	if err == nil {
@@ -139,10 +140,10 @@ func (s *Service) ConsumeProof(ctx context.Context, c Caller, p guard.Proof) (re
 	return func() { s.refundPublicClient(ctx, c) }, s.insertProof(ctx, c.Tenant.ID, p)
 }
 
-// clockSpread is by how much the clocks of the nodes may differ.
+// clockSpread is the maximum difference between the clocks of the nodes.
 const clockSpread = time.Minute
 
-// Nonce is the nonce for the next proof of the tenant's clients; empty when none is required.
+// Nonce returns the nonce for the next proof of the tenant's clients; empty when none is required.
 func (s *Service) Nonce(tenant auth.TenantID) string {
 	if !s.cfg.DPoPNonce {
 		return ""
@@ -154,7 +155,7 @@ func (s *Service) nonces(tenant auth.TenantID) guard.Nonces {
 	return guard.NewNonces(secret.Derive(s.cfg.Root, "dpop nonce "+string(tenant)))
 }
 
-// refuseProof is the one refusal of a proof; the reason is for the log.
-func refuseProof(why error) error {
-	return &oauth.Error{Code: oauth.InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: why}
+// refuseProof is the one refusal of a proof; the reason is only logged.
+func refuseProof(reason error) error {
+	return &oauth.Error{Code: oauth.InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: reason}
 }

@@ -41,7 +41,7 @@ type RegisterRequest struct {
 	Actor         auth.Actor
 }
 
-// Information is the response (RFC 7591 §3.2.1, RFC 7592 §3).
+// Information is the client information response (RFC 7591 §3.2.1, RFC 7592 §3).
 type Information struct {
 	ID              auth.ClientID `json:"client_id"`
 	Secret          string        `json:"client_secret,omitempty"`            // only a new one: the server stores a digest
@@ -57,10 +57,10 @@ func (s *Service) RegistrationMode(t auth.Tenant) string {
 	return cmp.Or(t.Settings.ClientRegistration, s.cfg.Registration, RegistrationClosed)
 }
 
-// Register registers a client dynamically (RFC 7591 §3). It is a third party with
-// the scopes of OpenID Connect and nothing else, whatever its metadata request. Refusals:
-// access_denied where registration is closed, invalid_token for a missing or wrong
-// initial access token, invalid_redirect_uri, invalid_client_metadata.
+// Register registers a client dynamically (RFC 7591 §3). The client is third-party and gets only
+// scopes of OpenID Connect and of open resources, whatever its metadata requests. Refusals:
+// access_denied where registration is closed, invalid_token for a missing or wrong initial access
+// token, invalid_redirect_uri, invalid_client_metadata.
 func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information, error) {
 	initial, err := s.authorizeRegistration(ctx, r)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	}
 	token := secret.New(managementPrefix)
 	c.Settings.Registration = secret.Digest(token.Reveal())
-	c, shown, err := s.insert(ctx, r.Tenant, c, r.Actor, func(tx *store.Tx) error {
+	c, newSecret, err := s.insert(ctx, r.Tenant, c, r.Actor, func(tx *store.Tx) error {
 		if initial == "" {
 			return nil
 		}
@@ -85,20 +85,20 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	if err != nil {
 		return Information{}, err
 	}
-	return s.clientInformation(r.Tenant, c, shown, token.Reveal()), nil
+	return s.clientInformation(r.Tenant, c, newSecret, token.Reveal()), nil
 }
 
 // authorizeRegistration returns the digest of the initial access token to consume, if one is
 // required.
 func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) (digest string, err error) {
 	var t auth.Tenant
-	var v auth.SingleUse
-	token, shown := bearerToken(r.Authorization, initialPrefix)
+	var initial auth.SingleUse
+	token, sent := bearerToken(r.Authorization, initialPrefix)
 	err = s.cfg.DB.ReadOne(ctx, r.Tenant, func(tx *store.Tx) (err error) {
 		if t, err = tx.CurrentTenant(); err != nil || token == "" {
 			return err
 		}
-		v, err = tx.SingleUse(auth.UseInitialAccess, secret.Digest(token))
+		initial, err = tx.SingleUse(auth.UseInitialAccess, secret.Digest(token))
 		if errors.Is(err, auth.ErrNotFound) {
 			return nil
 		}
@@ -108,23 +108,24 @@ func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) 
 		return "", fmt.Errorf("read registration mode: %w", err)
 	}
 	switch mode := s.RegistrationMode(t); {
-	case mode == RegistrationOpen && !shown:
+	case mode == RegistrationOpen && !sent:
 		return "", nil
 	case mode != RegistrationOpen && mode != RegistrationToken:
 		return "", oauth.Refuse(oauth.AccessDenied, "client registration is closed")
-	case v.Digest == "" || !v.UsedAt.IsZero() || !s.cfg.Now().Before(v.ExpiresAt):
-		return "", invalidToken(shown)
+	case initial.Digest == "" || !initial.UsedAt.IsZero() || !s.cfg.Now().Before(initial.ExpiresAt):
+		return "", invalidToken(sent)
 	}
-	return v.Digest, nil
+	return initial.Digest, nil
 }
 
 // invalidToken is the one refusal of a token at these endpoints.
-func invalidToken(shown bool) error {
-	return &oauth.Error{Code: oauth.InvalidToken, Desc: "a valid registration access token is required", Scheme: "Bearer", Bare: !shown}
+func invalidToken(sent bool) error {
+	return &oauth.Error{Code: oauth.InvalidToken, Desc: "a valid registration access token is required", Scheme: "Bearer", Bare: !sent}
 }
 
-// bearerToken reads the header; the token is empty when it cannot be one of this server.
-func bearerToken(header []string, prefix string) (token string, shown bool) {
+// bearerToken reads the token of the header, and reports whether anything was sent. The token is
+// empty when it cannot be one of this server.
+func bearerToken(header []string, prefix string) (token string, sent bool) {
 	if len(header) != 1 {
 		return "", len(header) > 0
 	}
@@ -136,23 +137,23 @@ func bearerToken(header []string, prefix string) (token string, shown bool) {
 }
 
 // clientInformation returns the response about a client.
-func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) Information {
-	v := Information{
-		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
+func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, newSecret secret.Text, token string) Information {
+	information := Information{
+		ID: c.ID, Secret: newSecret.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
 		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: metadataOf(c, s.openScopes()),
 	}
-	if v.Secret != "" {
-		v.SecretExpiresAt = new(int64)
+	if information.Secret != "" {
+		information.SecretExpiresAt = new(int64)
 	}
-	return v
+	return information
 }
 
 // authenticateRegistration returns the client that a request manages. It refuses alike a client that
 // is unknown, not self-registered or disabled, and a wrong token.
 func (s *Service) authenticateRegistration(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
-	token, shown := bearerToken(r.Authorization, managementPrefix)
+	token, sent := bearerToken(r.Authorization, managementPrefix)
 	if token == "" {
-		return c, "", invalidToken(shown)
+		return c, "", invalidToken(sent)
 	}
 	c, err = s.Get(ctx, r.Tenant, r.Client)
 	switch {
@@ -196,11 +197,11 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 	if !sameSubjects(before, checked) {
 		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and the sector of a client cannot change; register a new client")
 	}
-	c, shown, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
+	c, newSecret, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
 	if err != nil {
 		return Information{}, err
 	}
-	return s.clientInformation(r.Tenant, c, shown, token), nil
+	return s.clientInformation(r.Tenant, c, newSecret, token), nil
 }
 
 // sameSubjects reports whether the users have the same subjects for both versions of a client.

@@ -15,7 +15,7 @@ import (
 // Initial access tokens (RFC 7591 §3): their bearers may register clients where
 // registration is open only to them.
 
-// Bounds of an initial access token.
+// Limits of an initial access token.
 const (
 	MaxInitialUses     = 10_000
 	MaxInitialLifetime = 366 * 24 * time.Hour
@@ -51,7 +51,7 @@ func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, use
 	if errors.Is(err, auth.ErrNotFound) {
 		return "", time.Time{}, auth.TenantNotFound()
 	} else if err != nil {
-		return "", time.Time{}, fmt.Errorf("make registration token: %w", err)
+		return "", time.Time{}, fmt.Errorf("create initial access token: %w", err)
 	}
 	return token, expires, nil
 }
@@ -64,12 +64,12 @@ func encodeUses(n int) string {
 // consumeInitialToken consumes one use of a token. It is safe for concurrent use.
 func consumeInitialToken(tx *store.Tx, digest string) error {
 	for range 10 {
-		v, err := tx.SingleUse(auth.UseInitialAccess, digest)
+		stored, err := tx.SingleUse(auth.UseInitialAccess, digest)
 		if err != nil {
 			return err
 		}
 		var uses initialUses
-		if err := json.Unmarshal([]byte(v.Data), &uses); err != nil {
+		if err := json.Unmarshal([]byte(stored.Data), &uses); err != nil {
 			return fmt.Errorf("initial access token: %w", err)
 		}
 		if uses.Left <= 1 {
@@ -78,7 +78,7 @@ func consumeInitialToken(tx *store.Tx, digest string) error {
 			}
 			return err
 		}
-		if ok, err := tx.CompareAndSwapSingleUse(auth.UseInitialAccess, digest, v.Data, encodeUses(uses.Left-1)); ok || err != nil {
+		if ok, err := tx.CompareAndSwapSingleUse(auth.UseInitialAccess, digest, stored.Data, encodeUses(uses.Left-1)); ok || err != nil {
 			return err
 		}
 	}

@@ -53,94 +53,96 @@ type keySets struct {
 }
 
 type keySet struct {
-	used time.Time // time of the last lookup
+	usedAt time.Time // time of the last lookup
 
-	mu      sync.Mutex // guards the rest; not held during a request
-	keys    []clientKey
-	good    time.Time     // when the keys were found
-	tried   time.Time     // when the last request began
-	err     error         // why the last try failed
-	unknown time.Time     // until then, the tries for unknown kids are used up
-	asking  chan struct{} // closed at the end of the running request; nil without one
+	mu           sync.Mutex // guards the rest; not held during a request
+	keys         []clientKey
+	foundAt      time.Time     // when the keys were found
+	triedAt      time.Time     // when the last request began
+	err          error         // of the last request; nil when it succeeded
+	unknownUntil time.Time     // until then, the tries for unknown kids are used up
+	running      chan struct{} // closed at the end of the running request; nil without one
 }
 
 func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clientKey, error) {
-	e := ks.entry(from)
-	e.mu.Lock()
+	set := ks.entry(from)
+	set.mu.Lock()
 	now := ks.now()
-	asks := e.asking == nil && e.due(now, kid)
-	if asks {
-		e.tried, e.asking = now, make(chan struct{})
+	start := set.running == nil && set.due(now, kid)
+	if start {
+		set.triedAt, set.running = now, make(chan struct{})
 		// The result is for all waiting callers, so it is not canceled with one request; the
 		// client for it has a time-out of its own.
-		go e.refresh(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
+		go set.refresh(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
 	}
-	asking, serves := e.asking, e.usable(now) && e.has(kid)
-	e.mu.Unlock()
-	if asking != nil && (asks || !serves) {
-		await(ctx, asking, serves)
+	running, usable := set.running, set.usable(now) && set.has(kid)
+	set.mu.Unlock()
+	if running != nil && (start || !usable) {
+		await(ctx, running, usable)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.usable(now) {
-		return nil, fmt.Errorf("no keys at jwks_uri: %w", cmp.Or(e.err, ctx.Err()))
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if !set.usable(now) {
+		return nil, fmt.Errorf("no keys at jwks_uri: %w", cmp.Or(set.err, ctx.Err()))
 	}
-	return e.keys, nil
+	return set.keys, nil
 }
 
-// await waits for the response, at most keySetWait if there are usable keys already.
-func await(ctx context.Context, answer <-chan struct{}, serves bool) {
-	if serves {
+// await waits for the end of a request, at most keySetWait if there are usable keys already.
+func await(ctx context.Context, done <-chan struct{}, usable bool) {
+	if usable {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, keySetWait)
 		defer cancel()
 	}
 	select {
-	case <-answer:
+	case <-done:
 	case <-ctx.Done():
 	}
 }
 
 // due reports whether a request to the address is due. If an unknown kid is the reason, it
 // consumes one of the tries for that.
-func (e *keySet) due(now time.Time, kid string) bool {
-	if !e.usable(now) || now.Sub(e.good) >= keySetFresh {
-		return e.tried.IsZero() || now.Sub(e.tried) >= keySetRetry
+func (set *keySet) due(now time.Time, kid string) bool {
+	if !set.usable(now) || now.Sub(set.foundAt) >= keySetFresh {
+		return set.triedAt.IsZero() || now.Sub(set.triedAt) >= keySetRetry
 	}
-	if e.has(kid) {
+	if set.has(kid) {
 		return false
 	}
 	from := now
-	if e.unknown.After(now) {
-		from = e.unknown
+	if set.unknownUntil.After(now) {
+		from = set.unknownUntil
 	}
 	if from.Sub(now) > (unknownBurst-1)*unknownEvery {
 		return false
 	}
-	e.unknown = from.Add(unknownEvery)
+	set.unknownUntil = from.Add(unknownEvery)
 	return true
 }
 
-func (e *keySet) usable(now time.Time) bool { return e.keys != nil && now.Sub(e.good) <= keySetMaxAge }
+func (set *keySet) usable(now time.Time) bool {
+	return set.keys != nil && now.Sub(set.foundAt) <= keySetMaxAge
+}
 
-func (e *keySet) has(kid string) bool {
-	return kid == "" || slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
+func (set *keySet) has(kid string) bool {
+	return kid == "" || slices.ContainsFunc(set.keys, func(k clientKey) bool { return k.KeyID == kid })
 }
 
 // refresh requests the keys. On failure it keeps the former ones.
-func (e *keySet) refresh(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
+func (set *keySet) refresh(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
 	body, err := fetch(ctx, from)
 	var keys []clientKey
 	if err == nil {
 		keys, err = ParseKeys(body)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err = err; err == nil {
-		e.keys, e.good = keys, now
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if set.err = err; err == nil {
+		set.keys, set.foundAt = keys, now
 	}
-	close(e.asking)
-	e.asking = nil
+	close(set.running)
+	set.running = nil
 }
 
 // entry returns the cached key set of a client's address. When the cache is full, the least recently
@@ -148,22 +150,22 @@ func (e *keySet) refresh(ctx context.Context, fetch func(context.Context, string
 func (ks *keySets) entry(from keySource) *keySet {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	e := ks.known[from]
-	if e == nil {
+	set := ks.known[from]
+	if set == nil {
 		if len(ks.known) >= maxKeySets {
 			ks.dropOldest()
 		}
-		e = &keySet{}
-		ks.known[from] = e
+		set = &keySet{}
+		ks.known[from] = set
 	}
-	e.used = ks.now()
-	return e
+	set.usedAt = ks.now()
+	return set
 }
 
 func (ks *keySets) dropOldest() {
 	var oldest keySource
-	for from, e := range ks.known {
-		if oldest == (keySource{}) || e.used.Before(ks.known[oldest].used) {
+	for from, set := range ks.known {
+		if oldest == (keySource{}) || set.usedAt.Before(ks.known[oldest].usedAt) {
 			oldest = from
 		}
 	}
@@ -182,15 +184,15 @@ const maxDocument = 64 << 10
 
 // FetchDocument reads a document that a client publishes.
 func (s *Service) FetchDocument(ctx context.Context, from string) ([]byte, error) {
-	a, err := s.cfg.Out.Get(ctx, from)
+	response, err := s.cfg.Out.Get(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	if a.Status != 200 {
-		return nil, fmt.Errorf("status %d", a.Status)
+	if response.Status != 200 {
+		return nil, fmt.Errorf("status %d", response.Status)
 	}
-	if len(a.Body) > maxDocument {
+	if len(response.Body) > maxDocument {
 		return nil, errors.New("the document is too long")
 	}
-	return a.Body, nil
+	return response.Body, nil
 }

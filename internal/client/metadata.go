@@ -125,8 +125,8 @@ func (m ClientMetadata) fallbackName() string {
 	return "Unnamed client"
 }
 
-// metadataOf returns the registered metadata of a client, defaults included. Open are
-// the scopes of open resources.
+// metadataOf returns the registered metadata of a client, defaults included. The parameter open
+// holds the scopes of open resources.
 func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	set := c.Settings
 	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {

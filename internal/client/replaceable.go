@@ -13,8 +13,8 @@ import (
 // A client that describes itself requests metadata. The server may replace or leave out any of it
 // (RFC 7591 §2, §3.2.1), and the response shows what was registered. Only metadata that leaves no
 // usable client is refused: no usable redirect URI, no possible grant, an unknown authentication
-// method, a wrong key. A URI that a browser would execute is refused too, since nobody sends one by
-// mistake.
+// method, a wrong key. A URI that a browser would execute is refused too, since no client sends one
+// by mistake.
 
 // dropUnusable leaves out optional values that this server does not support or cannot use.
 func (s *Service) dropUnusable(m *ClientMetadata) {

@@ -18,18 +18,18 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 	if overlap < 0 || overlap > MaxOverlap {
 		return auth.Client{}, "", auth.Invalid(auth.CodeOverlapInvalid, "overlap", "overlap: 0 to 90 days")
 	}
-	shown := secret.New(SecretPrefix)
+	newSecret := secret.New(SecretPrefix)
 	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
 		if !hasSecret(*c) {
 			return auth.Refuse(auth.KindConflict, auth.CodeNoSecret, "this client has no secret")
 		}
-		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, expireSecrets(c.Secrets, now, now.Add(overlap))...)
+		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(newSecret.Reveal()), CreatedAt: now}}, expireSecrets(c.Secrets, now, now.Add(overlap))...)
 		return nil
 	})
 	if err != nil {
 		return auth.Client{}, "", err
 	}
-	return c, shown, nil
+	return c, newSecret, nil
 }
 
 // expireSecrets keeps the newest secret, which is the first, until the given time, and drops

@@ -61,9 +61,9 @@ func replaceable(name string) bool {
 	return !slices.Contains(requiredMetadata, name)
 }
 
-// Patch sets the members of a JSON object for an operator: in the registration and, as far as
-// they bind a client that describes itself, in its bounds. Members that are absent or null stay,
-// except that null removes the keys. A value replaces the former one as a whole. Refusals are Invalid: member_unknown, member_invalid.
+// Patch applies an operator's JSON object to the registration. It also sets the members that Bounds
+// has in Bounds. An absent or null member changes nothing, except that null removes jwks. A value
+// replaces the former one as a whole. Refusals are Invalid: member_unknown, member_invalid.
 func (r *Registration) Patch(object []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
@@ -76,7 +76,7 @@ func (r *Registration) Patch(object []byte) error {
 			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), auth.Clip(name, 64)+": unknown setting")
 		}
 		if string(members[name]) == "null" && f.Type != reflect.TypeFor[json.RawMessage]() {
-			continue // programs send null for what they leave alone, and no default may replace a restriction
+			continue // programs send null for what they do not change, and no default may replace a restriction
 		}
 		v := reflect.New(f.Type) // never the former value, whose memory may be shared
 		if err := json.Unmarshal(members[name], v.Interface()); err != nil {
@@ -104,8 +104,8 @@ func jsonType(t reflect.Type) string {
 	return "a number or an object" // a pointer: unset is not zero
 }
 
-// EncodeSetting returns the value of a setting that is given as text as JSON: text as it is, and
-// the values of flags, numbers, lists and objects in JSON already.
+// EncodeSetting returns the value of a setting in JSON. The text of a string setting becomes a JSON
+// string; the text of flags, numbers, lists and objects is JSON already.
 func EncodeSetting(name, text string) json.RawMessage {
 	if f, ok := settings[name]; ok && f.Type.Kind() == reflect.String {
 		b, _ := json.Marshal(text)
@@ -114,8 +114,8 @@ func EncodeSetting(name, text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// AppendEmpty appends the empty flags and lists of a registration to a JSON object, whose
-// encoding leaves them out.
+// AppendEmpty appends the empty flags and lists of a registration to its JSON object, since the
+// encoder leaves them out.
 func AppendEmpty(object []byte, r Registration) []byte {
 	object = object[:len(object)-1]
 	for _, name := range slices.Sorted(maps.Keys(settings)) {

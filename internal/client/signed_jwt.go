@@ -54,9 +54,8 @@ func (s *Service) VerifyRequestObject(ctx context.Context, c auth.Client, raw st
 	return s.verify(ctx, requestObjects, c, raw, claims)
 }
 
-// verify checks a JWT with the client's keys that match its header, and reads its claims.
-// Keys and addresses in the header (jwk, jku, x5u) are
-// ignored (RFC 8725 §3.10).
+// verify checks a JWT with the client's keys that match its header, and reads its claims. Keys and
+// addresses in the header (jwk, jku, x5u) are ignored (RFC 8725 §3.10).
 func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw string, claims any) error {
 	parsed, err := kind.parse(raw)
 	if err != nil {

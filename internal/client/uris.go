@@ -12,9 +12,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// parseURIs checks every URI of a client. URIs for browsers are stored exactly as given.
-// URIs that the server requests must be ones that it may request,
-// so a private address is refused at registration.
+// parseURIs checks every URI of a client. URIs for browsers are stored exactly as given. A URI that
+// the server itself will request is refused at registration if the server may not request it, such
+// as one with a private address.
 func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	set := &c.Settings
 	if c.RedirectURIs, err = parseValues("redirect_uris", r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
@@ -124,13 +124,13 @@ func hostOf(raw string) string {
 // checkSector fetches the list of a sector identifier URI.
 func (s *Service) checkSector(ctx context.Context, from string, redirects []string) error {
 	bad := func(msg string) error { return auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", msg) }
-	a, err := s.cfg.Out.Get(ctx, from)
+	response, err := s.cfg.Out.Get(ctx, from)
 	if err != nil {
 		return &auth.Error{Kind: auth.KindInvalid, Code: auth.CodeSectorInvalid, Field: "sector_identifier_uri", Msg: "sector_identifier_uri: the document could not be read", Err: err}
 	}
 	var listed []string
-	if a.Status != 200 || len(a.Body) > maxDocument || json.Unmarshal(a.Body, &listed) != nil {
-		return bad(fmt.Sprintf("sector_identifier_uri: the document must be a JSON array of redirect URIs (status %d)", a.Status))
+	if response.Status != 200 || len(response.Body) > maxDocument || json.Unmarshal(response.Body, &listed) != nil {
+		return bad(fmt.Sprintf("sector_identifier_uri: the document must be a JSON array of redirect URIs (status %d)", response.Status))
 	}
 	missing := map[string]bool{}
 	for _, u := range redirects {

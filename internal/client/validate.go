@@ -53,7 +53,7 @@ func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, er
 	return c, err
 }
 
-// parseClient makes the checks that need no request and no query.
+// parseClient makes the checks that need no outgoing request and no database.
 func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Name, err = auth.ParseName(r.Name); err != nil {
 		return c, inField(err, "client_name")
@@ -102,20 +102,20 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 
 // checkReserved allows the scopes of Watchword's own API only to first-party clients and to machines.
 func checkReserved(c auth.Client, grants []auth.GrantType) error {
-	acts := c.Type == auth.ClientMachine || slices.Contains(grants, auth.GrantClientCredentials)
+	actsForItself := c.Type == auth.ClientMachine || slices.Contains(grants, auth.GrantClientCredentials)
 	for _, name := range c.Scopes {
 		switch {
 		case !auth.Reserved(name):
 		case name != auth.ScopeAccount && name != auth.AdminPermission:
 			return auth.Invalid(auth.CodeScopeReserved, "scopes", "scopes: the only names that begin with watchword: are watchword:account and watchword:admin")
-		case !c.FirstParty && !acts:
+		case !c.FirstParty && !actsForItself:
 			return auth.Invalid(auth.CodeScopeReserved, "scopes", "scopes: names that begin with watchword: are only for first-party clients and machines")
 		}
 	}
 	return nil
 }
 
-// defaultGrants returns the grants that a type of client is for.
+// defaultGrants returns the grants of a client that is registered without any.
 func defaultGrants(t auth.ClientType) []auth.GrantType {
 	if t == auth.ClientMachine {
 		return []auth.GrantType{auth.GrantClientCredentials}
@@ -157,7 +157,7 @@ func parseValues(field string, values []string, parse func(string) (string, erro
 	return out, nil
 }
 
-// inField returns a refusal of a value as one of the setting that has the value.
+// inField returns a refusal of a value with the name of the setting that holds the value.
 func inField(err error, field string) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		refused := *e
