@@ -23,12 +23,12 @@ type AuthorizeInput struct {
 // Authorize is the authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2).
 //
 // A refusal of type *auth.DisplayError is shown to the user and sent nowhere. Every other refusal
-// is a Step with a response for the client. Where the user has something to do first, the Step says
-// what. Where not, it is the response at once, and nothing is stored but the code.
+// is a Step with a response for the client. If the user has to do something first, the Step says
+// what. Otherwise it has the response, and only the code is stored.
 //
-// A request that was posted may come from a form of another site, without the cookies of this one.
-// It leads to a flow that belongs to no browser yet and to StepContinue. The browser that follows
-// that first gets the flow, which is no more than a link to this endpoint does.
+// A posted request may come from a form of another site, without the cookies of this one. It starts
+// a flow that belongs to no browser yet, and the Step is StepContinue. The first browser that
+// follows it gets the flow. A link to this endpoint would have the same effect.
 func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (flow.Step, error) {
 	req, err := s.lookUpClient(ctx, in)
 	if err != nil {
@@ -63,8 +63,8 @@ func (s *Service) lookUpClient(ctx context.Context, in AuthorizeInput) (*authori
 		return nil, displayError(oauth.InvalidRequest, "client_id: exactly one is required")
 	}
 	c, t, err := s.cfg.Clients.Resolve(ctx, in.Tenant.ID, auth.ClientID(id), in.Browser.Actor)
-	if wrong, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, auth.ErrNotFound) {
-		return nil, displayError(oauth.InvalidRequest, "client_id: the metadata document cannot be used: "+wrong.Desc)
+	if refusal, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, auth.ErrNotFound) {
+		return nil, displayError(oauth.InvalidRequest, "client_id: the metadata document cannot be used: "+refusal.Desc)
 	} else if errors.Is(err, auth.ErrNotFound) {
 		return nil, displayError(oauth.InvalidRequest, "the client is unknown or disabled")
 	} else if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// responseMode returns how the response to such a request travels, an error response included.
-// Responses of types that carry tokens travel in the fragment (OAuth 2.0 Multiple Response Types
-// §5). An unknown mode counts as none.
+// responseMode returns the response mode of such a request, for error responses as well. Responses
+// of types that carry tokens are sent in the fragment (OAuth 2.0 Multiple Response Types §5). An
+// unknown mode counts as none.
 func responseMode(responseType, requested string) string {
 	mode, signed := requested, ""
 	if requested == modeSigned {
@@ -49,7 +49,7 @@ func (s *Service) response(ctx context.Context, tenant auth.TenantID, c auth.Cli
 	return &auth.AuthorizationResponse{RedirectURI: r.RedirectURI, Mode: cmp.Or(mode, auth.ModeQuery), Params: params}, nil
 }
 
-// errorResponse makes a response without a code. The description repeats nothing of the request.
+// errorResponse makes a response with an error. The description must repeat nothing of the request.
 func (s *Service) errorResponse(ctx context.Context, tenant auth.TenantID, c auth.Client, r auth.AuthorizationRequest, code, desc string) (*auth.AuthorizationResponse, error) {
 	return s.response(ctx, tenant, c, r, [2]string{"error", code}, [2]string{"error_description", desc})
 }

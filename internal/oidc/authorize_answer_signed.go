@@ -13,12 +13,12 @@ import (
 )
 
 // Signed responses (JWT Secured Authorization Response Mode, JARM): the parameters in a
-// JWT, which travels as the one parameter "response".
+// JWT, which is sent as the only parameter, "response".
 
 const (
 	modeSigned   = "jwt"  // in the query, or in the fragment where that is the default (§2.3.4)
 	signedSuffix = ".jwt" // of the other three
-	// responseLifetime is the lifetime of a signed response; §2.1 allows ten minutes.
+	// responseLifetime is the lifetime of a signed response; §2.1 allows at most ten minutes.
 	responseLifetime = 5 * time.Minute
 )
 

@@ -19,25 +19,25 @@ const CodePrefix = "wwc_"
 
 // answerFlow ends a flow with the response to its client: a code or an error. There is no code for a
 // request that would be refused now.
-func (s *Service) answerFlow(ctx context.Context, n auth.FlowState, next auth.Step, b flow.Browser) (flow.Step, error) {
+func (s *Service) answerFlow(ctx context.Context, state auth.FlowState, next auth.Step, b flow.Browser) (flow.Step, error) {
 	if next.Error == "" {
-		unmet := s.checkRequirements(n.Tenant, n.Client, n.Flow.Request)
+		unmet := s.checkRequirements(state.Tenant, state.Client, state.Flow.Request)
 		if unmet == nil {
-			return s.issueCode(ctx, n, next, b)
+			return s.issueCode(ctx, state, next, b)
 		}
 		next.Error, next.Desc = string(unmet.Code), unmet.Desc
 	}
-	response, err := s.errorResponse(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
+	response, err := s.errorResponse(ctx, state.Tenant.ID, state.Client, state.Flow.Request, next.Error, next.Desc)
 	if err != nil {
 		return flow.Step{}, err
 	}
-	response.Confirm = s.mustConfirmError(n, b)
-	if n.Flow.ID != "" {
-		if err := s.cfg.DB.Write(ctx, n.Tenant.ID, func(tx *store.Tx) error { return flow.Finish(tx, n.Flow.ID) }); err != nil {
+	response.Confirm = s.mustConfirmError(state, b)
+	if state.Flow.ID != "" {
+		if err := s.cfg.DB.Write(ctx, state.Tenant.ID, func(tx *store.Tx) error { return flow.Finish(tx, state.Flow.ID) }); err != nil {
 			return flow.Step{}, fmt.Errorf("finish flow: %w", err)
 		}
 	}
-	return flow.Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Response: response}, nil
+	return flow.Step{Kind: auth.StepAnswer, Flow: state.Flow, Client: state.Client, Response: response}, nil
 }
 
 // issueCode ends a flow with a code. The transaction that writes the code reads everything on which
@@ -51,17 +51,17 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 		return flow.Step{}, err
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		n, err := s.cfg.Flows.State(tx, before.Flow, b)
+		state, err := s.cfg.Flows.State(tx, before.Flow, b)
 		if err != nil {
 			return err
 		}
-		if auth.Next(n) != next || s.checkRequirements(n.Tenant, n.Client, n.Flow.Request) != nil {
+		if auth.Next(state) != next || s.checkRequirements(state.Tenant, state.Client, state.Flow.Request) != nil {
 			return flow.ErrStateChanged
 		}
-		if err := consume(tx, n.Flow); err != nil {
+		if err := consume(tx, state.Flow); err != nil {
 			return err
 		}
-		return s.writeCode(tx, n, next, digest, b.Actor)
+		return s.writeCode(tx, state, next, digest, b.Actor)
 	})
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		return flow.Step{}, displayError(e.Code, e.Desc)
@@ -72,7 +72,7 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 	return flow.Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Response: response, Allowed: s.addAllowed(tenant, before.Client, r.RedirectURI, b)}, err
 }
 
-// consume ends what leads to one code only.
+// consume consumes the pushed request and finishes the flow, since both lead to one code only.
 func consume(tx *store.Tx, f auth.Flow) error {
 	if f.Request.Pushed != "" && !f.Request.Consumed {
 		if err := consumePushed(tx, f); err != nil {
@@ -85,8 +85,8 @@ func consume(tx *store.Tx, f auth.Flow) error {
 	return flow.Finish(tx, f.ID)
 }
 
-// consumePushed consumes the request_uri for the flow and for those that succeed it, whose forms are the
-// same use. Another flow of the same request_uri gets no code.
+// consumePushed consumes the request_uri for the flow and its successors, which are the same use of
+// it. Another flow with the same request_uri gets no code.
 func consumePushed(tx *store.Tx, f auth.Flow) error {
 	_, err := tx.Consume(auth.UsePushed, f.Request.Pushed)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -99,16 +99,16 @@ func consumePushed(tx *store.Tx, f auth.Flow) error {
 	return flow.Update(tx, f)
 }
 
-// writeCode decides and writes the code. The code's session is the one that the client has in this
-// browser already, or a new ID that is reserved for it.
-func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, digest string, actor auth.Actor) error {
-	p := n.Of(next)
-	if err := token.CheckIssuance(n.Tenant, p.Account, n.Client); err != nil {
+// writeCode makes the issuing decision and writes the code. The code's session is the one that the
+// client already has in this browser, or a new ID that is reserved for it.
+func (s *Service) writeCode(tx *store.Tx, state auth.FlowState, next auth.Step, digest string, actor auth.Actor) error {
+	signedIn := state.Of(next)
+	if err := token.CheckIssuance(state.Tenant, signedIn.Account, state.Client); err != nil {
 		return err
 	}
-	r := n.Flow.Request.WithoutWithheld(p)
+	r := state.Flow.Request.WithoutWithheld(signedIn)
 	id := auth.SessionID(secret.NewID(tx.Now))
-	v, err := tx.ClientSession(p.Session.ID, n.Client.ID)
+	v, err := tx.ClientSession(signedIn.Session.ID, state.Client.ID)
 	switch {
 	case err == nil && v.Live(tx.Now): // a session that was unused for too long is not used again
 		id = v.ID
@@ -117,16 +117,16 @@ func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, dige
 	}
 	data, err := json.Marshal(auth.CodeGrant{
 		RedirectURI: r.RedirectURI, Challenge: r.Challenge, JKT: r.JKT, Nonce: r.Nonce, Scope: r.Scope, Resources: r.Resources, Claims: r.Claims,
-		Browser: p.Session.ID, Session: id, AuthAt: p.Session.AuthAt, ACR: p.Session.ACR, AMR: p.Session.AMR,
+		Browser: signedIn.Session.ID, Session: id, AuthAt: signedIn.Session.AuthAt, ACR: signedIn.Session.ACR, AMR: signedIn.Session.AMR,
 	})
 	if err != nil {
 		return fmt.Errorf("encode code: %w", err)
 	}
-	err = tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digest, Account: p.Account.ID, Client: n.Client.ID, Data: string(data),
-		Browser: p.Session.ID, Session: id, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
+	err = tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digest, Account: signedIn.Account.ID, Client: state.Client.ID, Data: string(data),
+		Browser: signedIn.Session.ID, Session: id, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
 	if err != nil {
 		return err
 	}
-	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Scope.String()}})
+	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.AsSession(signedIn.Session), Account: signedIn.Account.ID,
+		Detail: map[string]string{"client": string(state.Client.ID), "scope": r.Scope.String()}})
 }

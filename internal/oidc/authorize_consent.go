@@ -22,25 +22,25 @@ func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flo
 		if f, err = s.cfg.Flows.Resume(tx, in); err != nil {
 			return err
 		}
-		again := f.ID != in.Flow
-		if again {
+		resent := f.ID != in.Flow
+		if resent {
 			if err := flow.Update(tx, f); err != nil {
 				return err
 			}
 		}
-		n, err := s.cfg.Flows.State(tx, f, in.Browser)
+		state, err := s.cfg.Flows.State(tx, f, in.Browser)
 		if err != nil {
 			return err
 		}
-		next := auth.Next(n)
-		required := next.Kind == auth.StepConsent && next.Session == n.Flow.Session
-		if again && !allow { // the last answer counts, even without a question
-			return decideConsent(tx, n, auth.Step{Session: n.Flow.Session}, false, in.Browser.Actor)
+		next := auth.Next(state)
+		required := next.Kind == auth.StepConsent && next.Session == state.Flow.Session
+		if resent && !allow { // the last answer counts, even without a question
+			return decideConsent(tx, state, auth.Step{Session: state.Flow.Session}, false, in.Browser.Actor)
 		}
-		if !required || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
+		if !required || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, state, next, in.Browser)) {
 			return nil
 		}
-		return decideConsent(tx, n, next, allow, in.Browser.Actor)
+		return decideConsent(tx, state, next, allow, in.Browser.Actor)
 	})
 	if err != nil {
 		return flow.Step{}, fmt.Errorf("record consent: %w", err)
@@ -49,18 +49,18 @@ func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flo
 }
 
 // decideConsent stores the user's decision.
-func decideConsent(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
-	f, p := n.Flow, n.Of(next)
-	r := f.Request.WithoutWithheld(p)
-	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.ConsentScope().String()}}
+func decideConsent(tx *store.Tx, state auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
+	f, signedIn := state.Flow, state.Of(next)
+	r := f.Request.WithoutWithheld(signedIn)
+	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.AsSession(signedIn.Session), Account: signedIn.Account.ID,
+		Detail: map[string]string{"client": string(state.Client.ID), "scope": r.ConsentScope().String()}}
 	if !allow {
 		f.Denied = true
 	} else {
 		event.Kind = auth.EventConsentGiven
 		f.Allowed = append(auth.Scope{}, r.ConsentScope()...)
-		err := tx.PutConsent(auth.Consent{Account: p.Account.ID, Client: n.Client.ID,
-			Scope: mergeUnique(p.Consent.Scope, r.ConsentScope()), Audience: mergeUnique(p.Consent.Audience, r.Resources)})
+		err := tx.PutConsent(auth.Consent{Account: signedIn.Account.ID, Client: state.Client.ID,
+			Scope: mergeUnique(signedIn.Consent.Scope, r.ConsentScope()), Audience: mergeUnique(signedIn.Consent.Audience, r.Resources)})
 		if err != nil {
 			return fmt.Errorf("store consent: %w", err)
 		}
@@ -112,7 +112,7 @@ func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account au
 }
 
 // RevokeConsent deletes an account's consent to a client. The client's sessions, refresh tokens and
-// pending codes for the account end, and the next time the user is asked again. It refuses with
+// pending codes for the account end, and its next request needs consent again. It refuses with
 // NotFound consent_unknown when there is no consent.
 func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, account auth.AccountID, client auth.ClientID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {

@@ -87,11 +87,11 @@ func (s *Service) openObject(ctx context.Context, req *authorizeRequest, raw str
 	return nil
 }
 
-// checkObjectClaims checks the registered claims that the object has.
+// checkObjectClaims checks the registered claims of the object.
 func (s *Service) checkObjectClaims(req *authorizeRequest, payload []byte) error {
 	var c objectClaims
 	if json.Unmarshal(payload, &c) != nil {
-		return errors.New("the request object is not a JSON object of the right form")
+		return errors.New("the request object: a JSON object with registered claims of the right types")
 	}
 	now, id := s.cfg.Now(), string(req.client.ID)
 	switch {

@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// A pushed authorization request (RFC 9126) is sent by the client before it sends the browser. The
-// client gets a request_uri for it.
+// A client sends a pushed authorization request (RFC 9126) before it sends the browser. It gets a
+// request_uri for the request.
 
 // PushedPath is the endpoint, below the tenant's issuer.
 const PushedPath = "/oauth2/par"
@@ -86,11 +86,11 @@ func (s *Service) bindDPoPKey(ctx context.Context, req *authorizeRequest, r clie
 
 // storePushed stores a checked request under a new request_uri.
 func (s *Service) storePushed(ctx context.Context, req *authorizeRequest, caller client.Caller) (Pushed, error) {
-	kept, err := json.Marshal(req.params)
+	encoded, err := json.Marshal(req.params)
 	if err != nil {
 		return Pushed{}, fmt.Errorf("encode pushed request: %w", err)
 	}
-	if err := s.cfg.Clients.LimitPublicClientSize(ctx, caller, len(kept)); err != nil {
+	if err := s.cfg.Clients.LimitPublicClientSize(ctx, caller, len(encoded)); err != nil {
 		return Pushed{}, err
 	}
 	uri := secret.New(pushedPrefix).Reveal()
@@ -117,11 +117,11 @@ func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri str
 	if !secret.Valid(pushedPrefix, uri) {
 		return refusal
 	}
-	var kept auth.SingleUse
+	var stored auth.SingleUse
 	var now time.Time
 	err := s.cfg.DB.ReadOne(ctx, req.tenant.ID, func(tx *store.Tx) (err error) {
 		now = tx.Now
-		kept, err = tx.SingleUse(auth.UsePushed, secret.Digest(uri))
+		stored, err = tx.SingleUse(auth.UsePushed, secret.Digest(uri))
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
@@ -130,14 +130,14 @@ func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri str
 		return fmt.Errorf("read pushed request: %w", err)
 	}
 	var p pushed
-	if err := json.NewDecoder(strings.NewReader(kept.Data)).Decode(&p); err != nil {
+	if err := json.NewDecoder(strings.NewReader(stored.Data)).Decode(&p); err != nil {
 		return fmt.Errorf("decode pushed request: %w", err)
 	}
 	// The client may have changed since, so redirect_uri is checked again.
-	if kept.Client != req.client.ID || !kept.UsedAt.IsZero() || !now.Before(p.Until) || !req.client.MatchRedirectURI(p.Request.RedirectURI) {
+	if stored.Client != req.client.ID || !stored.UsedAt.IsZero() || !now.Before(p.Until) || !req.client.MatchRedirectURI(p.Request.RedirectURI) {
 		return refusal
 	}
 	req.params = p.Request
-	req.params.Pushed = kept.Digest
+	req.params.Pushed = stored.Digest
 	return nil
 }

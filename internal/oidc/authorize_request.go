@@ -284,7 +284,7 @@ func checkHints(req *authorizeRequest) error {
 	return nil
 }
 
-// loginHint returns the hint as the client meant it. A plus in an address that was not encoded
+// loginHint returns the hint that the client intended. A plus in an address that was not encoded
 // arrives as a space.
 func loginHint(sent string) string {
 	hint := strings.TrimSpace(auth.Clip(sent, maxLoginHint))
@@ -297,8 +297,8 @@ func loginHint(sent string) string {
 	return hint
 }
 
-// checkIDTokenHint reads the user that the client asks for from an ID Token of this issuer for this
-// client, even an expired one (OpenID Connect Core §3.1.2.1).
+// checkIDTokenHint reads the requested user from an ID Token of this issuer for this client, even
+// an expired one (OpenID Connect Core §3.1.2.1).
 func (s *Service) checkIDTokenHint(ctx context.Context, req *authorizeRequest) error {
 	raw := req.form.Get("id_token_hint")
 	if raw == "" {

@@ -38,25 +38,25 @@ type DeviceAuthorization struct {
 
 // AuthorizeDevice is the device authorization endpoint (RFC 8628 §3.1). The client
 // authenticates as at the token endpoint and gets the part of the scope that it is registered
-// for. Both codes are stored as digests. The digest of the user code is keyed, since there are
-// few enough codes to try all. Refusals are those of Token.
+// for. Both codes are stored as digests. The digest of the user code is keyed, since all possible
+// user codes can be tried. Refusals are those of Token.
 func (s *Service) AuthorizeDevice(ctx context.Context, r client.Request) (DeviceAuthorization, error) {
-	d, err := s.parseDeviceRequest(ctx, r)
+	device, err := s.parseDeviceRequest(ctx, r)
 	if err != nil {
 		return DeviceAuthorization{}, err
 	}
-	code, user := secret.New(devicePrefix), newUserCode()
-	d.Digest, d.UserDigest = secret.Digest(code.Reveal()), s.userDigest(r.Tenant, user)
-	d.Status, d.Interval, d.IP = auth.DevicePending, deviceInterval, r.Actor.IP
-	actor := r.Actor.AsClient(d.Client)
+	code, userCode := secret.New(devicePrefix), newUserCode()
+	device.Digest, device.UserDigest = secret.Digest(code.Reveal()), s.userDigest(r.Tenant, userCode)
+	device.Status, device.Interval, device.IP = auth.DevicePending, deviceInterval, r.Actor.IP
+	actor := r.Actor.AsClient(device.Client)
 	err = s.cfg.DB.Write(ctx, r.Tenant, func(tx *store.Tx) error {
-		d.CreatedAt, d.ExpiresAt = tx.Now, tx.Now.Add(s.cfg.DeviceLifetime)
-		if err := tx.InsertDevice(d); err != nil {
+		device.CreatedAt, device.ExpiresAt = tx.Now, tx.Now.Add(s.cfg.DeviceLifetime)
+		if err := tx.InsertDevice(device); err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventDeviceRequested, Actor: actor, Detail: map[string]string{"scope": d.Scope.String()}})
+		return tx.Record(auth.Event{Kind: auth.EventDeviceRequested, Actor: actor, Detail: map[string]string{"scope": device.Scope.String()}})
 	})
-	if errors.Is(err, auth.ErrConflict) { // 1 in 25,600,000,000 for each code that lives
+	if errors.Is(err, auth.ErrConflict) { // 1 in 25,600,000,000 for each live code
 		return DeviceAuthorization{}, auth.Unavailable(err, time.Second)
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Service) AuthorizeDevice(ctx context.Context, r client.Request) (Device
 	}
 	page := r.Tenant.Issuer(s.cfg.Base) + DevicePath
 	return DeviceAuthorization{
-		DeviceCode: code, UserCode: showUserCode(user), VerificationURI: page, VerificationURIComplete: page + "?user_code=" + showUserCode(user),
+		DeviceCode: code, UserCode: formatUserCode(userCode), VerificationURI: page, VerificationURIComplete: page + "?user_code=" + formatUserCode(userCode),
 		ExpiresIn: int(s.cfg.DeviceLifetime / time.Second), Interval: int(deviceInterval / time.Second),
 	}, nil
 }
@@ -82,17 +82,17 @@ func (s *Service) parseDeviceRequest(ctx context.Context, r client.Request) (aut
 		return auth.Device{}, err
 	}
 	req := tokenRequest{Caller: caller, form: r.Form}
-	d := auth.Device{Client: caller.Client.ID}
-	if d.JKT, err = s.cfg.Clients.Proof(ctx, r); err != nil {
+	device := auth.Device{Client: caller.Client.ID}
+	if device.JKT, err = s.cfg.Clients.Proof(ctx, r); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Audience, err = s.audience(req); err != nil {
+	if device.Audience, err = s.audience(req); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Scope, err = s.userScope(caller.Client, d.Audience, r.Form.Get("scope")); err != nil {
+	if device.Scope, err = s.userScope(caller.Client, device.Audience, r.Form.Get("scope")); err != nil {
 		return auth.Device{}, err
 	}
-	return d, nil
+	return device, nil
 }
 
 // userDigest returns the stored digest of a user code.

@@ -14,10 +14,10 @@ import (
 )
 
 // DeviceLookup reads the code that the user typed (RFC 8628 §3.3) and returns the next step: a
-// sign-in, or the page that asks. It approves nothing. An unknown, expired or used code is refused
-// as Invalid user_code_invalid. Too many of them, counted by address and by account, are refused as
-// rate_limited; a right code does not count. With these refusals the step is the one at which the
-// flow stays. The flow began with kind auth.FlowDevice.
+// sign-in, or the confirmation page. It approves nothing. An unknown, expired or used code is
+// refused as Invalid user_code_invalid. Too many of them, counted by address and by account, are
+// refused as rate_limited; a valid code does not count. With these refusals the step is the current
+// one of the flow. The flow must be of kind auth.FlowDevice.
 func (s *Service) DeviceLookup(ctx context.Context, in flow.FormRef, typed string) (flow.Step, error) {
 	f, err := s.cfg.Flows.CheckForm(ctx, in)
 	if err != nil {
@@ -72,34 +72,34 @@ func (s *Service) lookUpDevice(ctx context.Context, in flow.FormRef, typed strin
 }
 
 // enterDevice stores the device in the flow.
-func enterDevice(tx *store.Tx, f auth.Flow, d auth.Device) error {
-	if d.Status != auth.DevicePending || !tx.Now.Before(d.ExpiresAt) {
+func enterDevice(tx *store.Tx, f auth.Flow, device auth.Device) error {
+	if device.Status != auth.DevicePending || !tx.Now.Before(device.ExpiresAt) {
 		return invalidUserCode()
 	}
-	c, err := tx.Client(d.Client)
+	c, err := tx.Client(device.Client)
 	if err != nil {
 		return err
 	}
 	if c.Disabled() || f.Kind != auth.FlowDevice {
 		return invalidUserCode()
 	}
-	f.Device, f.Allowed, f.Denied = d.Digest, nil, false
-	f.Request = auth.AuthorizationRequest{Client: d.Client, Scope: d.Scope, Resources: d.Audience, DeviceIP: d.IP}
+	f.Device, f.Allowed, f.Denied = device.Digest, nil, false
+	f.Request = auth.AuthorizationRequest{Client: device.Client, Scope: device.Scope, Resources: device.Audience, DeviceIP: device.IP}
 	return tx.UpdateFlow(f)
 }
 
 // decidedStep returns StepDone with the decision when a form is sent again after its flow has decided
-// about a device. The flow is the one in which the form counts now.
+// about a device. The parameter f is the flow to which the form belongs now.
 func decidedStep(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
 	if f.ID == in.Flow {
 		return flow.Step{}, nil
 	}
-	over, err := tx.Flow(in.Flow)
-	if err != nil || over.Kind != auth.FlowDevice || over.DoneAt.IsZero() {
+	ended, err := tx.Flow(in.Flow)
+	if err != nil || ended.Kind != auth.FlowDevice || ended.DoneAt.IsZero() {
 		return flow.Step{}, err
 	}
-	c, err := tx.Client(over.Request.Client)
-	return flow.Step{Kind: auth.StepDone, Flow: over, Client: c, CSRF: in.CSRF}, err
+	c, err := tx.Client(ended.Request.Client)
+	return flow.Step{Kind: auth.StepDone, Flow: ended, Client: c, CSRF: in.CSRF}, err
 }
 
 // countGuess counts a code against the limits and returns a function that undoes that. Signed-in users are
@@ -120,11 +120,11 @@ func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(
 	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
 }
 
-// DeviceDecide records the user's yes or no to the device of the flow, and ends the flow with
-// StepDone, whose flow is Denied or not. Where another step comes first, such as a sign-in, or the
-// page showed another device or scope than it would now, nothing is decided and that step is
-// returned. A yes of a user who has nothing of the scope to give counts as a no. An answer that is
-// sent again returns what was decided.
+// DeviceDecide records whether the user allows the device of the flow, and ends the flow with
+// StepDone, whose flow is Denied or not. It decides nothing and returns the next step if another
+// step comes first, such as a sign-in, or if the page showed another device or scope than it would
+// show now. Approval counts as denial if the user has no permission for any of the scope. A form that
+// is sent again gets the earlier decision.
 func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool) (flow.Step, error) {
 	var f auth.Flow
 	var done flow.Step
@@ -135,20 +135,20 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 		if done, err = decidedStep(tx, in, f); err != nil || done.Kind != "" {
 			return err
 		}
-		n, err := s.cfg.Flows.State(tx, f, in.Browser)
+		state, err := s.cfg.Flows.State(tx, f, in.Browser)
 		if err != nil {
 			return err
 		}
-		next := auth.Next(n)
-		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
+		next := auth.Next(state)
+		if next.Kind != auth.StepDeviceConfirm || next.Session != state.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, state, next, in.Browser)) {
 			return nil // not the question of the page
 		}
-		r := n.Flow.Request
-		n.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.WithoutWithheld(n.Of(next)).Scope) == 0
-		if err := decideDevice(tx, n, next, in.Browser.Actor); err != nil {
+		r := state.Flow.Request
+		state.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.WithoutWithheld(state.Of(next)).Scope) == 0
+		if err := decideDevice(tx, state, next, in.Browser.Actor); err != nil {
 			return err
 		}
-		done = flow.Step{Kind: auth.StepDone, Flow: n.Flow, Client: n.Client, CSRF: in.CSRF}
+		done = flow.Step{Kind: auth.StepDone, Flow: state.Flow, Client: state.Client, CSRF: in.CSRF}
 		return nil
 	})
 	if errors.Is(err, auth.ErrNotFound) { // the device code has expired while the page was open
@@ -164,17 +164,17 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 
 // decideDevice stores the user's decision. A yes to a client that is not first-party is stored as a
 // consent, so that the user sees it and can revoke it.
-func decideDevice(tx *store.Tx, n auth.FlowState, next auth.Step, actor auth.Actor) error {
-	f, p := n.Flow, n.Of(next)
-	request := f.Request.WithoutWithheld(p)
-	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": request.Scope.String()}}
+func decideDevice(tx *store.Tx, state auth.FlowState, next auth.Step, actor auth.Actor) error {
+	f, signedIn := state.Flow, state.Of(next)
+	request := f.Request.WithoutWithheld(signedIn)
+	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.AsSession(signedIn.Session), Account: signedIn.Account.ID,
+		Detail: map[string]string{"client": string(state.Client.ID), "scope": request.Scope.String()}}
 	status := auth.DeviceApproved
 	switch {
 	case f.Denied:
 		event.Kind, status = auth.EventDeviceDenied, auth.DeviceDenied
-	case !n.Client.FirstParty:
-		if err := addConsent(tx, request, p.Account.ID); err != nil {
+	case !state.Client.FirstParty:
+		if err := addConsent(tx, request, signedIn.Account.ID); err != nil {
 			return err
 		}
 	}
@@ -184,13 +184,13 @@ func decideDevice(tx *store.Tx, n auth.FlowState, next auth.Step, actor auth.Act
 	if err := tx.FinishFlow(f.ID); err != nil {
 		return err
 	}
-	if err := tx.DecideDevice(f.Device, status, p.Account.ID, p.Session.ID, request.Scope); err != nil {
+	if err := tx.DecideDevice(f.Device, status, signedIn.Account.ID, signedIn.Session.ID, request.Scope); err != nil {
 		return err
 	}
 	return tx.Record(event)
 }
 
-// addConsent adds what a device was allowed to the consent of its client.
+// addConsent adds the scope and resources of a device to the consent for its client.
 func addConsent(tx *store.Tx, r auth.AuthorizationRequest, account auth.AccountID) error {
 	consent, err := tx.Consent(account, r.Client)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {

@@ -30,8 +30,8 @@ func newUserCode() string {
 	return string(out)
 }
 
-// showUserCode returns the displayed form of a code: two halves with a dash between.
-func showUserCode(code string) string {
+// formatUserCode returns the displayed form of a code: two halves with a dash between.
+func formatUserCode(code string) string {
 	return code[:userLetters/2] + "-" + code[userLetters/2:]
 }
 

@@ -70,7 +70,7 @@ func validVerifier(v string) bool {
 	return len(v) >= 43 && len(v) <= 128 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
 }
 
-// errCodeReplayed means that a used code was presented with an otherwise valid request.
+// errCodeReplayed means that an otherwise valid request presented a used code.
 var errCodeReplayed = errors.New("the code was used before")
 
 // decideCode decides about a code. The order matters. A request of another client or without the verifier
@@ -119,27 +119,27 @@ func (in redemption) checkBinding(code auth.SingleUse, g auth.CodeGrant) error {
 }
 
 // startClientSession starts the client's session under the browser session and drafts its tokens.
-func (s *Service) startClientSession(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
+func (s *Service) startClientSession(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (draft token.Draft, redeemed store.Redemption, err error) {
 	g.Scope = s.currentlyAllowedScope(r.Client, g.Scope, g.Resources)
-	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientState{Tenant: r.Tenant, Parent: r.Browser, Existing: r.Session}, session.ClientParams{
+	redeemed.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientState{Tenant: r.Tenant, Parent: r.Browser, Existing: r.Session}, session.ClientParams{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})
 	if err != nil {
-		return d, n, err
+		return draft, redeemed, err
 	}
-	on := token.IssuanceState{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Entitlement: r.Entitlement}
-	d, n.Family, err = s.cfg.Tokens.Plan(now, on, auth.Grant{
-		Account: r.Code.Account, Client: r.Client.ID, Session: n.Session.ID, Scope: g.Scope, Audience: g.Resources, Narrow: in.audience,
+	state := token.IssuanceState{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: redeemed.Session, Entitlement: r.Entitlement}
+	draft, redeemed.Family, err = s.cfg.Tokens.Plan(now, state, auth.Grant{
+		Account: r.Code.Account, Client: r.Client.ID, Session: redeemed.Session.ID, Scope: g.Scope, Audience: g.Resources, Narrow: in.audience,
 		AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR, JKT: in.jkt,
 		IDToken: &auth.IDTokenRequest{Nonce: g.Nonce, Claims: g.Claims.IDToken},
 	})
 	if err != nil {
-		return d, n, err
+		return draft, redeemed, err
 	}
-	n.Event = auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: r.Code.Account, Detail: map[string]string{
-		"grant": string(auth.GrantAuthorizationCode), "scope": d.Scope().String(), "session": string(n.Session.ID),
+	redeemed.Event = auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: r.Code.Account, Detail: map[string]string{
+		"grant": string(auth.GrantAuthorizationCode), "scope": draft.Scope().String(), "session": string(redeemed.Session.ID),
 	}}
-	return d, n, nil
+	return draft, redeemed, nil
 }
 
 // refuseUsed refuses a code that is unknown or used. A used code with valid parameters has been copied (RFC

@@ -15,8 +15,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// deviceCode answers the polls of a device (RFC 8628 §3.4): first with the pending state, and once with
-// tokens after a user has approved.
+// deviceCode answers the polls of a device (RFC 8628 §3.4): with the pending state, and with tokens once
+// the user has approved.
 var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", forUser: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
 
 // awaitDevice answers a poll before the user has approved. It consumes no proof of
@@ -86,30 +86,30 @@ type poll struct {
 // readPoll returns the effect of a poll that has to be stored: tokens, or a recorded poll. An error is the
 // response to a poll that changes nothing.
 func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, error) {
-	d, err := tx.Device(digest)
+	device, err := tx.Device(digest)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return poll{}, fmt.Errorf("read device: %w", err)
 	}
 	switch {
-	case err != nil || d.Client != r.Client.ID || !d.UsedAt.IsZero():
+	case err != nil || device.Client != r.Client.ID || !device.UsedAt.IsZero():
 		return poll{}, invalidDeviceCode()
-	case d.JKT != "" && d.JKT != r.jkt: // the device authorization request was bound to another key
+	case device.JKT != "" && device.JKT != r.jkt: // the device authorization request was bound to another key
 		return poll{}, invalidDeviceCode()
-	case !tx.Now.Before(d.ExpiresAt):
+	case !tx.Now.Before(device.ExpiresAt):
 		return poll{}, oauth.Refuse(oauth.ExpiredToken, "the device code has expired; start again")
-	case d.Status == auth.DeviceDenied:
+	case device.Status == auth.DeviceDenied:
 		return poll{}, oauth.Refuse(oauth.AccessDenied, "the user denied the request")
-	case d.Status == auth.DeviceApproved:
+	case device.Status == auth.DeviceApproved:
 		return poll{}, nil
 	}
-	since := tx.Now.Sub(d.PolledAt)
-	if d.PolledAt.IsZero() || since >= d.Interval {
-		return poll{oauth.Refuse(oauth.AuthorizationPending, "the user has not decided yet"), d.Interval}, nil
+	since := tx.Now.Sub(device.PolledAt)
+	if device.PolledAt.IsZero() || since >= device.Interval {
+		return poll{oauth.Refuse(oauth.AuthorizationPending, "the user has not decided yet"), device.Interval}, nil
 	}
 	// A device that does not slow down gets slow_down again, and its interval grows again (RFC 8628 §3.5),
 	// at most to the lifetime of the code.
-	p := poll{oauth.Refuse(oauth.SlowDown, "add five seconds to the interval between polls"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
-	if d.Interval > deviceInterval && since < deviceInterval {
+	p := poll{oauth.Refuse(oauth.SlowDown, "add five seconds to the interval between polls"), min(device.Interval+deviceInterval, s.cfg.DeviceLifetime)}
+	if device.Interval > deviceInterval && since < deviceInterval {
 		return poll{}, p.refusal // recorded a moment ago
 	}
 	return p, nil
@@ -126,39 +126,39 @@ func recordPoll(tx *store.Tx, digest string, p poll) error {
 // consumeDevice consumes the code and stores the grant. The device gets a client session of its own under
 // the browser session in which the user approved it.
 func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
-	d, err := tx.ConsumeDevice(digest)
+	device, err := tx.ConsumeDevice(digest)
 	if errors.Is(err, auth.ErrNotFound) {
 		return token.Draft{}, invalidDeviceCode()
 	} else if err != nil {
 		return token.Draft{}, fmt.Errorf("consume device: %w", err)
 	}
-	client, err := tx.Client(d.Client)
+	client, err := tx.Client(device.Client)
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("read client: %w", err)
 	}
-	if d.Scope, err = s.stillAllowed(tx, d, client); err != nil {
+	if device.Scope, err = s.consentedScope(tx, device, client); err != nil {
 		return token.Draft{}, err
 	}
 	// Each device has a session of its own. A user who approves in a loop would create any number of
 	// them, each with a notice to the client at its end.
-	if _, err := tx.EndOldestGrantedSessions(d.Account, d.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
+	if _, err := tx.EndOldestGrantedSessions(device.Account, device.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
 		return token.Draft{}, fmt.Errorf("end the oldest sessions: %w", err)
 	}
-	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.ClientParams{
-		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
+	started, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: device.Session}, session.ClientParams{
+		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: device.Scope, Actor: r.Actor,
 	})
 	if err != nil {
 		return token.Draft{}, err
 	}
 	draft, err := s.cfg.Tokens.Start(tx, auth.Grant{
-		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience, Narrow: audience,
-		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: r.jkt, IDToken: &auth.IDTokenRequest{},
+		Account: device.Account, Client: device.Client, Session: started.ID, Scope: device.Scope, Audience: device.Audience, Narrow: audience,
+		AuthAt: started.AuthAt, ACR: started.ACR, AMR: started.AMR, JKT: r.jkt, IDToken: &auth.IDTokenRequest{},
 	})
 	if err != nil {
 		return token.Draft{}, err
 	}
-	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account, Detail: map[string]string{
-		"grant": string(auth.GrantDeviceCode), "scope": draft.Scope().String(), "session": string(v.ID),
+	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: device.Account, Detail: map[string]string{
+		"grant": string(auth.GrantDeviceCode), "scope": draft.Scope().String(), "session": string(started.ID),
 	}})
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("record issued tokens: %w", err)
@@ -166,14 +166,14 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 	return draft, nil
 }
 
-// stillAllowed returns the part of the requested scope that the client may still have. The user's consent
-// may have been revoked since the approval.
-func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth.Scope, error) {
-	scope := s.currentlyAllowedScope(c, d.Scope, d.Audience)
+// consentedScope returns the part of the requested scope that the client may still have and the user
+// still consents to. The consent may have been revoked since the approval.
+func (s *Service) consentedScope(tx *store.Tx, device auth.Device, c auth.Client) (auth.Scope, error) {
+	scope := s.currentlyAllowedScope(c, device.Scope, device.Audience)
 	if c.FirstParty {
 		return scope, nil
 	}
-	consent, err := tx.Consent(d.Account, d.Client)
+	consent, err := tx.Consent(device.Account, device.Client)
 	if errors.Is(err, auth.ErrNotFound) {
 		return nil, invalidDeviceCode()
 	} else if err != nil {

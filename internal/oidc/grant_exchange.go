@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// tokenExchange exchanges a token for a narrower one, or for one for another resource on behalf of the same
-// user (RFC 8693). grant_exchange_policy.go holds the policy.
+// tokenExchange exchanges a token for a narrower one, or for a token for another resource on behalf of
+// the same user (RFC 8693). grant_exchange_policy.go holds the policy.
 var tokenExchange = grant{name: auth.GrantTokenExchange, short: "token_exchange", confidential: true, audited: true, issuedType: typeAccessToken,
 	redeem: (*Service).redeemToken}
 
@@ -50,7 +50,7 @@ type exchange struct {
 func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, error) {
 	f := r.form
 	subject, actor := f.Get("subject_token"), f.Get("actor_token")
-	switch asked := f.Get("requested_token_type"); {
+	switch requestedType := f.Get("requested_token_type"); {
 	case subject == "":
 		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token: required")
 	case f.Get("subject_token_type") != typeAccessToken:
@@ -59,7 +59,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type: "+typeAccessToken)
 	case actor == "" && f.Get("actor_token_type") != "":
 		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type: only with actor_token")
-	case asked != "" && asked != typeAccessToken:
+	case requestedType != "" && requestedType != typeAccessToken:
 		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "requested_token_type: "+typeAccessToken)
 	}
 	x := exchange{tokenRequest: r}
@@ -67,7 +67,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	if x.subject, err = s.checkSubjectToken(ctx, r, subject); err != nil {
 		return exchange{}, err
 	}
-	var by *token.Verified
+	var verifiedActor *token.Verified
 	if actor != "" {
 		v, err := s.checkSubjectToken(ctx, r, actor)
 		if err == nil && v.ClientID != string(r.Client.ID) {
@@ -76,7 +76,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 		if err != nil {
 			return exchange{}, err
 		}
-		by = &v
+		verifiedActor = &v
 	}
 	p := newExchangePolicy(r, x.subject)
 	if x.audience, err = s.exchangeAudience(p, f); err != nil {
@@ -85,7 +85,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	if x.scope, err = p.scope(r.scope); err != nil {
 		return exchange{}, err
 	}
-	x.actor, err = p.actor(by)
+	x.actor, err = p.actor(verifiedActor)
 	return x, err
 }
 
@@ -97,25 +97,25 @@ func (s *Service) checkSubjectToken(ctx context.Context, r tokenRequest, raw str
 	if audience == "" {
 		return token.Verified{}, notExchangeable("the client has no access to its audience")
 	}
-	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant.ID, raw, audience)
+	verified, err := s.cfg.Tokens.Introspect(ctx, r.Tenant.ID, raw, audience)
 	kind := auth.KindOf(err)
 	switch {
 	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid || kind == auth.KindForbidden:
 		return token.Verified{}, notExchangeable(err.Error())
 	case err != nil:
 		return token.Verified{}, fmt.Errorf("check exchanged token: %w", err)
-	case !s.cfg.Now().Before(v.ExpiresAt): // no leeway: the new token would be expired at once
+	case !s.cfg.Now().Before(verified.ExpiresAt): // no leeway: the new token would be expired at once
 		return token.Verified{}, notExchangeable("it has expired")
-	case v.JKT != "" && v.JKT != r.jkt:
+	case verified.JKT != "" && verified.JKT != r.jkt:
 		return token.Verified{}, notExchangeable("it is bound to a key that was not proved")
-	case v.ClientID == string(r.Client.ID):
-		return v, nil
-	case v.Account == "":
+	case verified.ClientID == string(r.Client.ID):
+		return verified, nil
+	case verified.Account == "":
 		return token.Verified{}, notExchangeable("it is the token of another machine")
-	case !serves && !mayExchange(r.Client, auth.ClientID(v.ClientID)):
+	case !serves && !mayExchange(r.Client, auth.ClientID(verified.ClientID)):
 		return token.Verified{}, notExchangeable("the client may not exchange tokens of that client")
 	}
-	return v, nil
+	return verified, nil
 }
 
 // exchangeMachine narrows the token of a machine.
@@ -131,13 +131,14 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 	return d, nil
 }
 
-// exchangeForUser checks again that a token may be issued for the user.
+// exchangeForUser exchanges the token of a user. It reads the session again, which may have ended since
+// the token was checked.
 func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error) {
 	session, err := tx.Session(auth.SessionID(x.subject.SessionID))
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return token.Draft{}, fmt.Errorf("read session: %w", err)
 	}
-	if err != nil || !session.EndedAt.IsZero() { // since it was checked
+	if err != nil || !session.EndedAt.IsZero() {
 		return token.Draft{}, notExchangeable("its session has just ended")
 	}
 	if err := s.checkIssuerAudience(tx, x); err != nil {
@@ -154,8 +155,8 @@ func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error)
 	return d, nil
 }
 
-// grant returns the new grant: the sign-in of the subject, in its session, no longer than the subject
-// token.
+// grant returns the new grant. It has the sign-in and the session of the subject token, and expires no
+// later than that token.
 func (x exchange) grant() auth.Grant {
 	v := x.subject
 	return auth.Grant{
@@ -164,9 +165,9 @@ func (x exchange) grant() auth.Grant {
 	}
 }
 
-// rights returns the most that the new token may carry: the rights of the subject token. With a requested
-// scope it carries only the permissions in that scope and no roles, since a role implies permissions
-// that are not named.
+// rights returns the upper bound of the new token's rights: the rights of the subject token. With a
+// requested scope the new token has only the permissions in that scope and no roles, since a role implies
+// permissions that the scope does not name.
 func (x exchange) rights() *auth.Rights {
 	limit := auth.Rights{Roles: x.subject.Roles, Permissions: x.subject.Permissions}
 	if x.tokenRequest.scope != nil {

@@ -74,11 +74,11 @@ func (s *Service) exchangeAudience(p exchangePolicy, f oauth.Form) ([]string, er
 }
 
 // allowedAudience returns the audience in its configured spelling, and reports whether it is allowed. A
-// token without the issuer as audience is never exchanged for one with it, whatever the policy. Two
-// exchanges must not reach what one does not.
+// token without the issuer as audience is never exchanged for one with it, whatever the policy. A chain
+// of exchanges must not reach an audience that a single one does not.
 func (p exchangePolicy) allowedAudience(audience, issuer string) (string, bool) {
-	own := guard.SameResource(audience, issuer)
-	if own && !slices.Contains(p.subject.Audience, issuer) {
+	isIssuer := guard.SameResource(audience, issuer)
+	if isIssuer && !slices.Contains(p.subject.Audience, issuer) {
 		return "", false
 	}
 	var lists [][]string
@@ -88,11 +88,11 @@ func (p exchangePolicy) allowedAudience(audience, issuer string) (string, bool) 
 	if x := p.client.Settings.Exchange; x != nil {
 		lists = append(lists, x.Audiences)
 	}
-	if !own {
+	if !isIssuer {
 		lists = append(lists, p.client.Settings.Audiences)
 	}
 	for _, list := range lists {
-		if name, ok := token.FindResource(list, audience); ok && own {
+		if name, ok := token.FindResource(list, audience); ok && isIssuer {
 			return issuer, true
 		} else if ok {
 			return name, true
@@ -109,7 +109,7 @@ func (p exchangePolicy) scope(requested auth.Scope) (auth.Scope, error) {
 	}))
 	switch {
 	case requested == nil && len(allowed) == 0 && len(p.subject.Scopes) > 0:
-		return nil, oauth.Refuse(oauth.InvalidScope, "scope: the client may have nothing of the token's scope")
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope: none of the token's scope is allowed for this client")
 	case requested == nil:
 		return allowed, nil
 	case !requested.Within(allowed):
@@ -121,12 +121,12 @@ func (p exchangePolicy) scope(requested auth.Scope) (auth.Scope, error) {
 
 // actor returns the "act" claim of the new token (RFC 8693 §4.1), with the earlier actors inside. The
 // actor is the subject of the actor token, or the client when it uses another client's token.
-func (p exchangePolicy) actor(by *token.Verified) (json.RawMessage, error) {
+func (p exchangePolicy) actor(verified *token.Verified) (json.RawMessage, error) {
 	before := p.subject.Actor
 	sub := string(p.client.ID)
 	switch x := p.client.Settings.Exchange; {
-	case by != nil:
-		sub = by.Subject
+	case verified != nil:
+		sub = verified.Subject
 	case p.own || x != nil && x.Impersonate:
 		return before, nil
 	}

@@ -49,8 +49,8 @@ type Confirmation struct {
 
 // Introspect reports on a token (RFC 7662), as a JWT when the caller accepts that (RFC 9701).
 // Callers are confidential clients. They may introspect tokens that were issued to them, and
-// access tokens for an audience that they serve. Every other token is inactive, whatever is
-// wrong with it.
+// access tokens for an audience that they serve. Every other token is inactive, whatever the
+// reason.
 func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspection, error) {
 	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {

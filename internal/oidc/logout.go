@@ -89,8 +89,8 @@ type LogoutAnswer struct {
 }
 
 // ConfirmLogout ends all sessions of the browser after the user has confirmed it. A missing or wrong
-// CSRF is refused as Forbidden cross_site. A page that was open for too long logs the user out and
-// leads to no client.
+// CSRF is refused as Forbidden cross_site. A page that was open for too long logs the user out, without
+// a redirect to the client.
 func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutStep, error) {
 	req, valid := s.openLogoutRequest(in.Tenant, in.Pending)
 	if len(in.Browser.Sessions) == 0 { // ended in another tab meanwhile

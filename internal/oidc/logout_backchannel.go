@@ -25,15 +25,15 @@ const (
 	logoutLifetime = 2 * time.Minute
 	// logoutTimeout limits one try.
 	logoutTimeout = 5 * time.Second
-	// logoutDeadline is the age at which a message is given up. With the pauses of the outbox that is
-	// eight tries. A client that was away for longer has hardly kept its own sessions.
+	// logoutDeadline is the age at which delivery of a message is given up. With the pauses of the outbox
+	// that is eight tries. A client that is unreachable for longer has probably lost its own sessions.
 	logoutDeadline = 10 * time.Minute
 )
 
 // ErrGivenUp means that another try cannot succeed.
 var ErrGivenUp = errors.New("the client cannot be notified")
 
-// errClientBusy means that a client has enough running requests.
+// errClientBusy means that a client has too many running requests, or is paused after a failure.
 var errClientBusy = errors.New("the client did not answer the last request, or has too many running requests")
 
 // logoutClaims is the body of a logout token (OpenID Connect Back-Channel Logout
@@ -119,14 +119,14 @@ func (s *Service) postLogout(ctx context.Context, m auth.Message, c auth.Client)
 	ctx, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
 	form := url.Values{"logout_token": {jwt}}
-	a, err := s.cfg.Out.Do(ctx, "POST", c.Settings.BackchannelURI,
+	response, err := s.cfg.Out.Do(ctx, "POST", c.Settings.BackchannelURI,
 		map[string][]string{"Content-Type": {"application/x-www-form-urlencoded"}}, []byte(form.Encode()))
-	return a.Status, err
+	return response.Status, err
 }
 
 // deliveryLimiter keeps a client that hangs from occupying all workers of the outbox. Each client has at
 // most maxDeliveries running requests. A client that has failed to answer gets one request at a time,
-// with pauses, until it answers again. The outbox repeats what is refused.
+// with pauses, until it answers again. The outbox retries a refused delivery.
 type deliveryLimiter struct {
 	mu      sync.Mutex
 	clients map[string]clientDeliveries // guarded by mu; by address, only running and suspect ones
@@ -144,31 +144,31 @@ const (
 	maxSuspects   = 1000 // addresses
 )
 
-func (p *deliveryLimiter) begin(uri string, now time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := p.clients[uri]
-	if w.running >= maxDeliveries || w.suspect && (w.running > 0 || now.Before(w.pausedUntil)) {
+func (l *deliveryLimiter) begin(uri string, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	deliveries := l.clients[uri]
+	if deliveries.running >= maxDeliveries || deliveries.suspect && (deliveries.running > 0 || now.Before(deliveries.pausedUntil)) {
 		return errClientBusy
 	}
-	if p.clients == nil {
-		p.clients = map[string]clientDeliveries{}
+	if l.clients == nil {
+		l.clients = map[string]clientDeliveries{}
 	}
-	w.running++
-	p.clients[uri] = w
+	deliveries.running++
+	l.clients[uri] = deliveries
 	return nil
 }
 
-func (p *deliveryLimiter) end(uri string, now time.Time, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := p.clients[uri]
-	w.running--
-	if w.suspect = err != nil; w.suspect {
-		w.pausedUntil = now.Add(deliveryPause)
+func (l *deliveryLimiter) end(uri string, now time.Time, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	deliveries := l.clients[uri]
+	deliveries.running--
+	if deliveries.suspect = err != nil; deliveries.suspect {
+		deliveries.pausedUntil = now.Add(deliveryPause)
 	}
-	p.clients[uri] = w
-	if w.running == 0 && (!w.suspect || len(p.clients) > maxSuspects) {
-		delete(p.clients, uri)
+	l.clients[uri] = deliveries
+	if deliveries.running == 0 && (!deliveries.suspect || len(l.clients) > maxSuspects) {
+		delete(l.clients, uri)
 	}
 }

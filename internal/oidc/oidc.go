@@ -26,8 +26,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Config describes a Service. DB, Clients, Tokens, Limiter, Rates, Base and Now are required;
-// Keys, Sessions, Flows and Root where what needs them is used.
+// Config describes a Service. DB, Clients, Tokens, Limiter, Rates, Base and Now are required.
+// Keys, Sessions, Flows and Root are required by the endpoints that use them.
 type Config struct {
 	DB       *store.DB
 	Clients  *client.Service

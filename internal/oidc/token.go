@@ -25,8 +25,8 @@ type grant struct {
 	audited      bool   // refusals with a cause are recorded
 	invalid      string // description of invalid_grant where the issuing decision refuses
 	issuedType   string // issued_token_type (RFC 8693 §2.2.1)
-	// await refuses a request that is not due yet, before a proof of possession is consumed; nil where
-	// a grant has nothing to wait for.
+	// await refuses a request that came too early, before a proof of possession is consumed. It is nil
+	// for a grant that never waits.
 	await func(*Service, context.Context, tokenRequest) error
 	// redeem decides, writes and records in one transaction, and returns the draft that run signs.
 	redeem func(*Service, context.Context, tokenRequest) (token.Draft, error)

@@ -32,8 +32,8 @@ type UserInfo struct {
 	JWT  string
 }
 
-// UserInfo returns the claims of the user behind an access token (OpenID Connect Core §5.3):
-// always the sub that the client knows, and what the scope and the claims request ask for.
+// UserInfo returns the claims of an access token's user (OpenID Connect Core §5.3): always the sub
+// for the client, and the claims that the scope and the claims request name.
 // Each request reads the token's status from the database, so a revocation takes effect at
 // once.
 //
@@ -75,7 +75,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 func findAccessToken(in UserInfoInput) (scheme, raw string, err error) {
 	if in.FormToken != "" {
 		if len(in.Authorization) > 0 {
-			return "", "", oauth.RefuseToken(oauth.InvalidRequest, schemeBearer, "send the access token in one way")
+			return "", "", oauth.RefuseToken(oauth.InvalidRequest, schemeBearer, "send the access token in the Authorization header or in the form, not in both")
 		}
 		return schemeBearer, in.FormToken, nil
 	}
