@@ -37,7 +37,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	})
 }
 
-// TK-22, TK-23, TK-25, TK-26, TK-27: every assertion but the right one.
+// TK-22, TK-23, TK-25, TK-26, TK-27: every wrong assertion is refused.
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, thief, rsaPair := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.RS256)
@@ -103,7 +103,7 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	})
 }
 
-// signDuplicateSubject signs an assertion that names its subject twice.
+// signDuplicateSubject signs an assertion that has sub twice.
 func signDuplicateSubject(t testing.TB, k clienttest.KeyPair, id auth.ClientID, now int64) string {
 	t.Helper()
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Private}, nil)
@@ -119,7 +119,7 @@ func signDuplicateSubject(t testing.TB, k clienttest.KeyPair, id auth.ClientID, 
 	return out
 }
 
-// TK-24: an assertion works once, also when it is shown many times at once.
+// TK-24: an assertion works once, even if it is sent many times at the same moment.
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)
@@ -150,7 +150,7 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	})
 }
 
-// TK-28: a client that signs cannot fall back to a secret, nor the other way round.
+// TK-28: a client that signs cannot authenticate by a secret, and a client with a secret cannot sign.
 func TestAttack_TK_28_OneMethod(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)
@@ -169,7 +169,8 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 	})
 }
 
-// The old audience is taken where it is configured, besides the issuer.
+// The URL of the token endpoint is accepted as audience where it is configured, and the issuer as
+// well.
 func TestEndpointAudience(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)
@@ -179,8 +180,7 @@ func TestEndpointAudience(t *testing.T) {
 	}, func(c *client.Config) { c.EndpointAudience = true })
 }
 
-// FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
-// nothing makes the provider fail in another way.
+// FuzzAssertion: only a currently valid signed assertion passes, and every refusal is an *oauth.Error.
 func FuzzAssertion(f *testing.F) {
 	h := newFixture(f, storetest.SQLiteConfig(f))
 	k := clienttest.NewKeyPair(f, jose.ES256)

@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// The audit line of a refused client says which one it claimed to be, as bounded text
-// and without secrets.
+// The audit event of a refused client names the claimed client_id, as bounded text and without
+// secrets.
 func TestRepair_C7_ClaimedClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)

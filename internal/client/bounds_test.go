@@ -17,7 +17,7 @@ import (
 
 const lostURI = "https://rp.example.test/lost"
 
-// restrictClient updates a client so that it may do less than its own metadata asks for.
+// restrictClient updates a client so that it may do less than its own metadata requests.
 func (h *fixture) restrictClient(id auth.ClientID) {
 	h.t.Helper()
 	c, _, err := h.clients.Update(h.t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
@@ -43,7 +43,7 @@ func (h *fixture) requireRestricted(c auth.Client) {
 	}
 }
 
-// fullMetadata returns the metadata of a client that asks for all that it may have.
+// fullMetadata returns the metadata of a client that requests everything it may have.
 func fullMetadata(more clienttest.Metadata) clienttest.Metadata {
 	m := clienttest.RelyingParty(clienttest.Metadata{"scope": "openid profile email offline_access", "redirect_uris": []string{"https://rp.example.test/cb", lostURI},
 		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}})
@@ -53,8 +53,8 @@ func fullMetadata(more clienttest.Metadata) clienttest.Metadata {
 	return m
 }
 
-// What an operator takes from a client that registered itself stays taken, however often
-// the client says more, and its own answer says so.
+// What an operator removes from a self-registered client stays removed, however often the client
+// registers more, and the response shows it.
 func TestRepair_S8_RegisteredClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, fullMetadata(nil), ""))
@@ -70,14 +70,14 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			h.requireOK(err)
 			h.requireRestricted(c)
 		}
-		// What asks for nothing that is left gets what the operator left it, never more.
+		// A client that requests none of the remaining scopes gets the remaining ones, never more.
 		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
 		h.requireOK(err)
 		if got.Scope != "openid" {
 			t.Errorf("without a scope it has %q", got.Scope)
 		}
 
-		// The operator may give it back.
+		// The operator can allow it again.
 		_, _, err = h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error {
 			r.Scopes, r.Bounds.Scopes = auth.DefaultScope, auth.DefaultScope
 			r.DPoP, r.Bounds.DPoP = false, false
@@ -124,7 +124,7 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// The same of an operator's own client: another change does not bring the defaults back.
+// The same for an operator's own client: another change does not restore the defaults.
 func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newClient(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
@@ -144,8 +144,8 @@ func respelledURIs() []string {
 		"https://rp.example.test/%6cost", "https://rp.example.test/new"}
 }
 
-// A redirect URI that an operator took out does not come back in another spelling, nor
-// does any other that the operator has not left the client.
+// A redirect URI that an operator removed does not return in another spelling, and the client cannot
+// add any other.
 func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -185,7 +185,7 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 			if !slices.Equal(c.RedirectURIs, []string{kept}) || len(c.Settings.PostLogoutURIs) != 0 {
 				t.Errorf("%s has %v and %v", id, c.RedirectURIs, c.Settings.PostLogoutURIs)
 			}
-			// The operator may add to them; another change leaves the bound as it is.
+			// The operator can add URIs; another change leaves the bounds as they are.
 			_, _, err = h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 				r.PostLogoutURIs = []string{kept}
 				return nil
@@ -200,7 +200,7 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 	}, withDocuments, withOpenRegistration, out)
 }
 
-// The same of a client with a document, however often that is read again.
+// The same for a self-described client, however often its document is read again.
 func TestRepair_S8_Document(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -223,7 +223,7 @@ func TestRepair_S8_Document(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// The operator's word about a client of his own needs no bounds.
+// An operator's change of an operator's client needs no bounds.
 func TestRepair_S8_OperatorsClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newClient(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
@@ -234,7 +234,7 @@ func TestRepair_S8_OperatorsClient(t *testing.T) {
 	})
 }
 
-// A document that makes another client of itself ends all sessions of the former one.
+// When a document turns its client into another one, all sessions of the former client end.
 func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {

@@ -45,7 +45,7 @@ func TestCreateClient(t *testing.T) {
 	})
 }
 
-// AZ-12, AZ-13 and everything else that is no redirect URI: refused, nothing stored.
+// AZ-12, AZ-13: every invalid redirect URI is refused and nothing is stored.
 func TestAttack_AZ_12_13_Registration(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		web := func(uri string) client.Registration {
@@ -103,7 +103,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 	})
 }
 
-// What cannot be done to the built-in client, and to one that is not there.
+// The built-in client refuses changes, and an unknown client is not found.
 func TestClientRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.EdDSA)

@@ -39,7 +39,7 @@ func TestClientDocument(t *testing.T) {
 		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.Times(path) != 1 {
 			t.Errorf("%+v, asked %d times", c, p.Times(path))
 		}
-		// A shut one stays shut, whatever its document says.
+		// A disabled client stays disabled, whatever its document says.
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 		h.clock.Advance(time.Hour)
@@ -58,7 +58,7 @@ func TestClientDocument(t *testing.T) {
 		h.clock.Advance(2 * time.Hour)
 		h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 
-		// One with keys proves itself by them.
+		// A client whose document has keys authenticates by them.
 		k := clienttest.NewKeyPair(t, jose.ES256)
 		signs := p.URL + path + "2"
 		p.Put(path+"2", clienttest.NewDocument(t, signs, clienttest.Metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.JWKS)}))
@@ -69,8 +69,8 @@ func TestClientDocument(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// What is no document of a client, or none that may be asked for, is an unknown client,
-// and nothing is stored.
+// An invalid document, or one at a URL that may not be requested, means an unknown client, and nothing
+// is stored.
 func TestAttack_EP_13_Documents(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -103,8 +103,8 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// However many come at once for a client that nobody knows yet, its document is asked
-// for once.
+// The document of an unknown client is requested once, however many requests arrive at the same
+// moment.
 func TestDocumentIsReadOnce(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -125,7 +125,7 @@ func TestDocumentIsReadOnce(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// Without the setting, an address is no client, and nobody is asked.
+// Without the setting, a URL is no client and no document is requested.
 func TestDocumentsAreOff(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -134,7 +134,7 @@ func TestDocumentsAreOff(t *testing.T) {
 		if p.Times("/client") != 0 {
 			t.Error("asked")
 		}
-		// Nor is one that was read while the setting was on.
+		// A document that was stored while the setting was on is no client either.
 		h.write(func(tx *store.Tx) error {
 			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
 				Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, DocumentAt: tx.Now}, CreatedAt: tx.Now, UpdatedAt: tx.Now})

@@ -25,7 +25,7 @@ func withClientID(r client.RegisterRequest, id auth.ClientID) client.RegisterReq
 
 func withOpenRegistration(c *client.Config) { c.Registration = client.RegistrationOpen }
 
-// countClients counts those of the tenant, but for the built-in one.
+// countClients counts the clients of the tenant except the built-in one.
 func (h *fixture) countClients() int {
 	h.t.Helper()
 	list, err := h.clients.List(h.t.Context(), tenant)
@@ -46,7 +46,7 @@ func TestRegister(t *testing.T) {
 		if c.FirstParty || c.Type != auth.ClientWeb || c.Settings.Registration == "" || strings.Contains(c.Settings.Registration, v.Token) {
 			t.Errorf("%+v", c)
 		}
-		// It proves itself at once, and by nothing else than what it registered for.
+		// It can authenticate at once, and only by the registered method.
 		_, err = h.clients.Authenticate(t.Context(), clienttest.Basic(clienttest.Form(t), v.ID, v.Secret))
 		h.requireOK(err)
 
@@ -69,7 +69,7 @@ func TestRegister(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// What certification suites register (OpenID Connect Registration §2).
+// The metadata that certification suites register (OpenID Connect Registration §2).
 func TestRegisterForCertification(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -125,8 +125,8 @@ func TestRegisterForCertification(t *testing.T) {
 	}, withOpenRegistration, out)
 }
 
-// EP-12: registering is closed unless somebody opened it, a token is good for as many
-// as it says, and nobody registers himself into more than is everybody's.
+// EP-12: registration is closed by default, an initial access token registers as many clients as it
+// allows, and no client registers more rights than every client has.
 func TestAttack_EP_12_Registration(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
@@ -192,8 +192,8 @@ func TestAttack_EP_12_Privileges(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// AZ-13, EP-13: no address that a browser would carry out, or that leads into our own
-// network, whichever the field and whoever says it.
+// AZ-13, EP-13: no URI that a browser would execute or that leads into the server's own network, in
+// any field and from any caller.
 func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		lists := map[string]bool{"redirect_uris": true, "post_logout_redirect_uris": true, "request_uris": true}
@@ -205,8 +205,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			if field == "sector_identifier_uri" {
 				m["subject_type"] = "pairwise"
 			}
-			// What the client can do without is left out; what a browser would carry out is
-			// refused with all the rest.
+			// An optional value is left out; a URI that a browser would execute is refused with the whole request.
 			must := auth.ActiveURI(uri) || field == "redirect_uris" || field == "jwks_uri" || field == "sector_identifier_uri"
 			v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, m, ""))
 			if must != (err != nil) {
@@ -243,8 +242,8 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// EP-14: a registration access token is good for its own client, while that is there
-// and open.
+// EP-14: a registration access token is valid only for its own client, while that client exists and is
+// enabled.
 func TestAttack_EP_14_Management(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
@@ -336,7 +335,7 @@ func TestManageRegistration(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// A change that was made meanwhile is not lost.
+// An update does not overwrite a concurrent change.
 func TestUpdateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})

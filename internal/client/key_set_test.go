@@ -15,7 +15,7 @@ import (
 
 func withKeyID(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": name} }
 
-// TK-22 … TK-28 hold for keys at a jwks_uri as for registered ones.
+// TK-22 … TK-28 apply to keys at a jwks_uri as to registered ones.
 func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -51,8 +51,8 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 	}, out)
 }
 
-// Keys change at their address: a new kid is found, but asking is rationed, and while
-// the address is away the last keys are taken for a day.
+// Keys change at their jwks_uri: a new kid is found, but requests are limited, and while requests fail
+// the last keys are used for a day.
 func TestPublishedKeysChange(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -94,8 +94,8 @@ func TestPublishedKeysChange(t *testing.T) {
 	}, out)
 }
 
-// A client that was just registered, or changed, is judged by the keys that are at its
-// address now, whoever else names that address.
+// A client that was just registered or changed uses the keys that its jwks_uri has now, whatever other
+// client names that URI.
 func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -122,7 +122,7 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 	}, out)
 }
 
-// Strangers' kids make us ask five times at once and then once a minute.
+// Unknown kids cause five requests at once and then one a minute.
 func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -144,7 +144,7 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 	}, out)
 }
 
-// While an address hangs, the keys that are known go on being good.
+// While a jwks_uri does not respond, the known keys stay valid.
 func TestRepair_HangingKeysStallNobody(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -174,7 +174,7 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 	}, out)
 }
 
-// Keys that are for something else are passed over; one that is secret spoils the set.
+// Keys for other purposes are ignored; a private or symmetric key makes the set invalid.
 func TestParseClientKeys(t *testing.T) {
 	t.Parallel()
 	k := clienttest.NewKeyPair(t, jose.ES256)

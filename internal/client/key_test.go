@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
 )
 
-// TestKeyIDsHaveNoControlCharacters: a key whose kid has one is refused with a message,
-// and passed over beside others; nothing of it is stored.
+// TestKeyIDsHaveNoControlCharacters: a single key with such a kid is refused with a message, and among
+// other keys it is ignored and not stored.
 func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		good := clienttest.NewKeyPair(t, "ES256").JWKS

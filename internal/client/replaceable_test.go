@@ -16,8 +16,7 @@ func withResourceScopes(c *client.Config) {
 	c.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
 
-// What clients of MCP and others register in the field: the server keeps what it can and
-// says what that is.
+// Metadata that real clients register: the server registers what it supports and returns that.
 func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for name, c := range map[string]struct {

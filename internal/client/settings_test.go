@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// A misspelt tag would silently leave a setting to operators, or without a description.
+// A misspelt tag would silently reserve a setting for operators, or leave it without a description.
 func TestSettingTags(t *testing.T) {
 	t.Parallel()
 	for name, f := range settings {

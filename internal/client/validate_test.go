@@ -15,8 +15,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// The client of somebody else learns no pairwise subject of a sector that nothing proves
-// to be its own: not by the device grant, and not by moving there later.
+// A client learns no pairwise subject of a sector that it cannot prove to be its own, neither by the
+// device grant nor by a later change of sector.
 func TestRepair_S6_SectorIsProved(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = "https://login.bank.example/callback"
@@ -69,7 +69,7 @@ func TestRepair_N17_RedirectURIs(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// A refusal names the setting that has the wrong value, in its field and in its message.
+// A refusal names the setting with the wrong value, in its field and in its message.
 func TestRefusalsNameTheSetting(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		wrong := []string{"\x01"}
@@ -108,8 +108,7 @@ func TestRefusalsNameTheSetting(t *testing.T) {
 	}, withOpenRegistration)
 }
 
-// A list that is too long is refused for its length, whatever is in it: its values are
-// not looked at before.
+// A list that is too long is refused for its length before its values are checked.
 func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		long := func(n int) (out []string) {
@@ -149,7 +148,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" {
 			t.Errorf("subjects: %v", err)
 		}
-		// Scopes are text, not a list. Their number is bounded all the same.
+		// Scopes are text, not a list. Their number is bounded, too.
 		var scope strings.Builder
 		for i := range 300 {
 			fmt.Fprintf(&scope, "s%d ", i)
@@ -172,7 +171,7 @@ func TestRepair_H2_KeysAreReadByTheirPublicMembers(t *testing.T) {
 	}
 }
 
-// What is kept of a key set is what was understood of it.
+// Only the supported members of a key set are stored.
 func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		jwks := clienttest.KeySet(t, map[string]clienttest.KeyPair{"k1": clienttest.NewKeyPair(t, jose.ES256)})

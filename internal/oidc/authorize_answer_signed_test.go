@@ -65,7 +65,7 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 				t.Errorf("%s: %v", name, got)
 			}
 		}
-		// A signed answer is no ID Token, though the same keys sign it.
+		// A signed response is no ID Token, although the same keys sign it.
 		step, err := h.newBrowser().authorize(authorizationPairs(c, "prompt", "none", "response_mode", "jwt")...)
 		h.requireOK(err)
 		step, err = h.newBrowser().authorize(authorizationPairs(c, "id_token_hint", step.Response.Get("response"))...)
@@ -76,7 +76,7 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 	})
 }
 
-// A node that cannot open the signing keys spends no flow for an answer that it cannot sign.
+// A node that cannot open the signing keys finishes no flow for a response that it cannot sign.
 func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)

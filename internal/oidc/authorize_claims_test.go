@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzClaims: what is read is bounded, sorted, and asks for one person at most.
+// FuzzClaims: parsed claims are bounded and sorted, and request at most one user.
 func FuzzClaims(f *testing.F) {
 	for _, s := range []string{`{}`, `{"userinfo":null}`, `{"id_token":{"sub":{"value":"x"},"acr":{"essential":true,"values":["1",2]}}}`,
 		`{"userinfo":{"a":1}}`, `{"userinfo":{"sub":{"values":["a","a"]}}}`, `[]`, `{"userinfo":{"":null}}`, `{"id_token":{"sub":{"value":"a"}},"userinfo":{"sub":{"value":"b"}}}`} {

@@ -28,7 +28,7 @@ func (h *fixture) requireFlowOver(err error) {
 	}
 }
 
-// AZ-37: a form counts only with what its own page had.
+// AZ-37: a form counts only with the values of its own page.
 func TestAttack_AZ_37_Forgery(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -77,8 +77,8 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 	})
 }
 
-// AZ-38: the consent form several times at once is one code of its flow. Each repetition is
-// a flow of its own, since a browser shows only the last response.
+// AZ-38: several concurrent posts of a consent form lead to one code of its flow. Each repetition is a
+// flow of its own, since a browser shows only the last response.
 func TestAttack_AZ_38_Twice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -110,8 +110,8 @@ func TestAttack_AZ_38_Twice(t *testing.T) {
 	})
 }
 
-// AZ-46: what was allowed is remembered, what is new is asked, and RT-09: what was
-// taken back is worth nothing.
+// AZ-46: a consent is remembered, and new scopes need consent again. RT-09: revocation of a consent
+// invalidates all tokens.
 func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -173,7 +173,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 	})
 }
 
-// AZ-46: a program on a device could be any other, so it is asked about each time.
+// AZ-46: any other program on a device could impersonate the client, so consent is required each time.
 func TestAttack_AZ_46_Unassured(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newClient(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
@@ -195,7 +195,7 @@ func TestAttack_AZ_46_Unassured(t *testing.T) {
 	})
 }
 
-// Somebody allows, somebody else is signed in by then: nothing is allowed.
+// One user consents while another is already signed in: nothing is allowed.
 func TestAttack_AZ_37_AnotherPerson(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -248,7 +248,7 @@ func TestChooseAccount(t *testing.T) {
 	})
 }
 
-// A flow lives an hour, and a session that ends in the middle of it is asked for again.
+// A flow lives for an hour, and a session that ends meanwhile requires another sign-in.
 func TestFlowEnds(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -273,8 +273,8 @@ func TestFlowEnds(t *testing.T) {
 	})
 }
 
-// A request that a form of another site has posted: the first browser that comes for it
-// has it, and no other.
+// SE-08: a request that a form of another site has posted belongs to the first browser that follows
+// it, and to no other.
 func TestAttack_SE_08_Posted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -292,7 +292,7 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, evil.b)
 		h.requireFlowOver(err)
 		h.requireCode(v.consent(step, true))
-		// Nothing has to be shown: nothing is set.
+		// Without a page to show, no cookie is set.
 		step, err = v.authorizeByMethod(true, authorizationPairs(c, "prompt", "none")...)
 		h.requireOK(err)
 		step = v.continueFlow(step)
@@ -305,7 +305,7 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 	})
 }
 
-// Signing in for its own sake.
+// A sign-in without a client.
 func TestStartFlow(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v := h.newBrowser()

@@ -7,8 +7,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// A client that puts an address into login_hint without encoding it sends a space for
-// its plus. Where only that makes an address of it, it is what the client has meant.
+// A client that does not encode an email address in login_hint sends a space for its plus. The space
+// is read as a plus where only that makes the hint a valid address.
 func TestRepair_M_LoginHintWithAPlus(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -25,8 +25,8 @@ func TestRepair_M_LoginHintWithAPlus(t *testing.T) {
 	})
 }
 
-// The padding of base64url, which RFC 7636 §3 has not and some libraries leave, changes
-// no challenge.
+// Padding of base64url, which RFC 7636 §3 excludes and some libraries send, does not change a
+// challenge.
 func TestRepair_B2_PaddedChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withFirstParty)

@@ -39,7 +39,7 @@ func (h *fixture) newSigningClient(alg jose.SignatureAlgorithm) (auth.Client, st
 	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.JWKS }), clientSecret, k
 }
 
-// What is inside the object counts, and nothing else (RFC 9101 §5).
+// Only the parameters inside the object count (RFC 9101 §5).
 func TestRequestObject(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
@@ -68,8 +68,7 @@ func TestRequestObject(t *testing.T) {
 	})
 }
 
-// AZ-26, AZ-27 and the like: objects that are not the client's, or not for us, or not
-// requests.
+// AZ-26, AZ-27: objects that another key signed, that are for another issuer, or that are no requests.
 func TestAttack_AZ_26_27_Objects(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret, k := h.newSigningClient(jose.ES256)
@@ -127,7 +126,7 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 	})
 }
 
-// An address that the client has registered is asked, and no other (AZ-28).
+// AZ-28: a registered address is requested, and no other.
 func TestAttack_AZ_28_ByReference(t *testing.T) {
 	var asked atomic.Int32
 	var answer atomic.Pointer[string]
@@ -175,8 +174,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 	}, allow)
 }
 
-// FuzzRequestObject: of whatever members, no parameter is lost for its type, and none
-// appears that was not there.
+// FuzzRequestObject: no parameter of a supported type is lost, and none is added.
 func FuzzRequestObject(f *testing.F) {
 	h := newFixture(f, storetest.SQLiteConfig(f))
 	c, _, k := h.newSigningClient(jose.EdDSA)

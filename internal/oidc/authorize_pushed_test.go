@@ -21,7 +21,7 @@ func (h *fixture) pushRequest(c auth.Client, clientSecret string, pairs ...strin
 	return h.Push(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, pairs...), c.ID, clientSecret))
 }
 
-// AZ-29, AZ-30, AZ-32, AZ-33: what a pushed request is good for.
+// AZ-29, AZ-30, AZ-32, AZ-33: the use of a pushed request.
 func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient(withFirstParty)
@@ -34,7 +34,7 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 			t.Errorf("pushed %+v", p)
 		}
 		short := []string{"client_id", string(c.ID), "request_uri", p.RequestURI}
-		// Before the sign-in has ended it can be begun again, and what is beside it does not count.
+		// Until the flow has ended it can be started again, and other parameters are ignored.
 		step, err := v.authorize(short...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepLogin)
@@ -78,7 +78,7 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 	})
 }
 
-// AZ-29: however many begin with it at once, one code comes of it.
+// AZ-29: however many flows start with it concurrently, it leads to one code.
 func TestAttack_AZ_29_Race(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient(withFirstParty)
@@ -110,7 +110,7 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 	})
 }
 
-// AZ-31 and what else is refused at once (RFC 9126 §2.3).
+// AZ-31, and other requests that are refused at the endpoint (RFC 9126 §2.3).
 func TestAttack_AZ_31_Push(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient(withFirstParty)
@@ -143,7 +143,7 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 		h.requireRefused(err, oauth.InvalidClient)
 		p, err := h.Push(t.Context(), clienttest.Form(t, authorizationPairs(page)...)) // a public client may push as well
 		h.requireOK(err)
-		// Where answers go is asked again when the request is used.
+		// The redirect URI is checked again when the request is used.
 		h.changeClient(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })
 		h.requireErrorPage(h.newBrowser().authorize("client_id", string(page.ID), "request_uri", p.RequestURI))
 		h.write(func(tx *store.Tx) error {

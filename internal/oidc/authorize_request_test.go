@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// FuzzAuthorizeForm: whatever is asked, an answer goes to a registered address or
-// nowhere, with the state as it came; and what passes has been checked.
+// FuzzAuthorizeForm: for every request, the response goes to a registered redirect URI or nowhere,
+// with an unchanged state; and every accepted parameter is valid.
 func FuzzAuthorizeForm(f *testing.F) {
 	s := New(Config{Base: "https://id.example.test", Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	c := auth.Client{ID: "app", Type: auth.ClientNative, Scopes: []string{"openid", "email"},

@@ -102,7 +102,7 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 	}
 }
 
-// B1: a no that is sent twice is the same no, and the last answer counts.
+// B1: a denial that is sent twice is one denial, and the last answer counts.
 func TestRepair_B1_LastAnswerCounts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -124,7 +124,7 @@ func TestRepair_B1_LastAnswerCounts(t *testing.T) {
 	})
 }
 
-// B1: a form that is sent again later decides nothing, and no rule of the request is skipped.
+// B1: a form that is sent again later decides nothing, and every rule of the request applies.
 func TestRepair_B1_LateFormDecidesNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for name, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
@@ -148,7 +148,7 @@ func TestRepair_B1_LateFormDecidesNothing(t *testing.T) {
 	})
 }
 
-// B1: a yes of another browser, or to another question, stays none.
+// B1: approval from another browser, or to another question, never counts.
 func TestRepair_B1_RepetitionIsOfTheSameBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -224,7 +224,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 	}
 }
 
-// B11: what ends a flow for good: a day, a pushed request, a client that is gone.
+// B11: what ends a flow for good: a day, a used pushed request, a deleted client.
 func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient()
@@ -278,7 +278,7 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 	})
 }
 
-// B11: reloads leave no rows, and neither do many at once.
+// B11: reloads store no rows, and neither do concurrent requests.
 func TestRepair_B11_ReloadsAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -302,7 +302,7 @@ func TestRepair_B11_ReloadsAreBounded(t *testing.T) {
 			t.Errorf("%d flows", n)
 		}
 
-		// Each of these ends its flow at once. There is an end to that too.
+		// Each of these ends its flow at once. Their number is limited, too.
 		done := v.continueFlow(step)
 		h.requireCode(v.consent(done, true))
 		codes := h.countCodes()
@@ -371,8 +371,8 @@ func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
 	})
 }
 
-// B11: successors outlive nothing that bounds their first flow: not the one use of a pushed request, not
-// the life of a signed one, not the day, however often the newest is continued.
+// B11: successors outlive no bound of their first flow: the single use of a pushed request, the expiry
+// of a signed one, the day, however often the newest is continued.
 func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient()
@@ -418,7 +418,7 @@ func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 	})
 }
 
-// B1: what was proved in a flow counts for a minute after its end, whatever is sent meanwhile.
+// B1: a proof in a flow counts for a minute after its end, whatever is sent meanwhile.
 func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -448,8 +448,8 @@ func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
 	})
 }
 
-// A request that would be refused now gets no code: what the client or the tenant has required since is
-// required of flows that run, of forms that are sent twice, of successors and of pushed requests.
+// A request that would be refused now gets no code: later requirements of the client or tenant apply
+// to running flows, to forms that are sent twice, to successors and to pushed requests.
 func TestRequirementsOfTheAnswer(t *testing.T) {
 	noPKCE := []string{"code_challenge", "", "code_challenge_method", ""}
 	for name, v := range map[string]struct {
@@ -514,8 +514,8 @@ func TestRequirementsOfTheAnswer(t *testing.T) {
 	}
 }
 
-// A request_uri in two tabs leads to one code, also where the flow of the other tab has ended without one
-// and is succeeded. A form that is sent again in the flow of the code has its outcome again.
+// A request_uri in two tabs leads to one code, even if the flow of the other tab has ended without one
+// and has a successor. A form that is sent again in the flow of the code has the same outcome.
 func TestPushedInTwoTabs(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient()

@@ -21,8 +21,8 @@ func withResourceScopes(c *settings) {
 	c.client.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
 
-// The scopes that go with a resource are there for every client, with consent, in tokens
-// for that resource alone: neither for the issuer nor for another resource, nor for both.
+// Every client can have the scopes of an open resource, with consent, in tokens for that resource
+// only: neither for the issuer, nor for another resource, nor for both.
 func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v := h.newBrowser()
@@ -69,8 +69,8 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 	}, withResourceScopes)
 }
 
-// A document with a value that is of no use is taken like one without it, and one that is
-// no client says why.
+// An unusable optional value in a document is ignored, and the refusal of an invalid document names
+// the reason.
 func TestRepair_B2_Documents(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -105,7 +105,7 @@ func TestRepair_B2_Documents(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// Redirect URIs to which nothing is ever sent would only lend the client their host.
+// Redirect URIs to which nothing is sent would only give the client the appearance of their host.
 func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {

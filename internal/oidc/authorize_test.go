@@ -19,7 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// The way of a person who has never been here, to a code.
+// A new user signs in and consents, and the client gets a code.
 func TestAuthorize(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
@@ -54,13 +54,13 @@ func TestAuthorize(t *testing.T) {
 		if len(given) != 1 || len(issued) != 1 || issued[0].Account != h.alice || issued[0].Actor.IP != "192.0.2.7" || issued[0].Detail["client"] != string(c.ID) {
 			t.Errorf("audit lines %+v, %+v", given, issued)
 		}
-		// Signed in and allowed: at once, without a page or a stored flow.
+		// With a session and a consent the response comes at once, without a page or a stored flow.
 		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		if _, again, _ := h.requireCode(step); again.Browser != g.Browser || step.Flow.ID != "" {
 			t.Errorf("again: %+v", again)
 		}
-		// No state, no state.
+		// Without a state in the request there is none in the response.
 		step, err = v.authorize(authorizationPairs(c, "state", "")...)
 		h.requireOK(err)
 		if strings.Contains(step.Response.Location(), "state=") {
@@ -69,7 +69,7 @@ func TestAuthorize(t *testing.T) {
 	})
 }
 
-// AZ-01 to AZ-08, AZ-43, AZ-45: who asks, or where the answer goes, is not certain.
+// AZ-01 to AZ-08, AZ-43, AZ-45: the client or the redirect URI is not certain.
 func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -116,8 +116,8 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	})
 }
 
-// AZ-11: a native client chooses its port. Any program can do so in its name, so the
-// person is asked (AZ-46), the operator's own client or not.
+// AZ-11: a native client chooses its port. Any program can do so in its name, so consent is required
+// (AZ-46), even for a first-party client.
 func TestAttack_AZ_11_Loopback(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newClient(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
@@ -307,7 +307,7 @@ func (h *fixture) signIDToken(c auth.Client, a auth.AccountID) string {
 	return raw
 }
 
-// What looks like an ID Token and is none.
+// AZ-22: JWTs that look like ID Tokens.
 func TestAttack_AZ_22_Hints(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -326,13 +326,13 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, step, err)
 			}
 		}
-		// A hint for somebody who is not here leads to signing in, and to nobody else.
+		// A hint for a user without a session here leads to a sign-in, and to no other account.
 		bob := h.newAccount("bob")
 		step, err := v.authorize(authorizationPairs(c, "id_token_hint", h.signIDToken(c, bob))...)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
 		h.requireErrorRedirect(step, nil, "login_required")
-		// A client that knows people by names of its own hints at them by these.
+		// A client with pairwise subjects sends hints with these.
 		pair := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
 		step, err = v.authorize(authorizationPairs(pair, "prompt", "none", "id_token_hint", h.signIDToken(pair, h.alice))...)
 		h.requireOK(err)
@@ -340,7 +340,7 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 	})
 }
 
-// AZ-20, AZ-21: who has to prove again who they are.
+// AZ-20, AZ-21: requests that require reauthentication.
 func TestAttack_AZ_20_21_Again(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -356,7 +356,7 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 				t.Errorf("%q: the page is about %+v", again, step.Accounts)
 			}
 			h.requireStep(v.continueFlow(step), auth.StepLogin)
-			// A choice proves nothing.
+			// The choice of an account is no proof.
 			still, err := h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[0].Session.ID)
 			h.requireOK(err)
 			h.requireStep(still, auth.StepLogin)
@@ -380,7 +380,7 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 		step, err := v.authorize(authorizationPairs(c, "max_age", "10000")...)
 		h.requireOK(err)
 		h.requireCode(step)
-		// The client's own default.
+		// The registered default of the client.
 		strict := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
 		step, err = v.authorize(authorizationPairs(strict)...)
 		h.requireOK(err)
@@ -388,7 +388,7 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 	})
 }
 
-// AZ-23: state comes back as it was, wherever the answer goes.
+// AZ-23: state is returned unchanged, in every response mode.
 func TestAttack_AZ_23_State(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -413,7 +413,7 @@ func TestAttack_AZ_23_State(t *testing.T) {
 				}
 			}
 		}
-		// A redirect URI's own query stays.
+		// The query of a redirect URI is preserved.
 		h.changeClient(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
 		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
 		h.requireOK(err)
@@ -423,7 +423,7 @@ func TestAttack_AZ_23_State(t *testing.T) {
 	})
 }
 
-// AZ-40: what was granted is what is registered.
+// AZ-40: the granted scope is within the registered one.
 func TestAttack_AZ_40_Scope(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
@@ -445,7 +445,7 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 	})
 }
 
-// What a request may ask for by name reaches the code.
+// The requested claims reach the code.
 func TestClaimsParameter(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
@@ -462,7 +462,7 @@ func TestClaimsParameter(t *testing.T) {
 	})
 }
 
-// A tenant that was shut, and a client that was, after the flow began.
+// AZ-08: a tenant or client that is disabled after the flow began.
 func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -486,7 +486,7 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 	})
 }
 
-// The code that comes of all this buys tokens.
+// The code of a complete flow can be redeemed.
 func TestAuthorizeAndRedeem(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newWebClient()
@@ -504,13 +504,13 @@ func TestAuthorizeAndRedeem(t *testing.T) {
 		if ts.IDToken == "" || ts.RefreshToken == "" || ts.Session != g.Session || ts.Account != h.alice {
 			t.Errorf("got %+v", ts.Tokens)
 		}
-		// The client's session in this browser stays the same, whatever comes after.
+		// The client session in this browser stays the same for later requests.
 		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		if code, again, _ := h.requireCode(step); again.Session != g.Session || code == "" {
 			t.Errorf("sid %s, then %s", g.Session, again.Session)
 		}
-		// The ID Token of the answer is a hint for the next request.
+		// The ID Token of the response is a hint for the next request.
 		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
 		h.requireOK(err)
 		h.requireCode(step)

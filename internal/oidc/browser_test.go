@@ -52,7 +52,7 @@ func (v *browser) signIn(id auth.AccountID) auth.SessionID {
 	return s.Session.ID
 }
 
-// authorize sends the request, and keeps the cookie that the answer sets.
+// authorize sends the request and stores the cookie of the response.
 func (v *browser) authorize(pairs ...string) (flow.Step, error) {
 	return v.authorizeByMethod(false, pairs...)
 }
@@ -109,8 +109,8 @@ func (v *browser) consent(step flow.Step, allow bool) flow.Step {
 	return step
 }
 
-// authorizationPairs returns a valid authorization request of the client, with changes in pairs: an empty value leaves the
-// parameter out.
+// authorizationPairs returns a valid authorization request of the client, with changes in pairs: an
+// empty value leaves the parameter out.
 func authorizationPairs(c auth.Client, changes ...string) []string {
 	good := []string{"client_id", string(c.ID), "redirect_uri", callback, "response_type", "code", "scope", "openid", "state", "s t&=é",
 		"code_challenge", challenge, "code_challenge_method", "S256"}
@@ -136,7 +136,7 @@ func (h *fixture) newWebClient(change ...func(*client.Registration)) (auth.Clien
 
 func withFirstParty(r *client.Registration) { r.FirstParty = true }
 
-// changeClient changes a client behind the service's back.
+// changeClient changes a client in the database, without the checks of the service.
 func (h *fixture) changeClient(c auth.Client, change func(*auth.Client)) auth.Client {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
@@ -163,7 +163,7 @@ func (h *fixture) requireStep(step flow.Step, kind auth.StepKind) {
 	}
 }
 
-// requireErrorPage checks that the refusal is shown to the user alone.
+// requireErrorPage checks that the refusal is shown only to the user.
 func (h *fixture) requireErrorPage(step flow.Step, err error) {
 	h.t.Helper()
 	if e, ok := errors.AsType[*auth.DisplayError](err); !ok || e.Desc == "" {
@@ -171,7 +171,7 @@ func (h *fixture) requireErrorPage(step flow.Step, err error) {
 	}
 }
 
-// requireErrorRedirect checks an answer without a code, and what every answer has (AZ-42).
+// requireErrorRedirect checks a response without a code, and the members of every response (AZ-42).
 func (h *fixture) requireErrorRedirect(step flow.Step, err error, code string) auth.AuthorizationResponse {
 	h.t.Helper()
 	h.requireOK(err)
@@ -183,7 +183,7 @@ func (h *fixture) requireErrorRedirect(step flow.Step, err error, code string) a
 	return a
 }
 
-// requireCode checks an answer with a code, and reads what the code stands for.
+// requireCode checks a response with a code, and reads the grant of the code.
 func (h *fixture) requireCode(step flow.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
 	h.t.Helper()
 	h.requireStep(step, auth.StepAnswer)
@@ -214,7 +214,7 @@ func (h *fixture) runSubtest(t *testing.T, name string, fn func(h *fixture)) {
 	})
 }
 
-// newFormRef returns what a form of the flow's page sends back.
+// newFormRef returns the values that a form of the flow's page posts.
 func newFormRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
 	return flow.FormRef{Tenant: tenant, Flow: id, CSRF: csrf, Browser: b}
 }

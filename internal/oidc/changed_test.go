@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// AZ-40, AZ-46: a claim that is asked for by its name is asked about like the scope to
-// which it belongs, and is not told to a client that may not have that scope.
+// AZ-40, AZ-46: a claim that is requested by name needs consent like its scope, and a client that may
+// not have that scope does not get the claim.
 func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const named = `{"userinfo":{"email":null,"name":null},"id_token":{"email":null,"name":{"essential":true}}}`
@@ -58,8 +58,8 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 	})
 }
 
-// AZ-01: an address that was taken out while the person was on our pages gets nothing
-// any more, neither a code nor an error.
+// AZ-01: a redirect URI that is removed while the user is on the pages gets neither a code nor an
+// error.
 func TestAttack_AZ_01_TakenOut(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()
@@ -81,8 +81,8 @@ func TestAttack_AZ_01_TakenOut(t *testing.T) {
 	})
 }
 
-// A client's session that was unused for too long is begun anew; the person is not shut
-// out of the client for as long as the browser's session lasts.
+// A client session that was unused for too long is replaced by a new one; the user can still sign in
+// to the client while the browser session lasts.
 func TestIdleSessionOfClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withFirstParty)
@@ -100,8 +100,8 @@ func TestIdleSessionOfClient(t *testing.T) {
 	})
 }
 
-// BF-11: whoever knows the name of a client that keeps no secret cannot fill the
-// database in it; a client that has proved itself is not held up.
+// BF-11: a known client_id of a public client cannot be used to fill the database; an authenticated
+// client is not limited.
 func TestAttack_BF_11_PublicClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		tv := h.newDeviceClient(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
@@ -133,8 +133,7 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
-// TK-32: what one client has asked to be told is not told to another, which goes on
-// with its token.
+// TK-32: claims that one client has requested are not returned to another one that uses its token.
 func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess)
@@ -155,8 +154,8 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 	})
 }
 
-// AZ-40: what an operator takes from a client, it has no more: neither by a code that
-// it holds already, nor by a refresh token.
+// AZ-40: what an operator removes from a client is in no token any more, neither by an issued code nor
+// by a refresh token.
 func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withFirstParty)
@@ -193,8 +192,8 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 	})
 }
 
-// TK-29: a client that was shut gets nothing back when it is opened again, also where
-// shutting it was cut short.
+// TK-29: sessions of a disabled client stay ended when it is enabled again, even if disabling it was
+// interrupted.
 func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)

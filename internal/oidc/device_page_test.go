@@ -22,14 +22,14 @@ func withUserCodeLimits(c *settings) {
 	c.Rates["user_code.account"] = limit.Rate{Count: 20, Per: time.Hour}
 }
 
-// newDeviceBrowser is a browser at the page of devices, and what it is shown.
+// deviceBrowser is a browser on the device page, with the current step.
 type deviceBrowser struct {
 	*fixture
 	b    flow.Browser
 	step flow.Step
 }
 
-// newDeviceBrowser opens the page of devices in a new browser.
+// newDeviceBrowser opens the device page in a new browser.
 func (h *fixture) newDeviceBrowser() *deviceBrowser {
 	h.t.Helper()
 	v := &deviceBrowser{fixture: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
@@ -47,7 +47,7 @@ func (v *deviceBrowser) requireStep(kind auth.StepKind) {
 	}
 }
 
-// signIn is what the login page leaves behind.
+// signIn gives the browser a session, as the login page does.
 func (v *deviceBrowser) signIn() {
 	v.t.Helper()
 	var signed session.SignedIn
@@ -99,8 +99,7 @@ func (h *fixture) requireErrorCode(err error, code string) {
 	}
 }
 
-// TestDeviceApproval is the way of a person through the pages, and of the device
-// meanwhile.
+// TestDeviceApproval follows a user through the pages, and the polls of the device meanwhile.
 func TestDeviceApproval(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -147,7 +146,7 @@ func TestDeviceApproval(t *testing.T) {
 	}, withUserCodeLimits)
 }
 
-// Whoever approves a device is told from where it asked.
+// The confirmation page shows the address from which the device sent its request.
 func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -184,7 +183,7 @@ func TestDeviceDenied(t *testing.T) {
 	}, withUserCodeLimits)
 }
 
-// A yes that was taken back before the device came for its tokens counts no more.
+// An approval that is revoked before the device polls has no effect.
 func TestDeviceApprovalTakenBack(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -239,7 +238,7 @@ func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 	}, withUserCodeLimits)
 }
 
-// TK-36: a code that somebody else knows approves nothing by itself.
+// TK-36: knowledge of a user code alone approves nothing.
 func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()

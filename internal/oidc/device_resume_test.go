@@ -43,7 +43,7 @@ func TestRepair_B1_DeviceDecisionSentTwice(t *testing.T) {
 	}
 }
 
-// B11: the page of a device that is old, or done, asks for a code.
+// B11: the device page of an old or finished flow asks for a code.
 func TestRepair_B11_DevicePage(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()

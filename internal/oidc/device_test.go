@@ -39,8 +39,7 @@ func (h *fixture) pollDevice(c auth.Client, code string) (oidc.Issued, error) {
 	return h.Token(h.t.Context(), clienttest.Form(h.t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", code))
 }
 
-// answerDevice is what a user's decision leaves behind, and returns the browser's
-// session in which they took it.
+// answerDevice stores a user's decision, and returns the browser session in which it was made.
 func (h *fixture) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceStatus) auth.SessionID {
 	h.t.Helper()
 	var id auth.SessionID
@@ -107,7 +106,7 @@ func TestDeviceAuthorization(t *testing.T) {
 	})
 }
 
-// Every code is as likely as every other, and none repeats soon.
+// Every user code is equally likely, and none repeats soon.
 func TestUserCodesAreSpread(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, storetest.SQLiteConfig(t))
@@ -216,7 +215,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 	})
 }
 
-// The user logs out, or is shut, between the yes and the next poll.
+// The user logs out, or is disabled, between the approval and the next poll.
 func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -255,7 +254,7 @@ func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 	})
 }
 
-// However many poll at once, one gets the tokens.
+// Of any number of concurrent polls, one gets the tokens.
 func TestDeviceCodeIsTakenOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()

@@ -21,7 +21,7 @@ func TestParseUserCode(t *testing.T) {
 	}
 }
 
-// What telephones, office programs and keyboards of East Asia make of a code.
+// What phones, office programs and East Asian keyboards turn a code into.
 func TestRepair_M_DeviceCodesAsTheyAreTyped(t *testing.T) {
 	t.Parallel()
 	for _, typed := range []string{"BCDF–GHJK", "BCDF‑GHJK", "BCDF—GHJK", "BCDF−GHJK", "BCDF－GHJK", "BCDF\u00adGHJK", "BCDF\u00a0GHJK", "BCDF\u202fGHJK", "\u200bBCDF-GHJK\ufeff", "\u2066BCDF-GHJK\u2069",

@@ -114,7 +114,7 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 
 func encodeBase64(s string) string { return secret.Encode([]byte(s)) }
 
-// DP-04: a proof works once, on whichever node, and for whichever endpoint.
+// DP-04: a proof works once, for all nodes and endpoints.
 func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newMachineClient()
@@ -135,7 +135,7 @@ func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 			h.clock.Advance(10 * time.Second)
 			h.requireRefused(try(second, p), oauth.InvalidProof)
 		}
-		// Of two at once one gets through.
+		// Of two concurrent requests one passes.
 		same := h.newProof(k, tokenURL)
 		results := make(chan error, 8)
 		for range cap(results) {
@@ -209,7 +209,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 	})
 }
 
-// DP-07: the proof of a pushed request and dpop_jkt are one, and bind the request.
+// DP-07: the proof of a pushed request and dpop_jkt must name the same key, and bind the request.
 func TestAttack_DP_07_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
@@ -236,7 +236,7 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 	})
 }
 
-// A device that asks with a key gets its tokens with that key.
+// A device that sends a proof gets its tokens bound to that key.
 func TestAttack_DP_07_Device(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		tv := h.newDeviceClient()
@@ -285,7 +285,7 @@ func TestAttack_DP_08_Nonces(t *testing.T) {
 		h.clock.Advance(5 * time.Minute)
 		h.requireRefused(try(h.Service, nonce), oauth.UseNonce)
 		h.requireOK(try(h.Service, h.clients.Nonce(tenant)))
-		// Who proves no key needs no nonce.
+		// A request without a proof needs no nonce.
 		_, err = h.requestClientCredentials(c, sec)
 		h.requireOK(err)
 	}, func(c *settings) { c.client.DPoPNonce = true })
@@ -316,7 +316,7 @@ func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 	})
 }
 
-// A node that cannot write does not let a proof pass unspent.
+// A node that cannot write accepts no proof.
 func TestProofIsSpentOrRefused(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newMachineClient()

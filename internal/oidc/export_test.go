@@ -1,4 +1,4 @@
 package oidc
 
-// ValidVerifier is for the fuzzer.
+// ValidVerifier is exported for the fuzz test.
 var ValidVerifier = validVerifier

@@ -17,8 +17,8 @@ import (
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
 
-// newCode walks alice through the authorization endpoint of a client of ours, which asks
-// for no consent, and returns the code.
+// newCode leads alice through the authorization endpoint of a first-party client, which needs no
+// consent, and returns the code.
 func (h *fixture) newCode(c auth.Client, changes ...string) string {
 	h.t.Helper()
 	v := h.newBrowser()
@@ -34,8 +34,8 @@ func (h *fixture) newCodeIn(v *browser, c auth.Client, changes ...string) string
 	return code
 }
 
-// redeemRequest is a good redemption of the code, with changes in pairs: an empty value
-// leaves the parameter out.
+// redeemRequest is a valid redemption of the code, with changes in pairs: an empty value leaves the
+// parameter out.
 func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...string) client.Request {
 	h.t.Helper()
 	good := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier}
@@ -67,8 +67,8 @@ func (h *fixture) redeemCode(c auth.Client, shown, code string, changes ...strin
 	return out.Tokens, err
 }
 
-// tokensActive reports whether the tokens are still worth something, everywhere they can be
-// shown. All three must agree.
+// tokensActive reports whether the tokens are valid at all endpoints that accept them. All three must
+// agree.
 func (h *fixture) tokensActive(c auth.Client, shown string, ts auth.Tokens) bool {
 	h.t.Helper()
 	seen, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.AccessToken), c.ID, shown))
@@ -119,7 +119,7 @@ func TestRedeem(t *testing.T) {
 	})
 }
 
-// A client signs in twice in one browser: one session, whose tokens all live.
+// A client signs in twice in one browser: there is one session, and all of its tokens are valid.
 func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess)
@@ -210,8 +210,7 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 	})
 }
 
-// What is wrong spends nothing and ends nothing: neither before the code is used, nor
-// after.
+// A wrong request consumes and ends nothing, neither before nor after the code is used.
 func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess)
@@ -272,7 +271,7 @@ func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 	})
 }
 
-// TK-08: verifiers whose hash fits and whose form does not.
+// TK-08: verifiers with a matching hash and an invalid form.
 func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess)
@@ -391,7 +390,7 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 	})
 }
 
-// RT-14, and what offline access means for a client of ours and a stranger's.
+// RT-14: offline access of first-party and third-party clients.
 func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
@@ -409,7 +408,7 @@ func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 	})
 }
 
-// RT-10: a log-out takes what is not offline along.
+// RT-10: a logout ends every session without offline access.
 func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, ownSecret := h.newWebClient(withOfflineAccess)
@@ -440,8 +439,7 @@ func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 	})
 }
 
-// The resources of a grant may be narrowed for a token, and never widened (RFC 8707
-// §2.2).
+// The resources of a grant can be narrowed for a token, and never widened (RFC 8707 §2.2).
 func TestRedeemForResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const one, two, three = "https://one.test", "https://two.test", "https://three.test"

@@ -28,7 +28,7 @@ const (
 )
 
 // exchangeFixture is a shop that users sign in to, and services behind it: orders serves the tokens of
-// the shop and goes on to billing.
+// the shop and calls billing.
 type exchangeFixture struct {
 	*fixture
 	shop, orders             auth.Client
@@ -99,7 +99,7 @@ func TestTokenExchange(t *testing.T) {
 		subject, session := m.issueToken(m.shop.ID, auth.Scope{"openid", "read", "charge", "write"}, nil, orders)
 		h.clock.Advance(10 * time.Minute) // of 15
 
-		// A service goes on for the person, and is named as the actor.
+		// A service acts on behalf of the user, and the token names it as the actor.
 		ts, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing)
 		h.requireOK(err)
 		got := decodeClaims(t, ts.AccessToken)
@@ -122,7 +122,7 @@ func TestTokenExchange(t *testing.T) {
 			t.Errorf("audit line %+v", line)
 		}
 
-		// A client narrows its own token, and nobody acts for anybody.
+		// A client narrows its own token, which gets no actor.
 		own, err := m.exchangeToken(m.shop, m.shopSecret, subject, "scope", "read", "requested_token_type", accessToken)
 		h.requireOK(err)
 		if got := decodeClaims(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
@@ -139,7 +139,7 @@ func TestTokenExchange(t *testing.T) {
 	})
 }
 
-// The chain of actors grows, and has an end.
+// The chain of actors grows up to a limit.
 func TestTokenExchange_Actors(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
@@ -160,7 +160,7 @@ func TestTokenExchange_Actors(t *testing.T) {
 		if kept, _ := json.Marshal(decodeClaims(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
 			t.Errorf("act is %s after narrowing", kept)
 		}
-		// An actor token says who acts; it has to be one of the client's own.
+		// An actor token names the actor; it must have been issued to the client itself.
 		mine, err := h.requestClientCredentials(m.orders, m.ordersSecret)
 		h.requireOK(err)
 		by, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing, "actor_token", mine.AccessToken, "actor_token_type", accessToken)
@@ -242,7 +242,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		h.requireOK(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
 		h.requireRefused(ask(revoked), oauth.InvalidRequest)
 
-		// What came of a token ends with its session.
+		// A token from an exchange ends with the session of the subject token.
 		subject, session := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing)
 		h.requireOK(err)
@@ -254,7 +254,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		}
 		h.requireRefused(ask(subject), oauth.InvalidRequest)
 
-		// No leeway: what is expired is not exchanged.
+		// There is no leeway: an expired token is not exchanged.
 		h.clock.Advance(15 * time.Minute)
 		h.requireRefused(ask(good), oauth.InvalidRequest)
 		for _, e := range h.events(auth.EventTokenIssued) {
@@ -297,16 +297,16 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 				}
 			})
 		}
-		// One's own token is narrowed, never widened.
+		// A client's own token can be narrowed, and never widened.
 		_, err := m.exchangeToken(m.shop, m.shopSecret, subject, "scope", "charge")
 		h.requireRefused(err, oauth.InvalidScope)
 		_, err = m.exchangeToken(m.shop, m.shopSecret, subject, "resource", base)
 		h.requireRefused(err, oauth.InvalidTarget)
-		// Who may not have the grant, or keeps no secret, exchanges nothing.
+		// A client without the grant, or a public one, exchanges nothing.
 		rival, rivalSecret := h.newMachineClient(func(r *client.Registration) { r.Serves = []string{orders} })
 		_, err = m.exchangeToken(rival, rivalSecret, subject, "resource", billing)
 		h.requireRefused(err, oauth.UnauthorizedClient)
-		// A client that has nothing to do with the audience needs to be set to.
+		// A client that does not serve the audience needs a policy.
 		stranger, strangerSecret := h.newMachineClient(func(r *client.Registration) {
 			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ClientExchangePolicy{Audiences: []string{orders, billing}}
 		})
@@ -321,8 +321,8 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 	})
 }
 
-// Another company's client has tokens that do not open our own API; going by way of a
-// client of ours must not change that.
+// Tokens of a third-party client are not valid for the issuer's own API. An exchange by a first-party
+// client must not change that.
 func TestAttack_TK_32_OwnAPI(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) {
@@ -344,7 +344,7 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 	})
 }
 
-// Impersonation is a matter of policy; what is bound to a key stays so.
+// Impersonation depends on the policy; a token that is bound to a key stays bound.
 func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) { r.Exchange.Impersonate = true })

@@ -23,7 +23,7 @@ func (h *fixture) refreshTokens(c auth.Client, clientSecret, raw string, more ..
 	return out.Tokens, err
 }
 
-// RT-03, RT-04, RT-05, RT-11 and the first lines of RT-01.
+// RT-03, RT-04, RT-05, RT-11 and part of RT-01.
 func TestAttack_RT_RefreshGrant(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		conf, clientSecret := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
@@ -66,7 +66,7 @@ func TestAttack_RT_RefreshGrant(t *testing.T) {
 			t.Errorf("%d audit lines of reuse", n)
 		}
 
-		// The tokens of the first-party API are refreshed here too.
+		// Tokens of the first-party API can be refreshed here, too.
 		own := h.signIn(auth.FirstParty, auth.DefaultScope)
 		_, err = h.Token(t.Context(), clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", own.RefreshToken, "client_id", string(auth.FirstParty)))
 		h.requireOK(err)

@@ -19,8 +19,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// decodeIDToken verifies a JWT of ours with the published keys, as a client would, and returns
-// its header and what it says.
+// decodeIDToken verifies a JWT with the published keys, as a client would, and returns its header and
+// claims.
 func (h *fixture) decodeIDToken(raw string) (jose.Header, clienttest.Claims) {
 	h.t.Helper()
 	encoded, err := h.keys.CurrentJWKS(h.t.Context(), tenant)
@@ -150,7 +150,7 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 	})
 }
 
-// RT-18: a refreshed ID Token tells of the same sign-in.
+// RT-18: a refreshed ID Token describes the same sign-in.
 func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
@@ -183,8 +183,8 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 	})
 }
 
-// A pairwise client knows a person under one name everywhere, which no other sector
-// shares and which is not the account's id.
+// A client with pairwise subjects knows a user under one sub everywhere, which no other sector has and
+// which is not the account's id.
 func TestPairwise(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
@@ -223,7 +223,7 @@ func TestPairwise(t *testing.T) {
 		if ev := h.events(auth.EventTokenRevoked); len(ev) != 1 || ev[0].Account != h.alice {
 			t.Errorf("audit lines %+v", ev)
 		}
-		// Nobody makes a token of one's own session into another person's by its name.
+		// A token cannot be turned into another user's by the pairwise subject.
 		h.changeClient(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
 		if h.tokensActive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
 			t.Error("a token under a name that is not the client's any more is alive")
@@ -231,7 +231,7 @@ func TestPairwise(t *testing.T) {
 	})
 }
 
-// What another company's client was given does not open our own API.
+// Tokens of a third-party client are not valid for the issuer's own API.
 func TestOurAPITakesOurClientsAlone(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, ownSecret := h.newWebClient(withOfflineAccess)
@@ -260,7 +260,7 @@ func TestOurAPITakesOurClientsAlone(t *testing.T) {
 	})
 }
 
-// userInfo is the answer of userinfo.
+// userInfo returns the response of the UserInfo endpoint.
 func (h *fixture) userInfo(access string) clienttest.Claims {
 	h.t.Helper()
 	out, err := h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + access}, Method: "GET"})
@@ -270,7 +270,7 @@ func (h *fixture) userInfo(access string) clienttest.Claims {
 	return c
 }
 
-// EP-08: what is said of an address is true at that moment, everywhere.
+// EP-08: claims about an email address are current, at every endpoint.
 func TestAttack_EP_08_EmailVerified(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })

@@ -24,7 +24,7 @@ func (h *fixture) introspect(c auth.Client, clientSecret, token string, more ...
 	return v
 }
 
-// requireInactive checks that nothing but that is said.
+// requireInactive checks that the response says only that the token is inactive.
 func (h *fixture) requireInactive(name string, v oidc.Introspection) {
 	h.t.Helper()
 	if b, _ := json.Marshal(v); string(b) != `{"active":false}` {
@@ -63,7 +63,7 @@ func TestIntrospect(t *testing.T) {
 	})
 }
 
-// EP-01, EP-02.
+// EP-01, EP-02: who may introspect which token.
 func TestAttack_EP_01_02_Introspection(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		orders := "https://orders.example.test"
@@ -123,7 +123,7 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 	})
 }
 
-// EP-04, EP-05.
+// EP-04, EP-05: who may revoke which token.
 func TestAttack_EP_04_05_Revocation(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		api, apiSecret := h.newMachineClient()
@@ -178,7 +178,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 	})
 }
 
-// FuzzToken: no text makes introspection or revocation fail, or anything active.
+// FuzzToken: no text makes introspection or revocation fail, and none is active.
 func FuzzToken(f *testing.F) {
 	h := newFixture(f, storetest.SQLiteConfig(f))
 	c, clientSecret := h.newMachineClient()

@@ -26,8 +26,8 @@ func (h *fixture) requireRateLimited(err error) {
 	}
 }
 
-// S14: whoever knows the name of a client without a secret leaves no more rows than
-// limits.public_client.ip says, and who has a good grant is not counted.
+// S14: a known client_id of a public client writes no more rows than limits.public_client.ip allows,
+// and requests with a valid grant are not counted.
 func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)
@@ -57,8 +57,8 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 
 var publicRate = limit.Rate{Count: 5, Per: time.Minute}
 
-// A proof by another key than that of the access token leaves nothing, so that it works
-// once more where it belongs.
+// A proof by another key than that of the access token is not stored, so it still works where it
+// belongs.
 func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
@@ -77,7 +77,7 @@ func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 	})
 }
 
-// S15: polls that come before their time are answered without a write.
+// S15: polls that come too early are answered without a write.
 func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -109,8 +109,7 @@ func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 	})
 }
 
-// A refresh token that was stolen without the key to which it is bound uses up nothing of
-// its owner's limit.
+// A refresh token that was stolen without its key does not use up the owner's limit.
 func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
@@ -132,7 +131,7 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
-// The refresh token of one client, shown by another, uses up nothing of the first one's limit.
+// A refresh token of one client that another client presents does not use up the first one's limit.
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		conf, shown := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
@@ -152,7 +151,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
-// Devices that wait with a key for somebody's answer leave no proof and are not counted.
+// Polls of a device with a key store no proof and are not counted while the user decides.
 func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.ES256)
@@ -176,8 +175,8 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
-// S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
-// same host nor at another.
+// S12: invented URLs of documents do not keep out new clients, neither of the same host nor of
+// another.
 func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -201,8 +200,8 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// Whoever approves devices in a loop makes no more sessions at a client than a hundred, and so no
-// more notices when they end.
+// Approving devices in a loop starts at most a hundred sessions at a client, and so causes no more
+// notices when they end.
 func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c := h.newDeviceClient()
@@ -223,8 +222,8 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 1000, Per: time.Second} })
 }
 
-// S15: a posted request for which no browser comes is over after a few minutes, one that a
-// browser has taken up lives as long as any other.
+// S15: a posted request that no browser follows ends after a few minutes; one that a browser has
+// followed lives as long as any other.
 func TestRepair_S15_PostedRequestsThatNobodyTakesUpEndSoon(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient()

@@ -71,7 +71,7 @@ func (r *relyingParty) logoutTokens(path string) []string {
 	return slices.Clone(r.got[path])
 }
 
-// withTimeout makes the provider trust the relying party's server and wait for it at most this long.
+// withTimeout makes the provider trust the relying party's server and wait for it no longer than this.
 func (r *relyingParty) withTimeout(timeout time.Duration) func(*settings) {
 	return func(c *settings) {
 		c.Out = outbound.New(outbound.Config{Timeout: timeout, InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
@@ -91,14 +91,14 @@ func (r *relyingParty) newNotifiedClient(h *fixture, path string, change ...func
 	})
 }
 
-// logoutNotices takes the notices for clients out of the outbox.
+// logoutNotices removes the notices to clients from the outbox.
 func (h *fixture) logoutNotices() []auth.Message {
 	h.t.Helper()
 	return storetest.TakeMessages(h.t, h.db, "logout.")
 }
 
-// EP-19: each client hears of it once, in a token that can be nothing else; one that
-// hangs delays neither the person nor the others.
+// EP-19: each client is notified once, by a token that no endpoint accepts as anything else; one that
+// hangs delays neither the user nor other clients.
 func TestAttack_EP_19_BackChannel(t *testing.T) {
 	r := newRelyingParty(t)
 	each(t, func(t *testing.T, h *fixture) {
@@ -180,7 +180,7 @@ func (h *fixture) requireLogoutToken(t *testing.T, raw string, c auth.Client, si
 	if jti, _ := got["jti"].(string); jti == "" || len(got) != len(want)+2 {
 		t.Errorf("claims %v", got)
 	}
-	// It must not pass for anything else of ours.
+	// No endpoint may accept it as another token.
 	if _, err := h.tokens.VerifyAudience(t.Context(), tenant, raw, string(c.ID)); err == nil {
 		t.Error("it passes for an access token")
 	}
@@ -206,13 +206,13 @@ func TestBackChannelAnswers(t *testing.T) {
 				t.Errorf("%d: %v", status, err)
 			}
 		}
-		// Not for ever.
+		// Delivery is given up in the end.
 		r.setStatus(path, 500)
 		h.clock.Advance(10 * time.Minute)
 		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, oidc.ErrGivenUp) {
 			t.Errorf("after ten minutes: %v", err)
 		}
-		// Addresses that clients must not make us ask, and clients that are gone.
+		// Addresses that the server must not request, and deleted clients.
 		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = "https://10.0.0.1/" })
 		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, outbound.ErrAddress) || !errors.Is(err, oidc.ErrGivenUp) {
 			t.Errorf("a private address: %v", err)
@@ -224,7 +224,7 @@ func TestBackChannelAnswers(t *testing.T) {
 	}, r.withTimeout(5*time.Second))
 }
 
-// A client that does not answer is left alone for a moment, whatever waits for it.
+// A client that does not answer gets no request for a while, whatever waits for it.
 func TestBackChannelPatience(t *testing.T) {
 	r := newRelyingParty(t)
 	each(t, func(t *testing.T, h *fixture) {

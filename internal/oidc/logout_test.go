@@ -22,10 +22,10 @@ import (
 
 const goodbye = "https://app.example.test/bye"
 
-// withLogoutURI has a page for those who have logged out.
+// withLogoutURI registers a page to return to after logout.
 func withLogoutURI(r *client.Registration) { r.PostLogoutURIs = []string{goodbye} }
 
-// logout sends the browser to the endpoint, and keeps what it is told about cookies.
+// logout sends the browser to the endpoint and stores the cookies of the response.
 func (v *browser) logout(pairs ...string) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	return v.logoutByMethod(false, pairs...)
@@ -52,7 +52,7 @@ func (v *browser) keepCookies(step oidc.LogoutStep) {
 	}
 }
 
-// signInClient signs a client in in the browser's current session, with a refresh token.
+// signInClient starts a client session below the browser's current session, with a refresh token.
 func (v *browser) signInClient(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
 	v.h.t.Helper()
 	var s auth.Session
@@ -88,7 +88,7 @@ func (h *fixture) familyEnded(id auth.FamilyID) bool {
 	return !f.RevokedAt.IsZero()
 }
 
-// requireLogoutRefused wants an error page.
+// requireLogoutRefused checks that the response is an error page.
 func (h *fixture) requireLogoutRefused(name string, step oidc.LogoutStep, err error) {
 	h.t.Helper()
 	if p, ok := errors.AsType[*auth.DisplayError](err); !ok || step.Kind != "" || p.Desc == "" {
@@ -96,8 +96,8 @@ func (h *fixture) requireLogoutRefused(name string, step oidc.LogoutStep, err er
 	}
 }
 
-// EP-18, and what a genuine hint does: the old ID Token is enough, the state comes
-// back, and nothing else does.
+// EP-18, and the effect of a valid hint: an expired ID Token is sufficient, and only the state is
+// returned.
 func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -111,13 +111,13 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 		if e := h.events(auth.EventLogout); len(e) != 1 || e[0].Account != h.alice || e[0].Detail["client"] != string(c.ID) {
 			t.Errorf("audit: %+v", e)
 		}
-		// Again, when nobody is there any more: the way back is the same.
+		// Without a session the redirect is the same.
 		step, err = v.logout("id_token_hint", h.signIDToken(c, h.alice), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
 		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye || step.Ended {
 			t.Errorf("again: %+v", step)
 		}
-		// Without a place to go there is a page.
+		// Without a redirect URI there is a page.
 		v.signIn(h.alice)
 		if step, err = v.logout("id_token_hint", h.signIDToken(c, h.alice), "state", "x"); err != nil || step.Kind != oidc.LogoutDone || !step.Ended {
 			t.Errorf("no redirect: %+v, %v", step, err)
@@ -125,7 +125,7 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 	})
 }
 
-// A parameter sent twice may mean one thing to us and another to whoever sent it on.
+// A repeated parameter may mean one thing to the server and another to an intermediary.
 func TestLogoutParameterTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -157,7 +157,7 @@ func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 		if !h.sessionExists(sid) {
 			t.Error("a refused request logged out")
 		}
-		// Nobody answers for a redirect without a client.
+		// No client has registered a redirect without a client.
 		step, err = v.logout("post_logout_redirect_uri", goodbye, "state", "s")
 		h.requireOK(err)
 		if step.Kind != oidc.LogoutConfirm {
@@ -179,8 +179,8 @@ func (v *browser) confirmLogout(step oidc.LogoutStep) (oidc.LogoutStep, error) {
 	return next, err
 }
 
-// EP-16: whatever another site can make a browser send, the session stays until the
-// person has said yes on our page.
+// EP-16: whatever another site makes a browser send, the session stays until the user has confirmed
+// the logout.
 func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -223,7 +223,7 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.sessionExists(sids[0]) || h.sessionExists(sids[1]) {
 			t.Errorf("%+v", step)
 		}
-		// A page that was left open for hours signs out, and leads to no client.
+		// A page that was open for hours logs out, without a redirect to a client.
 		sid := v.signIn(h.alice)
 		step, err = v.logout("client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
@@ -259,7 +259,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 			"access token":   say(keys.RS256, "at+jwt", body),
 			"logout token":   say(keys.RS256, "logout+jwt", body),
 		} {
-			// It says nothing, so the person is asked, and nobody answers for the redirect.
+			// Such a hint counts as none: the user is asked, and there is no redirect.
 			step, err := v.logout("id_token_hint", raw, "post_logout_redirect_uri", goodbye)
 			if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" || step.Client.ID != "" {
 				t.Errorf("%s: %+v, %v", name, step, err)
@@ -278,7 +278,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		h.changeClient(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
 		step, err = v.logout("id_token_hint", h.signIDToken(other, h.alice))
 		h.requireLogoutRefused("client that is shut", step, err)
-		// Of somebody else: the person is asked.
+		// A hint for another user: the user is asked.
 		step, err = v.logout("id_token_hint", h.signIDToken(c, h.newAccount("bob")), "post_logout_redirect_uri", goodbye)
 		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
 			t.Errorf("of another user: %+v, %v", step, err)
@@ -289,7 +289,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 	})
 }
 
-// A key rotation withLogoutURI the ID Tokens of sessions that go on of use as hints.
+// After a key rotation, ID Tokens of live sessions are still valid hints.
 func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -334,7 +334,7 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 	})
 }
 
-// Of several accounts in a browser, the one that the hint means withLogoutURI.
+// Of several accounts in a browser, only the one of the hint is logged out.
 func TestLogoutOfOneAmongSeveral(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -354,7 +354,7 @@ func TestLogoutOfOneAmongSeveral(t *testing.T) {
 	})
 }
 
-// A form of another site comes without our cookies, and must log out all the same.
+// A form of another site comes without cookies, and must log out nevertheless.
 func TestLogoutByPost(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withLogoutURI)
@@ -376,8 +376,8 @@ func TestLogoutByPost(t *testing.T) {
 	})
 }
 
-// RT-10, and what stays: a log-out takes the refresh tokens of all clients in the
-// browser but those that were granted for the person's absence.
+// RT-10: a logout ends the refresh tokens of all clients in the browser, except those with offline
+// access.
 func TestAttack_RT_10_Logout(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		scope := auth.Scope{"openid", "offline_access"}
@@ -418,7 +418,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 				t.Errorf("%s has ended", name)
 			}
 		}
-		// What stands alone now still ends with everything else.
+		// Sessions that are now without a browser session still end with all others.
 		h.write(func(tx *store.Tx) error {
 			list, err := tx.Sessions(h.alice)
 			if err != nil || len(list) != 3 {

@@ -36,7 +36,7 @@ func (h *fixture) newNode(cfg store.Config) *oidc.Service {
 		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Rates: limit.Rates{"public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}, Base: base, Now: h.clock.Now})})
 }
 
-// runConcurrently runs fn for each of n with 32 at once.
+// runConcurrently runs fn n times, at most 32 at once.
 func runConcurrently(n int, fn func(i int)) {
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, 32)
@@ -50,8 +50,8 @@ func runConcurrently(n int, fn func(i int)) {
 	wg.Wait()
 }
 
-// TestRepair_P1_CodesAtOnce: a person who signs in is not refused because others do,
-// or because their own browser asks for many codes, on any number of nodes.
+// TestRepair_P1_CodesAtOnce: a user who signs in is not refused because other users do, or because the
+// same browser requests many codes, on any number of nodes.
 func TestRepair_P1_CodesAtOnce(t *testing.T) {
 	t.Parallel()
 	for people, codes := range map[int]int{1: 1000, 16: 256} {
@@ -97,8 +97,8 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 	}
 }
 
-// TestRepair_P1_StrangersAtOnce: what strangers may ask for at once is not refused
-// because they do, on any number of nodes.
+// TestRepair_P1_StrangersAtOnce: concurrent requests within the limits of strangers are not refused
+// because of each other, on any number of nodes.
 func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

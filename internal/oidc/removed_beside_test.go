@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// runInLockOrder runs two things of which the first waits inside its statement until the second
-// waits for it.
+// runInLockOrder runs two functions; the first waits inside its statement until the second waits for
+// it.
 func runInLockOrder(t *testing.T, url, hold string, first, second func()) {
 	t.Helper()
 	db, err := sql.Open("pgx", url)

@@ -54,7 +54,7 @@ func (s *signedInClient) requestToken(pairs ...string) error {
 	return err
 }
 
-// uses prepare something that a client or a person does, and return the doing of it.
+// uses prepare an action of a client or user, and return a function that performs it.
 var uses = map[string]func(s *signedInClient) func() error{
 	"redeem": func(s *signedInClient) func() error {
 		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
@@ -119,7 +119,7 @@ var uses = map[string]func(s *signedInClient) func() error{
 	},
 }
 
-// removals take away what a use stands on.
+// removals remove something on which a use depends.
 var removals = map[string]func(s *signedInClient) error{
 	"client deleted": func(s *signedInClient) error { return s.clients.Delete(s.t.Context(), tenant, s.client.ID, operator) },
 	"client disabled": func(s *signedInClient) error {
@@ -164,8 +164,8 @@ var removals = map[string]func(s *signedInClient) error{
 	},
 }
 
-// isDefiniteAnswer reports whether the error says something that a client or a person can act
-// on: it is no fault of ours, and no "later".
+// isDefiniteAnswer reports whether the error is a refusal that a client or user can act on, neither a
+// fault of the server nor a temporary one.
 func isDefiniteAnswer(err error) bool {
 	if err == nil || errors.Is(err, auth.ErrNotFound) { // which the web answers as what never was
 		return true
@@ -180,9 +180,8 @@ func isDefiniteAnswer(err error) bool {
 	return ok && e.Kind != auth.KindInternal && e.Kind != auth.KindUnavailable
 }
 
-// TestRepair_H5_UseBesideRemoval: what was taken away at the same moment, before or
-// between two steps of ours, is answered like what never was; and no session that
-// began meanwhile outlives it.
+// TestRepair_H5_UseBesideRemoval: an object that is removed concurrently, before or between two steps,
+// is refused like one that never existed; and no session that began meanwhile outlives it.
 func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 	rounds := 8
 	if testing.Short() {
@@ -214,7 +213,7 @@ func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 	})
 }
 
-// requireNoSession fails when the client has a session that lives.
+// requireNoSession fails when the client has a live session.
 func (s *signedInClient) requireNoSession(what string) {
 	s.t.Helper()
 	s.requireOK(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {

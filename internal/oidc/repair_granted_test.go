@@ -41,7 +41,7 @@ func (h *fixture) assignClerkRole(is bool) {
 	})
 }
 
-// A yes allows what its page has shown: what became possible since is asked about first.
+// Approval allows what the page has shown; scopes that became possible since need consent first.
 func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertClerkRole()
@@ -81,7 +81,7 @@ func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 	})
 }
 
-// The same of a device, whose code outlives the page.
+// The same for a device, whose code outlives the page.
 func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertClerkRole()
@@ -104,7 +104,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 		for _, party := range []func(*client.Registration){withFirstParty, func(*client.Registration) {}} {
 			c := h.newDeviceClient(withWriteScope, party)
 
-			// Between the page and the yes.
+			// Between the page and the approval.
 			v, a := open(c, "openid "+write)
 			h.assignClerkRole(true)
 			h.requireOK(v.decide(true))
@@ -115,7 +115,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 			h.requireOK(v.decide(true))
 			wantScope(c, a, "openid "+write)
 
-			// Between the yes and the poll, although the client had it before.
+			// Between the approval and the poll, although the client had it before.
 			h.assignClerkRole(false)
 			v, a = open(c, "openid "+write)
 			h.requireOK(v.decide(true))
@@ -134,7 +134,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 				t.Error("a yes to one device approved another")
 			}
 
-			// Nothing to give.
+			// No permission for any of the scope.
 			h.assignClerkRole(false)
 			v, a = open(c, write)
 			h.requireOK(v.decide(true))
@@ -145,7 +145,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 	}, withUserCodeLimits)
 }
 
-// The scopes of our own API are granted to whoever names them.
+// The scopes of the issuer's own API are granted only to a request that names them.
 func TestRepair_R3_ReservedScopesByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		reserved := func(r *client.Registration) {

@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// What was taken from a client is in no token of a code or refresh token that is out.
+// Rights that were removed from a client are in no token of an issued code or refresh token.
 func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
@@ -24,7 +24,8 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 			return h.newCode(app, "scope", "openid offline_access", "resource", resource)
 		}
 
-		// A resource, while a code is out: nothing is issued, least of all for the issuer, and nothing spent.
+		// A resource, after a code was issued: nothing is issued, least of all for the issuer, and nothing is
+		// consumed.
 		c := code(billing)
 		audiences(orders)
 		_, err := h.redeemCode(app, shown, c)
@@ -36,7 +37,7 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 			t.Errorf("aud %v", aud(ts))
 		}
 
-		// A resource, while a refresh token is out.
+		// A resource, after a refresh token was issued.
 		audiences(orders)
 		_, err = h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidTarget)
@@ -65,7 +66,7 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 	})
 }
 
-// Of several resources the rest stays.
+// Of several resources the others stay.
 func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
@@ -85,8 +86,8 @@ func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	})
 }
 
-// The one authentication context there is can be asked for; of others the answer is the
-// one that was reached, unless they are essential. The guide shows none that nobody meets.
+// The only authentication context can be requested; for others the response names the one that was
+// reached, unless they are essential. The guide lists only reachable ones.
 func TestRepair_N1_ReachableContexts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		app, shown := h.newWebClient(withFirstParty)
@@ -114,7 +115,7 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 	}
 }
 
-// A claim that was asked for by name goes with the scope to which it belongs.
+// A claim that was requested by name is withdrawn with its scope.
 func TestRepair_H11_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, shown := h.newWebClient(withFirstParty)
@@ -154,7 +155,7 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 	})
 }
 
-// What was taken from a machine is not in what it exchanges its token for.
+// Rights that were removed from a machine are not in a token that it gets by exchange.
 func TestRepair_H11_MachineExchanges(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)

@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// A resource that the operator has opened is there for clients that nobody knows, as a
-// client of MCP needs it; every other one stays with those it is registered for.
+// A resource that the operator has opened is available to unknown clients, as clients of MCP need it;
+// every other one only to clients registered for it.
 func TestOpenResources(t *testing.T) {
 	const open, shut = "https://mcp.example.test", "https://orders.example.test"
 	p, out := startPublisher(t)
@@ -39,9 +39,9 @@ func TestOpenResources(t *testing.T) {
 	}, withDocuments, out, func(c *settings) { c.Resources = []string{open} })
 }
 
-// URL libraries write "https://api.test/" for "https://api.test". A client may use any
-// spelling that RFC 3986 §6.2.3 calls equal, at every endpoint; what stands in the
-// token is the configured one, so that those who compare letter by letter are content.
+// URL libraries write "https://api.test/" for "https://api.test". A client may use any spelling that
+// RFC 3986 §6.2.3 calls equal, at every endpoint; the token has the configured one, for verifiers that
+// compare exactly.
 func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 	const opened, listed, asks = "https://mcp.example.test", "https://orders.example.test/", "offline_access openid"
 	spellings := func(s string) []string {
@@ -83,7 +83,7 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 			_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", strings.TrimSuffix(configured, "/")+"/v1"), job.ID, jobSecret))
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
-		// The issuer's own API is the issuer in whatever spelling, with its rules.
+		// The issuer's own API is the issuer in every spelling, with its rules.
 		for _, asked := range spellings(base) {
 			own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
 			h.requireOK(err)
@@ -94,8 +94,7 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 	}, func(c *settings) { c.Resources = []string{opened} })
 }
 
-// The way over token exchange knows the same spellings, and none of them leads to the
-// issuer's own API.
+// Token exchange accepts the same spellings, and none of them leads to the issuer's own API.
 func TestRepair_B4_ExchangedSpellings(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) { r.Audiences = []string{base + "/"} })

@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// What a server lets other clients off, it does not let those off that are held to the
-// FAPI 2.0 Security Profile.
+// What a server exempts other clients from, it requires from clients that are held to the FAPI 2.0
+// Security Profile.
 func TestStrictClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := clienttest.NewKeyPair(t, jose.PS256)

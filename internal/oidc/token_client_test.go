@@ -10,9 +10,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// Libraries name a client without a secret by an empty one: by Basic first, as
-// golang.org/x/oauth2 does, or in the form. That is the method none, and no failed
-// attempt: it is neither counted nor written down.
+// Libraries send an empty secret for a client without one: by Basic first, as golang.org/x/oauth2
+// does, or in the form. That is the method none and no failed attempt: it is neither counted nor
+// recorded.
 func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 	once := func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 1, Per: 1 << 40} }
 	each(t, func(t *testing.T, h *fixture) {
@@ -43,7 +43,7 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 				h.requireRefused(err, oauth.InvalidClient)
 			}
 		}
-		// Beside another method the name has to be the same, and an empty secret is no second method.
+		// Beside another method the client_id must be the same, and an empty secret is no second method.
 		_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
 		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))

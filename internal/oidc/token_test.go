@@ -81,7 +81,7 @@ func TestClientCredentials(t *testing.T) {
 				t.Errorf("%q gives %+v, refresh %q", ask.more, got, ts.RefreshToken)
 			}
 		}
-		// OP-05: one line each, with who, whence and what.
+		// OP-05: one event each, with actor, address and change.
 		lines := h.events(auth.EventTokenIssued)
 		if len(lines) != 5 || lines[4].Actor.ID != string(c.ID) || lines[4].Actor.Kind != auth.ActorClient || lines[4].Actor.IP != "192.0.2.1" ||
 			lines[4].Outcome != auth.Success || lines[4].Detail["grant"] != "client_credentials" || lines[4].Detail["scope"] != "read write" || !lines[4].At.Equal(h.clock.Now()) {
@@ -158,7 +158,7 @@ func repeatHeader(r client.Request) client.Request {
 	return r
 }
 
-// TK-12: characters that the form encoding changes.
+// TK-12: characters that form encoding changes.
 func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		odd := `a:b%c+d e&é=f`
@@ -178,8 +178,8 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 	})
 }
 
-// TK-29: nothing works for a client that is shut, and what it had works again when
-// it is opened, but for what was tried meanwhile.
+// TK-29: a disabled client can use nothing, and what it had works again when it is enabled, except
+// what was tried meanwhile.
 func TestAttack_TK_29_DisabledClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newMachineClient()
@@ -220,7 +220,7 @@ func TestAttack_TK_29_DisabledClient(t *testing.T) {
 	})
 }
 
-// A tenant's client is nobody elsewhere, and a shut tenant issues nothing.
+// A tenant's client is unknown elsewhere, and a disabled tenant issues nothing.
 func TestAttack_TN_Clients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -251,7 +251,7 @@ func TestAttack_TN_Clients(t *testing.T) {
 	})
 }
 
-// TK-30: two secrets side by side for the overlap, then the new one alone.
+// TK-30: both secrets are valid during the overlap, then only the new one.
 func TestAttack_TK_30_Secrets(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, first := h.newMachineClient()
@@ -301,8 +301,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 	})
 }
 
-// BF-11: failing in the name of one client is limited, and its own credentials pass
-// all the while.
+// BF-11: failed attempts for one client are limited, and its own credentials always pass.
 func TestAttack_BF_11_ClientSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, clientSecret := h.newMachineClient()
@@ -329,8 +328,8 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 	}, func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 5, Per: time.Hour} })
 }
 
-// TestGrantsDocumented: the table of docs/oauth.md lists the grants of the token endpoint, and
-// who may have them.
+// TestGrantsDocumented: the table of docs/oauth.md lists the grants of the token endpoint and the
+// clients that may use them.
 func TestGrantsDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/oauth.md")

@@ -260,8 +260,8 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 	})
 }
 
-// A confidential client proves itself, so its refresh tokens are not bound (RFC 9449
-// §5): each access token is bound to the key of its request.
+// A confidential client authenticates, so its refresh tokens are not bound (RFC 9449 §5): each access
+// token is bound to the key of its request.
 func TestConfidentialClientChangesItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
