@@ -29,7 +29,7 @@ func setAuthorization(values ...string) func(*http.Request) {
 	return func(r *http.Request) { r.Header["Authorization"] = values }
 }
 
-// wantProblem checks everything a refusal shows to the client.
+// wantProblem checks everything that an error response shows to the client.
 func wantProblem(t *testing.T, res *http.Response, status int, code, challenge string) {
 	t.Helper()
 	var body map[string]any
@@ -77,7 +77,7 @@ func TestAttack_JV_23_Challenges(t *testing.T) {
 		wantProblem(t, sendRequest(h, setAuthorization("Bearer "+expired)), 401, "token_expired",
 			`Bearer error="invalid_token", error_description="The access token has expired."`)
 	})
-	t.Run("the scope is there", func(t *testing.T) {
+	t.Run("has the scope", func(t *testing.T) {
 		if res := sendRequest(g.Require(Scope("orders:read"))(teapot), setAuthorization("Bearer "+token)); res.StatusCode != 418 {
 			t.Error(res.Status)
 		}
@@ -139,7 +139,7 @@ func TestAttack_JV_24_DoubledCredentials(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a form without token arrives whole", func(t *testing.T) {
+	t.Run("the handler reads the whole form", func(t *testing.T) {
 		sent := "a=b&text=" + strings.Repeat("x", 3*maxForm)
 		read := ""
 		h := newStandardGuard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,18 +157,18 @@ func TestAttack_JV_24_DoubledCredentials(t *testing.T) {
 			t.Errorf("the handler read %d of %d bytes", len(read), len(sent))
 		}
 	})
-	t.Run("strangers cannot make us read", func(t *testing.T) {
+	t.Run("the body is not read without a valid token", func(t *testing.T) {
 		sendRequest(h, func(r *http.Request) {
 			setForm(r, "")
-			r.Body = io.NopCloser(untouchable{t})
+			r.Body = io.NopCloser(forbiddenBody{t})
 			setAuthorization("Bearer x.y.z")(r)
 		})
 	})
 }
 
-type untouchable struct{ t *testing.T }
+type forbiddenBody struct{ t *testing.T }
 
-func (u untouchable) Read([]byte) (int, error) {
+func (u forbiddenBody) Read([]byte) (int, error) {
 	u.t.Error("the body was read")
 	return 0, io.EOF
 }
@@ -184,13 +184,13 @@ func TestRequire_RefusalsRevealNothing(t *testing.T) {
 	t.Parallel()
 	g := newStandardGuard(t)
 	h := g.Require(Role("admin-only-role"), Permission("secret.permission"))(teapot)
-	eve := esSigner()
+	s := esSigner()
 	for _, token := range []string{
-		eve.validToken(),
-		eve.token(eve.header(), validPayload(map[string]any{"iss": "https://secret-issuer.test"})),
-		eve.token(eve.header(), validPayload(map[string]any{"aud": "https://secret-audience.test"})),
-		eve.token(`{"alg":"ES256","typ":"at+jwt","kid":"secret-kid"}`, validPayload(nil)),
-		eve.token(`{"alg":"secret-alg","typ":"at+jwt","kid":"es-1"}`, validPayload(nil)),
+		s.validToken(),
+		s.token(s.header(), validPayload(map[string]any{"iss": "https://secret-issuer.test"})),
+		s.token(s.header(), validPayload(map[string]any{"aud": "https://secret-audience.test"})),
+		s.token(`{"alg":"ES256","typ":"at+jwt","kid":"secret-kid"}`, validPayload(nil)),
+		s.token(`{"alg":"secret-alg","typ":"at+jwt","kid":"es-1"}`, validPayload(nil)),
 	} {
 		res := sendRequest(h, setAuthorization("Bearer "+token))
 		raw, _ := io.ReadAll(res.Body)

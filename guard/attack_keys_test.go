@@ -46,7 +46,7 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 		"private key published":   {es, private},
 	} {
 		t.Run("JV-16 "+name, func(t *testing.T) {
-			// The healthy key beside it shows that only the entry is skipped.
+			// The valid key shows that only the invalid entry is skipped.
 			other := newECDSASigner(elliptic.P256(), "ES256", "healthy")
 			g := newGuard(t, newIssuerStub(tt.entry, other.jwk(nil)), newClock(), nil)
 			requireAccepted(t, g, other.validToken())
@@ -86,7 +86,7 @@ func TestAttack_JV_17_BrokenEntries(t *testing.T) {
 	requireRefused(t, g, signHMACToken(`{"alg":"HS256","typ":"at+jwt","kid":"oct-1"}`, []byte("0123456789abcdef0123456789abcdef")), ErrAlgorithm)
 	requireRefused(t, g, es.token(`{"alg":"ES256","typ":"at+jwt","kid":"off-curve"}`, validPayload(nil)), ErrSignature)
 
-	// Answers that are worthless as a whole: no keys, so 503, and never a pass.
+	// Responses without any usable key: 503.
 	for _, body := range []string{
 		"", "null", "[]", `{"keys":{}}`, `{"keys":null}`, `{"keys":[]}`, `{}`, `{"keys":[]}{}`, `{"keys":[],"keys":[]}`,
 		`{"keys":[{"kty":"oct","k":"AAAA"}]}`, "<html>", `{"keys":[` + strings.Repeat(`{"a":[`, 100),
@@ -101,13 +101,13 @@ func TestAttack_JV_17_BrokenEntries(t *testing.T) {
 		requireRefused(t, newGuard(t, st, newClock(), nil), es.validToken(), ErrKeysUnavailable)
 	}
 
-	// Two keys under one id and algorithm: neither is used.
+	// Two keys with the same ID and algorithm: neither is used.
 	twin := newECDSASigner(elliptic.P256(), "ES256", es.kid)
 	other := newECDSASigner(elliptic.P256(), "ES256", "healthy")
 	g = newGuard(t, newIssuerStub(es.jwk(nil), twin.jwk(nil), other.jwk(nil), other.jwk(nil)), newClock(), nil)
 	requireRefused(t, g, es.validToken(), ErrSignature)
 	requireRefused(t, g, twin.validToken(), ErrSignature)
-	requireAccepted(t, g, other.validToken()) // an exact repetition is harmless
+	requireAccepted(t, g, other.validToken()) // an exact duplicate counts once
 }
 
 func TestAttack_JV_19_RandomKeyIDs(t *testing.T) {
@@ -148,10 +148,10 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 		},
 		"hung body": func(r *http.Request) (*http.Response, error) {
 			res := newResponse(200, "")
-			res.Body = io.NopCloser(hang{r.Context()})
+			res.Body = io.NopCloser(hangingBody{r.Context()})
 			return res, nil
 		},
-		"deaf": func(r *http.Request) (*http.Response, error) { // ignores its context
+		"ignores its context": func(r *http.Request) (*http.Response, error) {
 			time.Sleep(10 * time.Second)
 			return nil, errors.New("too late")
 		},
@@ -168,9 +168,9 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 				st.setAnswer(answer)
 				worst := time.Duration(0)
 				for time.Since(began) < 7*time.Hour {
-					asked := time.Now()
+					before := time.Now()
 					_, err := g.Verify(context.Background(), token)
-					worst = max(worst, time.Since(asked))
+					worst = max(worst, time.Since(before))
 					switch age := time.Since(began); {
 					case age < DefaultMaxStale && err != nil:
 						t.Fatalf("after %v: %v", age, err)
@@ -182,7 +182,7 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 				if worst > DefaultFetchTimeout {
 					t.Errorf("a request waited %v", worst)
 				}
-				// It recovers unaided within the longest pause.
+				// It recovers within the longest backoff.
 				time.Sleep(2 * time.Hour)
 				st.publishKeys(es.jwk(nil))
 				time.Sleep(DefaultMinRefetch)
@@ -193,9 +193,9 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 }
 
 // hang is a body that never ends and never comes.
-type hang struct{ ctx context.Context }
+type hangingBody struct{ ctx context.Context }
 
-func (h hang) Read([]byte) (int, error) {
+func (h hangingBody) Read([]byte) (int, error) {
 	<-h.ctx.Done()
 	return 0, h.ctx.Err()
 }
@@ -241,7 +241,7 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 			return res, nil
 		}
 	}
-	counted := &counter{}
+	counted := &endlessBody{}
 	for name, answer := range map[string]func(r *http.Request) (*http.Response, error){
 		"1 GiB": func(*http.Request) (*http.Response, error) {
 			res := newResponse(200, "")
@@ -256,7 +256,7 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 		},
 		"gzip bomb": func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Accept-Encoding") != "identity" {
-				t.Error("compression was asked for")
+				t.Error("compression was requested")
 			}
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)
@@ -311,10 +311,10 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 	})
 }
 
-// counter is an endless body that knows how much was read.
-type counter struct{ n int }
+// endlessBody is an endless body that knows how much was read.
+type endlessBody struct{ n int }
 
-func (c *counter) Read(p []byte) (int, error) {
+func (c *endlessBody) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}

@@ -24,7 +24,7 @@ type prover struct{ signer }
 
 func newProver() prover { return prover{newECDSASigner(elliptic.P256(), "ES256", "")} }
 
-// jkt is the thumbprint of its key, found in another way than the code under test does.
+// jkt returns the thumbprint of the key as parsed from its JWK.
 func (p prover) jkt(t testing.TB) string {
 	t.Helper()
 	k, err := parseKey(p.publicJWK(nil), supported)
@@ -48,11 +48,11 @@ func (p prover) proofHeader() string {
 	return `{"typ":"dpop+jwt","alg":"` + p.alg + `","jwk":` + p.publicJWK(nil) + `}`
 }
 
-var serial atomic.Int64
+var proofCount atomic.Int64
 
 // proofPayload returns the payload of a valid proof for GET ordersURL with changes; nil removes a claim.
 func proofPayload(access string, change map[string]any) string {
-	m := map[string]any{"jti": "proof-" + strconv.FormatInt(serial.Add(1), 10), "htm": "GET", "htu": ordersURL, "iat": start.Unix()}
+	m := map[string]any{"jti": "proof-" + strconv.FormatInt(proofCount.Add(1), 10), "htm": "GET", "htu": ordersURL, "iat": start.Unix()}
 	if access != "" {
 		m["ath"] = tokenHash(access)
 	}
@@ -98,12 +98,12 @@ func setProofs(access string, proofs ...string) func(*http.Request) {
 	}
 }
 
-var asked = ProofRules{Method: "GET", URL: ordersURL, Now: start}
+var proofRules = ProofRules{Method: "GET", URL: ordersURL, Now: start}
 
-// DP-01: both sides refuse the same.
+// DP-01: CheckProof and the middleware refuse the same proofs.
 func TestAttack_DP_01_BadProofs(t *testing.T) {
 	t.Parallel()
-	p, api := newProver(), mustAPI(t)
+	p, api := newProver(), newStandardProofAPI(t)
 	access := p.boundToken(t)
 	payload := func() string { return proofPayload(access, nil) }
 	head := func(members string) string { return p.token("{"+members+"}", payload()) }
@@ -163,7 +163,7 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 		"not yet":                {p.proof(access, map[string]any{"nbf": start.Unix() + 61})},
 	} {
 		t.Run("DP-01 "+name, func(t *testing.T) {
-			_, err := CheckProof(proofs, asked)
+			_, err := CheckProof(proofs, proofRules)
 			var e *ProofError
 			if !errors.As(err, &e) || e.Code != InvalidProof {
 				t.Errorf("CheckProof: %v", err)
@@ -176,15 +176,15 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 	}
 }
 
-func mustAPI(t testing.TB) http.Handler {
+func newStandardProofAPI(t testing.TB) http.Handler {
 	api, _ := newProofAPI(t, nil)
 	return api
 }
 
-// What has to be taken, so that the refusals above are for their reasons.
+// Valid proofs are accepted, so the refusals above have the intended reasons.
 func TestVerifyProof_AcceptsValidProofs(t *testing.T) {
 	t.Parallel()
-	api := mustAPI(t)
+	api := newStandardProofAPI(t)
 	es := newProver()
 	ps := prover{rsSigner()}
 	ps.alg = "PS256"
@@ -197,7 +197,7 @@ func TestVerifyProof_AcceptsValidProofs(t *testing.T) {
 			if res := sendRequest(api, setProofs(access, p.proof(access, nil))); res.StatusCode != 418 {
 				t.Error(res.Status, res.Header.Get("WWW-Authenticate"))
 			}
-			got, err := CheckProof([]string{p.proof("", map[string]any{"jti": "x", "nonce": "n"})}, asked)
+			got, err := CheckProof([]string{p.proof("", map[string]any{"jti": "x", "nonce": "n"})}, proofRules)
 			want := Proof{JKT: p.jkt(t), JTI: "x", IssuedAt: start, Nonce: "n", ExpiresAt: start.Add(DefaultProofWindow + time.Second)}
 			if err != nil || got != want {
 				t.Errorf("%+v, %v", got, err)
@@ -227,7 +227,7 @@ func TestVerifyProof_AcceptsValidProofs(t *testing.T) {
 
 func TestAttack_DP_02_OtherRequest(t *testing.T) {
 	t.Parallel()
-	p, api := newProver(), mustAPI(t)
+	p, api := newProver(), newStandardProofAPI(t)
 	access := p.boundToken(t)
 	for name, tt := range map[string]struct {
 		change map[string]any
@@ -262,7 +262,7 @@ func TestAttack_DP_02_OtherRequest(t *testing.T) {
 			}
 		})
 	}
-	// What the request says of its host is not believed.
+	// The host that the request claims is ignored.
 	res := sendRequest(api, func(r *http.Request) {
 		setProofs(access, p.proof(access, map[string]any{"htu": "https://evil.test/orders"}))(r)
 		r.Host = "evil.test"
@@ -276,7 +276,7 @@ func TestAttack_DP_02_OtherRequest(t *testing.T) {
 
 func TestAttack_DP_03_Time(t *testing.T) {
 	t.Parallel()
-	p, api := newProver(), mustAPI(t)
+	p, api := newProver(), newStandardProofAPI(t)
 	access := p.boundToken(t)
 	for off, status := range map[time.Duration]int{
 		10 * time.Second: 418, -10 * time.Second: 418, 60 * time.Second: 418, -120 * time.Second: 418,
@@ -302,7 +302,7 @@ func TestAttack_DP_04_Replay(t *testing.T) {
 	early := p.proof(access, map[string]any{"iat": start.Add(time.Minute).Unix(), "jti": "fixed"})
 	try(418, access, early)
 	try(401, access, early)
-	try(401, access, p.proof(access, map[string]any{"jti": "fixed"})) // made anew
+	try(401, access, p.proof(access, map[string]any{"jti": "fixed"})) // a new proof
 	try(401, again, p.proof(again, map[string]any{"jti": "fixed"}))   // for another token
 	other := newProver()
 	theirs := other.boundToken(t)
@@ -314,7 +314,7 @@ func TestAttack_DP_04_Replay(t *testing.T) {
 	}
 }
 
-// A flood makes the memory forget, and what is forgotten stays refused.
+// A flood evicts proofs from the cache. An evicted proof is still refused.
 func TestAttack_DP_04_Flood(t *testing.T) {
 	t.Parallel()
 	s, by := newReplayCache(8, DefaultProofWindow+time.Second), holderOf(&Claims{Subject: "alice", ClientID: "app"})
@@ -327,11 +327,11 @@ func TestAttack_DP_04_Flood(t *testing.T) {
 			t.Fatalf("a fresh proof is refused at %d", i)
 		}
 		if len(s.proofs) > 8 {
-			t.Fatalf("%d remembered", len(s.proofs))
+			t.Fatalf("%d proofs cached", len(s.proofs))
 		}
 		for j := max(0, i-120); j <= i; j++ { // older ones are refused by their age
 			if s.insert(by, proof(j, time.Duration(j)*time.Second), now(i)) {
-				t.Fatalf("proof %d passes again at %d", j, i)
+				t.Fatalf("proof %d is accepted again at %d", j, i)
 			}
 		}
 	}
@@ -339,7 +339,7 @@ func TestAttack_DP_04_Flood(t *testing.T) {
 
 func TestAttack_DP_05_OtherToken(t *testing.T) {
 	t.Parallel()
-	p, api := newProver(), mustAPI(t)
+	p, api := newProver(), newStandardProofAPI(t)
 	access := p.boundToken(t)
 	for name, ath := range map[string]any{
 		"missing": nil, "empty": "", "of another token": tokenHash(p.boundToken(t)), "padded": tokenHash(access) + "=", "a number": 1,
@@ -352,7 +352,7 @@ func TestAttack_DP_05_OtherToken(t *testing.T) {
 
 func TestAttack_DP_06_Schemes(t *testing.T) {
 	t.Parallel()
-	p, api := newProver(), mustAPI(t)
+	p, api := newProver(), newStandardProofAPI(t)
 	access, plain := p.boundToken(t), esSigner().validToken()
 	const where = `resource_metadata="https://api.test/.well-known/oauth-protected-resource"`
 	const invalid = `error="invalid_token", error_description="The access token is not valid for this API.", `
@@ -395,7 +395,7 @@ func TestAttack_DP_06_Schemes(t *testing.T) {
 			}
 		}
 	})
-	t.Run("bound tokens alone", func(t *testing.T) {
+	t.Run("DPoPRequired", func(t *testing.T) {
 		strict, _ := newProofAPI(t, func(c *Config) { c.DPoPRequired = true })
 		res := sendRequest(strict, setAuthorization("Bearer "+plain))
 		if got := res.Header["Www-Authenticate"]; res.StatusCode != 401 || len(got) != 1 || !strings.HasPrefix(got[0], "DPoP ") {
@@ -411,7 +411,7 @@ func TestAttack_DP_06_Schemes(t *testing.T) {
 		if c, err := g.InsecureVerifyWithoutProof(t.Context(), access); err != nil || c.JKT != p.jkt(t) {
 			t.Errorf("%+v, %v", c, err)
 		}
-		requireRefused(t, g, access, ErrProofRequired) // remembered now
+		requireRefused(t, g, access, ErrProofRequired) // now from the cache
 	})
 }
 
@@ -444,19 +444,19 @@ func TestAttack_DP_08_Nonces(t *testing.T) {
 	if res := try(nonce); res.StatusCode != 401 {
 		t.Errorf("DP-08 expired nonce: %s", res.Status)
 	}
-	// Another instance with the same key takes the same nonces; one without does not.
+	// Another instance with the same key accepts the same nonces; one without it does not.
 	second, _ := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.DPoPNonceKey, c.Now = true, key, clock.Now })
-	stranger, _ := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.Now = true, clock.Now })
+	otherKey, _ := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.Now = true, clock.Now })
 	fresh := try(nil).Header.Get("DPoP-Nonce")
 	access = esSigner().token(esSigner().header(), validPayload(map[string]any{"cnf": map[string]any{"jkt": p.jkt(t)}, "exp": clock.Now().Add(time.Hour).Unix()}))
-	for want, h := range map[int]http.Handler{418: second, 401: stranger} {
+	for want, h := range map[int]http.Handler{418: second, 401: otherKey} {
 		if res := sendRequest(h, setProofs(access, p.proof(access, map[string]any{"nonce": fresh, "iat": clock.Now().Unix()}))); res.StatusCode != want {
 			t.Errorf("DP-08 at another instance: %s, want %d", res.Status, want)
 		}
 	}
 }
 
-// FuzzProof: whatever is changed in a proof, it is refused.
+// FuzzProof verifies that any changed proof is refused.
 func FuzzProof(f *testing.F) {
 	p := prover{edSigner()}
 	head := p.proofHeader()
@@ -468,7 +468,7 @@ func FuzzProof(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, payload string, at uint16, b byte, how uint8) {
 		original := p.token(header, payload)
 		raw := mutateToken(original, int(at), b, how)
-		got, err := CheckProof([]string{raw}, asked)
+		got, err := CheckProof([]string{raw}, proofRules)
 		if err != nil {
 			var e *ProofError
 			if !errors.As(err, &e) || e.Code != InvalidProof {
@@ -484,20 +484,20 @@ func FuzzProof(f *testing.F) {
 		case raw != original:
 			t.Fatalf("accepted although changed:\n%s\n%s", original, raw)
 		case got.JKT != p.jkt(t):
-			t.Fatalf("signed by %s, taken for %s", p.jkt(t), got.JKT)
+			t.Fatalf("signed by %s, accepted as %s", p.jkt(t), got.JKT)
 		case json.Unmarshal([]byte(payload), &claims) != nil || claims.HTM != "GET" || claims.JTI != got.JTI:
 			t.Fatalf("accepted %s as %+v", payload, got)
 		}
 	})
 }
 
-// BenchmarkProof is what a bound token costs beside the check of the token.
+// BenchmarkProof measures the check of one proof.
 func BenchmarkProof(b *testing.B) {
 	p := newProver()
 	proofs := []string{p.proof("", nil)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := CheckProof(proofs, asked); err != nil {
+		if _, err := CheckProof(proofs, proofRules); err != nil {
 			b.Fatal(err)
 		}
 	}

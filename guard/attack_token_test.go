@@ -52,7 +52,7 @@ func TestAttack_JV_02_HMACWithPublicKey(t *testing.T) {
 			for _, alg := range []string{"HS256", "HS384", "HS512"} {
 				requireRefused(t, g, signHMACToken(`{"alg":"`+alg+`","typ":"at+jwt","kid":"`+s.kid+`"}`, secret), ErrAlgorithm)
 			}
-			// The header of the real key, so that the fast path meets it.
+			// The header of the real key selects the fast path.
 			requireRefused(t, g, signHMACToken(s.header(), secret), ErrSignature)
 		}
 	}
@@ -96,7 +96,7 @@ func TestAttack_JV_04_ChangedSignatures(t *testing.T) {
 		requireRefused(t, g, h+"."+p+".", ErrMalformed)
 		requireRefused(t, g, h+"."+p, ErrMalformed)
 		requireRefused(t, g, h+"."+p+"."+sig2, ErrSignature)
-		raw, _ := strict.DecodeString(sig1)
+		raw, _ := strictBase64.DecodeString(sig1)
 		for _, at := range []int{0, len(raw) / 2, len(raw) - 1} {
 			changed := bytes.Clone(raw)
 			changed[at] ^= 1
@@ -124,7 +124,7 @@ func TestAttack_JV_05_KeysInTheHeader(t *testing.T) {
 		}
 	}
 	if st.countRequests("evil.test") != 0 || st.countRequests("id.test") == 0 {
-		t.Error("the header's addresses were asked")
+		t.Error("a URL in the header was fetched")
 	}
 }
 
@@ -240,7 +240,7 @@ func TestAttack_JV_10_OtherKindsOfTokens(t *testing.T) {
 	for name, header := range kinds {
 		t.Run("JV-10 "+name, func(t *testing.T) { requireRefused(t, g, s.token(header, validPayload(nil)), ErrType) })
 	}
-	// Even with the right typ, an ID Token lacks what an access token must have.
+	// Even with the right typ, an ID Token lacks required claims of an access token.
 	for _, claim := range []string{"client_id", "jti", "sub", "iat"} {
 		requireRefused(t, g, s.token(s.header(), validPayload(map[string]any{claim: nil})), ErrMalformed)
 	}
@@ -285,8 +285,8 @@ func TestAttack_JV_13_Base64(t *testing.T) {
 	g := newStandardGuard(t)
 	s := esSigner()
 	for _, header := range []string{s.header(), `{"kid":"es-1","alg":"ES256","typ":"at+jwt"}`} {
-		// A payload whose length leaves bits over, and with bytes that differ
-		// between the two alphabets.
+		// A payload whose length leaves spare bits, with bytes that differ between the two
+		// alphabets.
 		payload := validPayload(map[string]any{"x": "???>>>~~~ÿÿ"})
 		for len(payload)%3 != 1 {
 			payload += " "
@@ -295,7 +295,7 @@ func TestAttack_JV_13_Base64(t *testing.T) {
 		requireAccepted(t, g, token)
 		h, p, sig := splitToken(token)
 		if !strings.ContainsAny(p, "-_") {
-			t.Fatal("the payload does not tell the alphabets apart")
+			t.Fatal("the payload is the same in both alphabets")
 		}
 		standardAlphabet := strings.NewReplacer("-", "+", "_", "/")
 		for _, forged := range []string{
@@ -306,11 +306,11 @@ func TestAttack_JV_13_Base64(t *testing.T) {
 		} {
 			requireRefused(t, g, forged, ErrMalformed)
 		}
-		requireRefused(t, g, h+"."+p+"."+setSpareBit(sig), nil) // 64 bytes leave bits over
+		requireRefused(t, g, h+"."+p+"."+setSpareBit(sig), nil) // 64 bytes leave spare bits
 		requireRefused(t, g, h+"."+setSpareBit(p)+"."+sig, nil)
 	}
-	// The payload's own trailing bits, signed as they are: the bytes are the
-	// same, the text is not the canonical one.
+	// Spare bits of the payload, signed: the decoded bytes are the same, but the encoding
+	// is not canonical.
 	payload := validPayload(nil)
 	for len(payload)%3 != 1 {
 		payload += " "
@@ -344,7 +344,7 @@ func TestAttack_JV_14_Oversize(t *testing.T) {
 		"deep header":        encodeBase64([]byte(strings.Repeat("[", 11000))) + ".e30.AA",
 	} {
 		took, allocated := time.Hour, ^uint64(0)
-		for range 5 { // the best of five: others share this machine
+		for range 5 { // the best of five: other processes disturb the measurement
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			began := time.Now()
@@ -353,7 +353,7 @@ func TestAttack_JV_14_Oversize(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			allocated = min(allocated, after.TotalAlloc-before.TotalAlloc)
 		}
-		if took > 2*time.Second { // what is not linear takes minutes
+		if took > 2*time.Second { // superlinear parsing takes minutes
 			t.Errorf("%s took %v", name, took)
 		}
 		if allocated > 64<<10 {
@@ -399,7 +399,7 @@ func TestAttack_JV_15_ECDSASignatures(t *testing.T) {
 			}
 		}
 	}
-	// ES256 in the header, a P-384 key behind the id.
+	// ES256 in the header, a P-384 key with the ID.
 	requireAccepted(t, g, p384.validToken())
 	requireRefused(t, g, esSigner().token(`{"alg":"ES256","typ":"at+jwt","kid":"es-384"}`, validPayload(nil)), ErrSignature)
 	requireRefused(t, g, p384.token(`{"alg":"ES256","typ":"at+jwt","kid":"es-384"}`, validPayload(nil)), ErrSignature)
@@ -420,17 +420,17 @@ func TestAttack_JV_18_NoKeyID(t *testing.T) {
 	requireAccepted(t, several, b.token(header, validPayload(nil)))
 	requireRefused(t, several, eve.token(header, validPayload(nil)), ErrSignature)
 
-	// One key under two names: two keys verify, so which one was meant?
+	// One key with two IDs: which of them signed is ambiguous.
 	twice := newGuard(t, newIssuerStub(a.jwk(nil), a.jwk(map[string]any{"kid": "again"})), newClock(), nil)
 	requireRefused(t, twice, a.token(header, validPayload(nil)), ErrSignature)
 
-	// So many that trying them all would be an attack in itself.
-	var crowd []any
+	// Too many keys to try them all.
+	var entries []any
 	for i := range maxCandidates + 1 {
-		crowd = append(crowd, newECDSASigner(elliptic.P256(), "ES256", fmt.Sprint("k", i)).jwk(nil))
+		entries = append(entries, newECDSASigner(elliptic.P256(), "ES256", fmt.Sprint("k", i)).jwk(nil))
 	}
-	crowd[0] = a.jwk(nil)
-	requireRefused(t, newGuard(t, newIssuerStub(crowd...), newClock(), nil), a.token(header, validPayload(nil)), ErrSignature)
+	entries[0] = a.jwk(nil)
+	requireRefused(t, newGuard(t, newIssuerStub(entries...), newClock(), nil), a.token(header, validPayload(nil)), ErrSignature)
 }
 
 func TestAttack_JV_27_EncryptedTokens(t *testing.T) {
@@ -450,13 +450,13 @@ func TestAttack_JV_27_EncryptedTokens(t *testing.T) {
 		} {
 			requireRefused(t, g, shape, nil)
 		}
-		if took := time.Since(began); took > 30*time.Second { // the rounds that they ask for take hours
+		if took := time.Since(began); took > 30*time.Second { // 2^31 rounds take hours
 			t.Errorf("%s: three refusals took %v", name, took)
 		}
 	}
 }
 
-// The forger's tools would be worthless if no honest token passed.
+// Valid tokens are accepted, so the refusals above have the intended reasons.
 func TestVerify_AcceptsValidTokens(t *testing.T) {
 	t.Parallel()
 	g := newStandardGuard(t)

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// spellings are equal to "https://api.test", and differ from it in nothing that
-// distinguishes resources.
+// spellings are identifiers of one resource.
 var spellings = []string{"https://api.test", "https://api.test/", "https://API.test", "HTTPS://api.test/", "https://api.test:443", "https://api.test:443/", "https://api.test:/"}
 
 func TestRepair_B4_OneResourceHasManySpellings(t *testing.T) {
@@ -36,8 +35,7 @@ func TestRepair_B4_OneResourceHasManySpellings(t *testing.T) {
 	}
 }
 
-// A guard takes a token for its resource in whatever spelling either of them was
-// configured.
+// A guard accepts a token for any spelling of its resource.
 func TestRepair_B4_GuardTakesEverySpelling(t *testing.T) {
 	t.Parallel()
 	s := esSigner()
@@ -63,7 +61,7 @@ func FuzzSameResource(f *testing.F) {
 		if !SameResource(a, b) {
 			return
 		}
-		// What net/url reads in both has the same host, path and query.
+		// Parsed by net/url, both have the same host, path and query.
 		u, errA := url.Parse(a)
 		v, errB := url.Parse(b)
 		if errA != nil || errB != nil {
@@ -71,7 +69,7 @@ func FuzzSameResource(f *testing.F) {
 		}
 		if u.Scheme != v.Scheme || !strings.EqualFold(u.Hostname(), v.Hostname()) || u.RawQuery != v.RawQuery || u.Fragment != v.Fragment ||
 			strings.TrimPrefix(u.EscapedPath(), "/") != strings.TrimPrefix(v.EscapedPath(), "/") {
-			t.Errorf("%q and %q are taken for one", a, b)
+			t.Errorf("%q and %q are the same resource", a, b)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 // ErrInvalidRequest for several headers or a malformed one. ParseBearer does not check
 // the token; Verify does.
 func ParseBearer(r *http.Request) (string, error) {
-	token, e := bearer(r.Header)
+	token, e := bearerToken(r.Header)
 	if e != nil {
 		return "", e
 	}
@@ -31,7 +31,7 @@ func ParseAuthorization(values []string) (scheme, token string, err error) {
 	return scheme, token, nil
 }
 
-func bearer(h http.Header) (string, *Error) {
+func bearerToken(h http.Header) (string, *Error) {
 	scheme, token, e := credentials(h["Authorization"])
 	if scheme == schemeDPoP {
 		return "", refuse(ErrNoToken, errScheme)

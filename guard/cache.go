@@ -10,7 +10,7 @@ import (
 // cache in bytes.
 const maxCachedToken = 4 << 10
 
-const shards = 64
+const shardCount = 64
 
 // digest is the full SHA-256 of a token. It must not be truncated: a collision would
 // give one caller the claims of another.
@@ -34,10 +34,10 @@ func (en *entry) requireBearer() *Error {
 
 // cache holds verified tokens. Each shard has two generations: when the young one is
 // full it becomes the old one, and the old one is dropped. So the cache is bounded,
-// eviction is free, and entries in use stay.
+// eviction costs nothing, and used entries stay.
 type cache struct {
 	perGeneration int
-	shard         [shards]cacheShard
+	shard         [shardCount]cacheShard
 }
 
 type cacheShard struct {
@@ -51,11 +51,11 @@ func newCache(size int) *cache {
 	if size < 0 {
 		return nil
 	}
-	return &cache{perGeneration: max(1, size/(2*shards))}
+	return &cache{perGeneration: max(1, size/(2*shardCount))}
 }
 
 func (c *cache) get(d *digest) *entry {
-	s := &c.shard[d[0]%shards]
+	s := &c.shard[d[0]%shardCount]
 	s.mu.RLock()
 	e, young := s.young[*d]
 	if !young {
@@ -69,7 +69,7 @@ func (c *cache) get(d *digest) *entry {
 }
 
 func (c *cache) put(d *digest, e *entry) {
-	s := &c.shard[d[0]%shards]
+	s := &c.shard[d[0]%shardCount]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.young == nil || len(s.young) >= c.perGeneration {

@@ -19,7 +19,7 @@ func TestCache_IsBounded(t *testing.T) {
 		_, _ = rand.Read(d[:])
 		c.put(&d, &entry{})
 		if c.get(&kept) == nil {
-			t.Fatal("an entry in constant use was forgotten")
+			t.Fatal("an entry in constant use was evicted")
 		}
 	}
 	n := 0
@@ -27,14 +27,14 @@ func TestCache_IsBounded(t *testing.T) {
 		n += len(c.shard[i].young) + len(c.shard[i].old)
 	}
 	if n > size || n < size/4 {
-		t.Errorf("%d entries, %d wanted at most", n, size)
+		t.Errorf("%d entries, want at most %d", n, size)
 	}
 	if newCache(-1) != nil {
-		t.Error("a negative size does not switch the cache off")
+		t.Error("a negative size does not disable the cache")
 	}
 }
 
-// requireEntry verifies the token and returns what is remembered of it.
+// requireEntry verifies the token and returns its cache entry.
 func requireEntry(t *testing.T, g *Guard, token string) *entry {
 	t.Helper()
 	en, e := g.verify(t.Context(), token)
@@ -54,7 +54,7 @@ func TestCache_EndsAtExp(t *testing.T) {
 		t.Error("the second time was not from the cache")
 	}
 	c.Advance(15 * time.Minute)
-	if requireEntry(t, g, token) == first { // within the leeway, but verified anew
+	if requireEntry(t, g, token) == first { // within the leeway, but verified again
 		t.Error("served from the cache after exp")
 	}
 	c.Advance(DefaultLeeway)
@@ -81,13 +81,13 @@ func TestCache_CanBeDisabled(t *testing.T) {
 	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
 	token := esSigner().validToken()
 	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
-		t.Error("remembered")
+		t.Error("cached")
 	}
-	// Long tokens are not remembered either: the cache is bounded in bytes.
+	// Long tokens are not cached either: the cache is bounded in bytes.
 	g = newStandardGuard(t)
 	token = esSigner().token(esSigner().header(), validPayload(map[string]any{"x": fmt.Sprintf("%05000d", 1)}))
 	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
-		t.Error("remembered")
+		t.Error("cached")
 	}
 }
 
@@ -98,8 +98,8 @@ func TestVerify_AllocatesNothingFromCache(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { _, _ = g.Verify(ctx, token) }); n > 1 {
 		t.Errorf("Verify allocates %v times", n)
 	}
-	h := g.Require(Scope("orders:read"))(nothing{})
-	r, w := benchRequest(token), &discard{}
+	h := g.Require(Scope("orders:read"))(noopHandler{})
+	r, w := benchRequest(token), &discardWriter{}
 	if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); n > 2 {
 		t.Errorf("Require allocates %v times", n)
 	}

@@ -41,23 +41,23 @@ type claimsCopy struct {
 }
 
 // set copies c and its lists.
-func (o *claimsCopy) set(c *Claims) {
+func (o *claimsCopy) copyFrom(c *Claims) {
 	o.claims = *c
-	words := o.strings[:0]
+	elements := o.strings[:0]
 	for _, list := range []*[]string{&o.claims.Audience, &o.claims.Scopes, &o.claims.Roles, &o.claims.Permissions, &o.claims.AMR} {
 		if len(*list) == 0 {
 			continue
 		}
-		start := len(words)
-		words = append(words, *list...)
-		*list = slices.Clip(words[start:])
+		start := len(elements)
+		elements = append(elements, *list...)
+		*list = slices.Clip(elements[start:])
 	}
 }
 
 // clone returns a copy of c that shares nothing mutable with it.
 func (c *Claims) clone() *Claims {
 	o := &claimsCopy{}
-	o.set(c)
+	o.copyFrom(c)
 	return &o.claims
 }
 

@@ -106,7 +106,7 @@ func (p *parser) strOrList() ([]string, error) {
 // by a handler copies instead of writing into shared memory.
 func (p *parser) list() ([]string, error) {
 	if i := p.next(); i >= len(p.s) || p.s[i] != '[' {
-		return nil, errType
+		return nil, errValueType
 	}
 	out := make([]string, 0, p.estimateLength())
 	err := p.array(func() error {
@@ -135,7 +135,7 @@ func (p *parser) spaceSeparated() ([]string, error) {
 	out := make([]string, 0, 1+strings.Count(s, " "))
 	for word := range strings.SplitSeq(s, " ") {
 		if word == "" {
-			return nil, errType
+			return nil, errValueType
 		}
 		out = append(out, word)
 	}
@@ -152,12 +152,12 @@ func (p *parser) time() (time.Time, error) {
 	if err != nil {
 		f, err := strconv.ParseFloat(raw, 64)
 		if err != nil || math.IsNaN(f) || math.Abs(f) > maxTime {
-			return time.Time{}, errType
+			return time.Time{}, errValueType
 		}
 		seconds = int64(math.Floor(f))
 	}
 	if seconds < 0 || seconds > maxTime {
-		return time.Time{}, errType
+		return time.Time{}, errValueType
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }

@@ -35,7 +35,7 @@ const maxLeeway = 5 * time.Minute
 // Config configures a Guard. Only Issuer is required; every zero value is the safe
 // choice.
 type Config struct {
-	// Issuer is the exact "iss" of the tokens, such as https://id.example.com.
+	// Issuer is the exact "iss" of the tokens, such as https://auth.example.com.
 	Issuer string
 
 	// Audience must be among the token's "aud", compared with SameResource. Default:
@@ -156,16 +156,16 @@ var supported = []jose.SignatureAlgorithm{
 
 // withDefaults returns c with zero fields set to their defaults.
 func (c Config) withDefaults() Config {
-	def := func(d *time.Duration, v time.Duration) {
+	setDefault := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
 		}
 	}
-	def(&c.Leeway, DefaultLeeway)
-	def(&c.FetchTimeout, DefaultFetchTimeout)
-	def(&c.RefreshInterval, DefaultRefreshInterval)
-	def(&c.MinRefetch, DefaultMinRefetch)
-	def(&c.MaxStale, DefaultMaxStale)
+	setDefault(&c.Leeway, DefaultLeeway)
+	setDefault(&c.FetchTimeout, DefaultFetchTimeout)
+	setDefault(&c.RefreshInterval, DefaultRefreshInterval)
+	setDefault(&c.MinRefetch, DefaultMinRefetch)
+	setDefault(&c.MaxStale, DefaultMaxStale)
 	c.Audience = cmp.Or(c.Audience, c.Resource, c.Issuer)
 	c.ReplaySize = cmp.Or(c.ReplaySize, DefaultReplaySize)
 	if len(c.Algorithms) == 0 {
@@ -189,75 +189,75 @@ func (c Config) withDefaults() Config {
 // validate returns all invalid fields as joined *ConfigError values.
 func (c Config) validate() error {
 	var errs []error
-	bad := func(field, format string, args ...any) {
+	invalid := func(field, format string, args ...any) {
 		errs = append(errs, &ConfigError{Field: field, Reason: fmt.Sprintf(format, args...)})
 	}
 	if c.Issuer == "" {
-		bad("Issuer", "is required")
+		invalid("Issuer", "is required")
 	} else if err := checkURL(c.Issuer, c.InsecureAllowHTTP || c.FetchKeys != nil); err != nil {
-		bad("Issuer", "%v", err)
+		invalid("Issuer", "%v", err)
 	} else if strings.ContainsAny(c.Issuer, "?#") {
-		bad("Issuer", "must have no query and no fragment")
+		invalid("Issuer", "must have no query and no fragment")
 	}
 	if c.JWKSURL != "" {
 		if err := checkURL(c.JWKSURL, c.InsecureAllowHTTP); err != nil {
-			bad("JWKSURL", "%v", err)
+			invalid("JWKSURL", "%v", err)
 		}
 		if c.FetchKeys != nil {
-			bad("FetchKeys", "cannot be combined with JWKSURL")
+			invalid("FetchKeys", "cannot be combined with JWKSURL")
 		}
 	}
 	for _, a := range c.Algorithms {
 		if strings.HasPrefix(strings.ToUpper(a), "HS") {
-			bad("Algorithms", "%q uses a shared secret: any verifier could forge tokens", a)
+			invalid("Algorithms", "%q uses a shared secret: any verifier could forge tokens", a)
 		} else if !slices.Contains(supported, jose.SignatureAlgorithm(a)) {
-			bad("Algorithms", "%q is not supported (supported: %v)", a, supported)
+			invalid("Algorithms", "%q is not supported (supported: %v)", a, supported)
 		}
 	}
-	c.validateResource(bad)
-	c.validateNumbers(bad)
+	c.validateResource(invalid)
+	c.validateNumbers(invalid)
 	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		bad("Realm", "may contain only printable ASCII without quotes and backslashes")
+		invalid("Realm", "may contain only printable ASCII without quotes and backslashes")
 	}
 	return errors.Join(errs...)
 }
 
-func (c Config) validateResource(bad func(field, format string, args ...any)) {
+func (c Config) validateResource(invalid func(field, format string, args ...any)) {
 	if c.Resource == "" {
 		if c.DPoPRequired || c.DPoPNonces {
-			bad("Resource", "is required for DPoP")
+			invalid("Resource", "is required for DPoP")
 		}
 		return
 	}
 	if err := checkURL(c.Resource, c.InsecureAllowHTTP); err != nil {
-		bad("Resource", "%v", err)
+		invalid("Resource", "%v", err)
 	} else if strings.ContainsAny(c.Resource, "?#") {
-		bad("Resource", "must have no query and no fragment")
+		invalid("Resource", "must have no query and no fragment")
 	} else if strings.ContainsFunc(c.Resource, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>^`, r) }) {
-		bad("Resource", "may contain only URI characters")
+		invalid("Resource", "may contain only URI characters")
 	}
 	for _, s := range c.ResourceScopes {
-		if s == "" || !scopeToken(s) {
-			bad("ResourceScopes", "%q is not a valid scope", s)
+		if s == "" || !isScopeToken(s) {
+			invalid("ResourceScopes", "%q is not a valid scope", s)
 		}
 	}
 	if n := len(c.DPoPNonceKey); n != 0 && n < 32 {
-		bad("DPoPNonceKey", "has %d bytes, needs at least 32", n)
+		invalid("DPoPNonceKey", "has %d bytes, needs at least 32", n)
 	}
 	if c.ReplaySize < 2 || c.ReplaySize > 1<<24 {
-		bad("ReplaySize", "must be between 2 and 16777216, not %d", c.ReplaySize)
+		invalid("ReplaySize", "must be between 2 and 16777216, not %d", c.ReplaySize)
 	}
 }
 
-func (c Config) validateNumbers(bad func(field, format string, args ...any)) {
+func (c Config) validateNumbers(invalid func(field, format string, args ...any)) {
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
-		bad("Leeway", "must be between 0 and %v, not %v", maxLeeway, c.Leeway)
+		invalid("Leeway", "must be between 0 and %v, not %v", maxLeeway, c.Leeway)
 	}
 	if c.MaxTokenBytes < 256 || c.MaxTokenBytes > 1<<20 {
-		bad("MaxTokenBytes", "must be between 256 and 1048576, not %d", c.MaxTokenBytes)
+		invalid("MaxTokenBytes", "must be between 256 and 1048576, not %d", c.MaxTokenBytes)
 	}
 	if c.CacheSize > 1<<24 {
-		bad("CacheSize", "must be at most 16777216, not %d", c.CacheSize)
+		invalid("CacheSize", "must be at most 16777216, not %d", c.CacheSize)
 	}
 	for _, d := range []struct {
 		name  string
@@ -267,11 +267,11 @@ func (c Config) validateNumbers(bad func(field, format string, args ...any)) {
 		{"MinRefetch", c.MinRefetch}, {"MaxStale", c.MaxStale},
 	} {
 		if d.value < 0 {
-			bad(d.name, "must not be negative: %v", d.value)
+			invalid(d.name, "must not be negative: %v", d.value)
 		}
 	}
 	if c.MaxStale < c.RefreshInterval {
-		bad("MaxStale", "%v is less than RefreshInterval %v: keys would expire before they are fetched again", c.MaxStale, c.RefreshInterval)
+		invalid("MaxStale", "%v is less than RefreshInterval %v: keys would expire before they are fetched again", c.MaxStale, c.RefreshInterval)
 	}
 }
 
@@ -282,20 +282,20 @@ func checkURL(raw string, allowHTTP bool) error {
 	case err != nil:
 		return errors.New("is not a URL")
 	case u.Host == "" || u.Opaque != "":
-		return errors.New("must be an absolute URL such as https://id.example.com")
+		return errors.New("must be an absolute URL such as https://auth.example.com")
 	case u.User != nil:
 		return errors.New("must not contain a user or password")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
 		return errors.New("must begin with https://")
-	case allowHTTP || loopback(u.Hostname()):
+	case allowHTTP || isLoopback(u.Hostname()):
 		return nil
 	}
 	return errors.New("must begin with https:// unless the host is a loopback address")
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

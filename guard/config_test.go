@@ -42,7 +42,7 @@ func TestNew_RefusesInvalidConfig(t *testing.T) {
 			c.FetchKeys = func(context.Context) ([]byte, error) { return encodeJWKS(esSigner().jwk(nil)), nil }
 		}, nil},
 		{"none", func(c *Config) { c.Algorithms = []string{"none"} }, []string{"Algorithms"}},
-		{"stale before renewed", func(c *Config) { c.MaxStale = time.Second }, []string{"MaxStale"}},
+		{"stale before refreshed", func(c *Config) { c.MaxStale = time.Second }, []string{"MaxStale"}},
 		{"everything at once", func(c *Config) {
 			*c = Config{Leeway: time.Hour, MaxTokenBytes: 1, CacheSize: 1 << 30, FetchTimeout: -1, RefreshInterval: -1,
 				MinRefetch: -1, MaxStale: -1, Realm: "a\"b", Algorithms: []string{"HS256", "RS1"}}
@@ -66,7 +66,7 @@ func TestNew_RefusesInvalidConfig(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(tt.want, fields); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s\n%v", diff, err)
+				t.Errorf("invalid fields (-want +got):\n%s\n%v", diff, err)
 			}
 		})
 	}

@@ -4,7 +4,7 @@
 // fresh, and verifies tokens locally: no request to the issuer, no database, no
 // shared secret.
 //
-//	g, err := guard.New(ctx, guard.Config{Issuer: "https://id.example.com"})
+//	g, err := guard.New(ctx, guard.Config{Issuer: "https://auth.example.com"})
 //	if err != nil {
 //		return err
 //	}

@@ -54,12 +54,12 @@ type Error struct {
 	// RetryAfter is when to try again. Only with status 503.
 	RetryAfter time.Duration
 
-	word   string // RFC 6750 error code, empty for a bare challenge
-	detail string // for the client
-	dpop   bool   // the scheme was DPoP
-	nonce  string // for the next proof
-	reason error  // one of the sentinels
-	cause  error  // for the log, may be nil
+	challengeError string // "error" of the challenge (RFC 6750 section 3.1), empty for none
+	detail         string // for the client
+	dpop           bool   // the scheme was DPoP
+	nonce          string // for the next proof
+	reason         error  // one of the sentinels
+	cause          error  // for the log, may be nil
 }
 
 // Error describes the refusal for a log, not for the client.
@@ -93,7 +93,7 @@ func (e *Error) Challenge(realm string) string {
 		c.scheme = schemeDPoP
 	}
 	c.add("realm", realm)
-	c.explain(e)
+	c.addError(e)
 	return c.String()
 }
 
@@ -109,12 +109,12 @@ func (c *challenge) add(name, value string) {
 	}
 }
 
-// explain adds the error and what is required.
-func (c *challenge) explain(e *Error) {
-	if e.word == "" {
+// addError adds the parameters that describe the error.
+func (c *challenge) addError(e *Error) {
+	if e.challengeError == "" {
 		return
 	}
-	c.add("error", e.word)
+	c.add("error", e.challengeError)
 	c.add("error_description", e.detail)
 	c.add("scope", e.Scope)
 	c.add("acr_values", e.ACR)
@@ -133,38 +133,38 @@ func (c *challenge) String() string {
 // refuse returns the Error for a reason. cause is for logs only.
 func refuse(reason, cause error) *Error {
 	e := &Error{
-		Status: http.StatusUnauthorized, Code: "invalid_token", word: "invalid_token",
+		Status: http.StatusUnauthorized, Code: "invalid_token", challengeError: "invalid_token",
 		detail: "The access token is not valid for this API.",
 		reason: reason, cause: cause,
 	}
 	switch reason {
 	case ErrNoToken:
-		e.Code, e.word, e.detail = "missing_token", "", "This request needs an access token."
+		e.Code, e.challengeError, e.detail = "missing_token", "", "This request needs an access token."
 	case ErrInvalidRequest:
-		e.Status, e.Code, e.word = http.StatusBadRequest, "invalid_request", "invalid_request"
+		e.Status, e.Code, e.challengeError = http.StatusBadRequest, "invalid_request", "invalid_request"
 		e.detail = "Send exactly one access token, as: Authorization: Bearer <token>."
 	case ErrExpired:
 		e.Code, e.detail = "token_expired", "The access token has expired."
 	case ErrProof:
-		e.Code, e.word = InvalidProof, InvalidProof
+		e.Code, e.challengeError = InvalidProof, InvalidProof
 		e.detail = "The DPoP proof is missing or not valid for this request."
 	case ErrNonce:
-		e.Code, e.word = UseNonce, UseNonce
+		e.Code, e.challengeError = UseNonce, UseNonce
 		e.detail = "The DPoP proof must contain the nonce of the DPoP-Nonce header."
 	case ErrACR, ErrMaxAge:
-		e.Code, e.word = "insufficient_user_authentication", "insufficient_user_authentication"
+		e.Code, e.challengeError = "insufficient_user_authentication", "insufficient_user_authentication"
 		e.detail = "A newer or stronger sign-in is required."
 	case ErrScope:
-		e.Status, e.Code, e.word = http.StatusForbidden, "insufficient_scope", "insufficient_scope"
+		e.Status, e.Code, e.challengeError = http.StatusForbidden, "insufficient_scope", "insufficient_scope"
 		e.detail = "The access token lacks a required scope."
 	case ErrRole:
-		e.Status, e.Code, e.word = http.StatusForbidden, "insufficient_role", "insufficient_scope"
+		e.Status, e.Code, e.challengeError = http.StatusForbidden, "insufficient_role", "insufficient_scope"
 		e.detail = "The account lacks a required role."
 	case ErrPermission:
-		e.Status, e.Code, e.word = http.StatusForbidden, "insufficient_permission", "insufficient_scope"
+		e.Status, e.Code, e.challengeError = http.StatusForbidden, "insufficient_permission", "insufficient_scope"
 		e.detail = "The account lacks a required permission."
 	case ErrKeysUnavailable:
-		e.Status, e.Code, e.word = http.StatusServiceUnavailable, "keys_unavailable", ""
+		e.Status, e.Code, e.challengeError = http.StatusServiceUnavailable, "keys_unavailable", ""
 		e.detail = "Access tokens cannot be verified at the moment."
 	}
 	return e

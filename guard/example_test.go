@@ -52,7 +52,7 @@ func Example() {
 // New reports all invalid fields of a configuration together.
 func ExampleNew_mistakes() {
 	_, err := guard.New(context.Background(), guard.Config{
-		Issuer:     "http://id.example.com",
+		Issuer:     "http://auth.example.com",
 		Algorithms: []string{"HS256"},
 	})
 	var mistakes interface{ Unwrap() []error }
@@ -69,7 +69,7 @@ func ExampleNew_mistakes() {
 	// Algorithms
 }
 
-// Code without net/http, such as a gRPC interceptor, calls Verify and Check.
+// A gRPC interceptor or other code without net/http calls Verify and Check.
 func ExampleGuard_Verify() {
 	issuer := guardtest.New(failer{})
 	g := issuer.Guard()
@@ -100,7 +100,7 @@ func ExampleGuard_Verify() {
 func ExampleGuard_Optional() {
 	issuer := guardtest.New(failer{})
 	page := issuer.Guard().Optional()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := "stranger"
+		name := "guest"
 		if claims, ok := guard.FromContext(r.Context()); ok {
 			name = claims.Subject
 		}
@@ -112,11 +112,11 @@ func ExampleGuard_Optional() {
 	issuer.Authorize(r, guardtest.Token{Subject: "alice"})
 	page.ServeHTTP(httptest.NewRecorder(), r)
 	// Output:
-	// hello, stranger
+	// hello, guest
 	// hello, alice
 }
 
-// A sender-constrained token is useless without its key.
+// A sender-constrained token is refused without a proof by its key.
 func ExampleConfig_resource() {
 	issuer := guardtest.New(failer{})
 	g := issuer.Guard() // its configuration has the Resource https://api.test

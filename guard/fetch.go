@@ -54,34 +54,34 @@ func (r *remote) keySet(ctx context.Context) ([]byte, time.Duration, error) {
 			return nil, 0, fmt.Errorf("discover keys: %w", err)
 		}
 	}
-	a, err := r.get(ctx, address)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("status %d", a.status)
+	res, err := r.get(ctx, address)
+	if err == nil && res.status != http.StatusOK {
+		err = fmt.Errorf("status %d", res.status)
 	}
 	if err != nil {
 		r.discovered = "" // it may have moved: discover again next time
 		return nil, 0, fmt.Errorf("get key set: %w", err)
 	}
 	r.discovered = address
-	return a.body, a.maxAge, nil
+	return res.body, res.maxAge, nil
 }
 
 // discover returns the jwks_uri of the issuer's discovery document, or the well-known
 // path if there is no document. A document of another issuer is an error.
 func (r *remote) discover(ctx context.Context) (string, error) {
 	base := strings.TrimSuffix(r.issuer, "/")
-	a, err := r.get(ctx, base+"/.well-known/openid-configuration")
+	res, err := r.get(ctx, base+"/.well-known/openid-configuration")
 	if err != nil {
 		return "", err
 	}
 	fallback := base + "/.well-known/jwks.json"
-	if a.status == http.StatusNotFound {
+	if res.status == http.StatusNotFound {
 		return fallback, nil
 	}
-	if a.status != http.StatusOK {
-		return "", fmt.Errorf("status %d", a.status)
+	if res.status != http.StatusOK {
+		return "", fmt.Errorf("status %d", res.status)
 	}
-	issuer, address, err := parseDiscovery(a.body)
+	issuer, address, err := parseDiscovery(res.body)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("parse discovery document: %w", err)
@@ -99,8 +99,8 @@ func (r *remote) discover(ctx context.Context) (string, error) {
 	return address, nil
 }
 
-// atIssuerOrigin reports whether the URL has the issuer's origin. A wrong response must not make
-// another origin's keys the issuer's.
+// atIssuerOrigin reports whether the URL has the issuer's origin. Otherwise a wrong
+// document could make the keys of another origin valid.
 func (r *remote) atIssuerOrigin(raw string) bool {
 	issuer, err := url.Parse(r.issuer)
 	if err != nil {

@@ -24,12 +24,12 @@ import (
 	"time"
 )
 
-// What a forger needs: keys of every kind, tokens with any header and any
-// payload, and an issuer that misbehaves on request.
+// Tools of the attack tests: keys of every kind, tokens with any header and payload, and
+// an issuer whose responses a test sets.
 
 const issuerURL = "https://id.test/t/acme"
 
-// start is where every test clock begins.
+// start is the initial time of every test clock.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 type clock struct {
@@ -51,7 +51,7 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// signer is a private key with its published name.
+// signer is a private key with its key ID and algorithm.
 type signer struct {
 	kid, alg string
 	private  crypto.Signer
@@ -85,7 +85,7 @@ func newECDSASigner(curve elliptic.Curve, alg, kid string) signer {
 
 func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// jwk is the public entry of a key set; more overrides members, nil removes.
+// jwk returns the public key with changed members; nil removes a member.
 func (s signer) jwk(more map[string]any) map[string]any {
 	m := map[string]any{"kid": s.kid, "alg": s.alg, "use": "sig"}
 	switch pub := s.private.Public().(type) {
@@ -112,12 +112,12 @@ func (s signer) jwk(more map[string]any) map[string]any {
 	return m
 }
 
-// header is the one Watchword sends.
+// header returns the header that Watchword writes.
 func (s signer) header() string {
 	return `{"alg":"` + s.alg + `","typ":"at+jwt","kid":"` + s.kid + `"}`
 }
 
-// token signs any header and any payload, whatever they say.
+// token signs any header and payload.
 func (s signer) token(header, payload string) string {
 	input := encodeBase64([]byte(header)) + "." + encodeBase64([]byte(payload))
 	return input + "." + encodeBase64(s.sign(input))
@@ -162,7 +162,7 @@ func (s signer) sign(input string) []byte {
 	return sig
 }
 
-// validPayload returns a payload that is accepted, with changes; nil removes a claim.
+// validPayload returns the payload of a valid token with changes; nil removes a claim.
 func validPayload(change map[string]any) string {
 	m := map[string]any{
 		"iss": issuerURL, "sub": "alice", "aud": issuerURL, "client_id": "first-party",
@@ -193,7 +193,7 @@ func encodeJWKS(entries ...any) []byte {
 	return b
 }
 
-// issuerStub answers as an issuer's HTTP server. answer may be replaced while it runs.
+// issuerStub is the HTTP transport of an issuer, whose responses setAnswer replaces.
 type issuerStub struct {
 	mu     sync.Mutex
 	answer func(r *http.Request) (*http.Response, error)
@@ -213,7 +213,7 @@ func (s *issuerStub) setAnswer(answer func(r *http.Request) (*http.Response, err
 	s.answer = answer
 }
 
-// publishKeys answers discovery, and the key set with these entries.
+// publishKeys serves the discovery document and a key set with these entries.
 func (s *issuerStub) publishKeys(entries ...any) {
 	body := encodeJWKS(entries...)
 	s.setAnswer(func(r *http.Request) (*http.Response, error) {
@@ -251,7 +251,7 @@ func newResponse(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// newGuard trusts the station and follows the clock.
+// newGuard returns a guard that trusts the issuer and uses the clock.
 func newGuard(t testing.TB, s *issuerStub, c *clock, change func(*Config)) *Guard {
 	t.Helper()
 	config := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: s}, Now: c.Now}

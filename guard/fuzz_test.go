@@ -16,8 +16,8 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-// FuzzVerify holds the fast path against the general one and both against bare
-// go-jose. The token is signed for real, then one byte of it is changed.
+// FuzzVerify compares the fast path with the general one and both with go-jose. The
+// token is signed, then one byte of it is changed.
 func FuzzVerify(f *testing.F) {
 	s := edSigner()
 	keys, _, err := parseKeySet(encodeJWKS(s.jwk(nil), esSigner().jwk(nil)), supported)
@@ -36,13 +36,13 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, payload string, at uint16, b byte, how uint8) {
 		original := s.token(header, payload)
 		token := mutateToken(original, int(at), b, how)
-		p, ok := cut(token, []byte(token))
+		p, ok := splitJWS(token, []byte(token))
 		if !ok {
 			return
 		}
 		general, accepted := verifyGeneralPath(set, token, p)
-		if with, known := set.byHeader[p.header]; known {
-			fast, e := verifyKnown(p, with)
+		if v, known := set.byHeader[p.header]; known {
+			fast, e := verifyKnown(p, v)
 			if (e == nil) != accepted || fast != general {
 				t.Fatalf("fast path: %v %q, general path: %v %q\n%s", e == nil, fast, accepted, general, token)
 			}
@@ -60,7 +60,7 @@ func FuzzVerify(f *testing.F) {
 		if got, err := jws.Verify(s.private.Public()); err != nil || string(got) != general {
 			t.Fatal("accepted, but not by go-jose:", err)
 		}
-		sameClaims(t, general)
+		requireSameClaims(t, general)
 	})
 }
 
@@ -83,15 +83,15 @@ func verifyGeneralPath(set *keySet, token string, p parts) (string, bool) {
 		return "", false
 	}
 	h, err := parseHeader(raw)
-	if err != nil || !accessTokenType(h.typ) {
+	if err != nil || !isAccessTokenType(h.typ) {
 		return "", false
 	}
 	payload, _, e := verifyGeneral(token, p, h, set)
 	return payload, e == nil
 }
 
-// sameClaims compares our reading of a payload with encoding/json's.
-func sameClaims(t *testing.T, payload string) {
+// requireSameClaims fails the test unless parseClaims and encoding/json agree.
+func requireSameClaims(t *testing.T, payload string) {
 	t.Helper()
 	c, err := parseClaims(payload)
 	if err != nil {
@@ -121,22 +121,22 @@ func FuzzJSON(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		ours := validObject(text)
+		accepted := validObject(text)
 		var v any
 		stdErr := json.Unmarshal([]byte(text), &v)
 		joseErr := josejson.Unmarshal([]byte(text), &v)
-		if ours && (!json.Valid([]byte(text)) || !utf8.ValidString(text)) {
+		if accepted && (!json.Valid([]byte(text)) || !utf8.ValidString(text)) {
 			t.Fatalf("accepted %q, encoding/json does not: %v", text, stdErr)
 		}
-		if ours && joseErr != nil && !strings.Contains(joseErr.Error(), "number") && !strings.Contains(joseErr.Error(), "range") {
+		if accepted && joseErr != nil && !strings.Contains(joseErr.Error(), "number") && !strings.Contains(joseErr.Error(), "range") {
 			t.Fatalf("accepted %q, go-jose does not: %v", text, joseErr)
 		}
-		// The other way round, apart from what we refuse on purpose.
+		// The parser refuses valid JSON only for these reasons.
 		isObject := strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{")
-		onPurpose := !isObject || !utf8.ValidString(text) || strings.Contains(text, `\u`) ||
+		strictness := !isObject || !utf8.ValidString(text) || strings.Contains(text, `\u`) ||
 			strings.Count(text, "{")+strings.Count(text, "[") > maxDepth
-		if !ours && !onPurpose && stdErr == nil && joseErr == nil {
-			t.Fatalf("refused %q, which both others accept", text)
+		if !accepted && !strictness && stdErr == nil && joseErr == nil {
+			t.Fatalf("refused %q, which encoding/json and go-jose accept", text)
 		}
 	})
 }

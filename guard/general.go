@@ -56,15 +56,15 @@ func parseHeader(raw string) (h header, err error) {
 	return h, err
 }
 
-// accessTokenType reports whether typ is "at+jwt". As RFC 7515 section 4.1.9 says, it
+// isAccessTokenType reports whether typ is "at+jwt". As RFC 7515 section 4.1.9 says, it
 // ignores case, and "application/" is optional.
-func accessTokenType(typ string) bool {
+func isAccessTokenType(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
 // decodeParts checks that every part is canonical base64url and returns the header.
 func decodeParts(token string, p parts) (string, bool) {
-	if !wellFormed(token) {
+	if !isWellFormed(token) {
 		return "", false
 	}
 	buf := make([]byte, len(token))

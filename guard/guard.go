@@ -133,7 +133,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {
 
 // verifyCold verifies a token that is not cached: first the signature, then the claims.
 func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *keySet) (*entry, *Error) {
-	p, ok := cut(token, raw)
+	p, ok := splitJWS(token, raw)
 	if !ok {
 		return nil, refuse(ErrMalformed, errEncoding)
 	}
@@ -154,9 +154,9 @@ func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *k
 
 // verifySignature returns the signed payload and the key that signed it.
 func (g *Guard) verifySignature(ctx context.Context, token string, p parts, set *keySet) (string, *key, *Error) {
-	if with, ok := set.byHeader[p.header]; ok {
-		payload, e := verifyKnown(p, with)
-		return payload, with.key, e
+	if v, ok := set.byHeader[p.header]; ok {
+		payload, e := verifyKnown(p, v)
+		return payload, v.key, e
 	}
 	raw, ok := decodeParts(token, p)
 	if !ok {
@@ -169,11 +169,11 @@ func (g *Guard) verifySignature(ctx context.Context, token string, p parts, set 
 	if !slices.Contains(g.allowed, jose.SignatureAlgorithm(h.alg)) {
 		return "", nil, refuse(ErrAlgorithm, fmt.Errorf("%.20q", h.alg))
 	}
-	if !accessTokenType(h.typ) {
+	if !isAccessTokenType(h.typ) {
 		return "", nil, refuse(ErrType, fmt.Errorf("typ %.20q", h.typ))
 	}
 	if h.hasKid && !set.hasID(h.kid) {
-		newer := g.keys.afterUnknown(ctx, set, h.kid)
+		newer := g.keys.fetchForUnknownID(ctx, set, h.kid)
 		if newer == nil || !newer.hasID(h.kid) {
 			return "", nil, refuse(ErrSignature, fmt.Errorf("unknown key ID %.64q", h.kid))
 		}

@@ -19,7 +19,7 @@ const maxDepth = 16
 var (
 	errSyntax    = errors.New("invalid JSON")
 	errDuplicate = errors.New("duplicate name in an object")
-	errType      = errors.New("value of the wrong type")
+	errValueType = errors.New("value of the wrong type")
 )
 
 // parser reads s. Its methods leave i after the value they read.
@@ -64,7 +64,7 @@ func (p *parser) document(member func(name string) error) error {
 // value.
 func (p *parser) object(member func(name string) error) error {
 	if !p.accept('{') {
-		return errType
+		return errValueType
 	}
 	if p.depth++; p.depth > maxDepth {
 		return errSyntax
@@ -102,7 +102,7 @@ func (p *parser) object(member func(name string) error) error {
 // array reads an array and calls element for each element; element must consume it.
 func (p *parser) array(element func() error) error {
 	if !p.accept('[') {
-		return errType
+		return errValueType
 	}
 	if p.depth++; p.depth > maxDepth {
 		return errSyntax
@@ -126,7 +126,7 @@ func (p *parser) array(element func() error) error {
 	}
 }
 
-// skip reads and discards any value, as strictly as if it were used.
+// skip reads any value, as strictly as the other methods, and discards it.
 func (p *parser) skip() error {
 	i := p.next()
 	if i >= len(p.s) {
@@ -170,7 +170,7 @@ func (p *parser) number() (string, error) {
 	if at('0') {
 		p.i++
 	} else if !digits() {
-		return "", errType
+		return "", errValueType
 	}
 	if at('.') {
 		p.i++
@@ -201,7 +201,7 @@ var unescaped = func() (t [256]bool) {
 // str reads a string. Without escapes the result is a part of s.
 func (p *parser) str() (string, error) {
 	if !p.accept('"') {
-		return "", errType
+		return "", errValueType
 	}
 	start, ascii := p.i, true
 	for i := start; i < len(p.s); i++ {

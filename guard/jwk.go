@@ -131,12 +131,12 @@ func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 		// A published private key is compromised.
 		return nil, errors.New("not a public key")
 	}
-	natural, err := algorithmsOf(jwk.Key)
+	algs, err := algorithmsOf(jwk.Key)
 	if err != nil {
 		return nil, err
 	}
 	k := &key{id: jwk.KeyID, public: jwk.Key}
-	for _, alg := range natural {
+	for _, alg := range algs {
 		if slices.Contains(allowed, alg) && (jwk.Algorithm == "" || jwk.Algorithm == string(alg)) {
 			k.algs = append(k.algs, alg)
 		}
@@ -174,7 +174,7 @@ func algorithmsOf(public any) ([]jose.SignatureAlgorithm, error) {
 			return nil, fmt.Errorf("RSA exponent %d", pub.E)
 		case pub.N.Bit(0) == 0:
 			return nil, errors.New("even RSA modulus")
-		case roca(pub.N):
+		case vulnerableToROCA(pub.N):
 			return nil, errors.New("RSA key vulnerable to CVE-2017-15361")
 		}
 		return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}, nil

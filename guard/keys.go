@@ -79,9 +79,9 @@ func (k *keys) current(ctx context.Context, now time.Time) (*keySet, *Error) {
 	return set, nil
 }
 
-// afterUnknown fetches keys because of an unknown key ID. It returns nil if a fetch is
+// fetchForUnknownID fetches keys because of an unknown key ID. It returns nil if a fetch is
 // not due or brings no newer keys.
-func (k *keys) afterUnknown(ctx context.Context, set *keySet, kid string) *keySet {
+func (k *keys) fetchForUnknownID(ctx context.Context, set *keySet, kid string) *keySet {
 	f := k.start(unknownKey, k.now())
 	if f == nil {
 		return nil

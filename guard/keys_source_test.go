@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// A discovery document that names another origin does not send the guard there, at the
-// start or later; an address in the configuration does.
+// The guard does not fetch keys from another origin that the discovery document names,
+// only from one that the configuration names.
 func TestRepair_H3_KeysAreAtTheIssuer(t *testing.T) {
 	t.Parallel()
 	evil, es := newECDSASigner(elliptic.P256(), "ES256", "evil"), esSigner()
 	const elsewhere = "https://keys.elsewhere.test/jwks.json"
-	var turned, broken atomic.Bool
+	var redirected, broken atomic.Bool
 	st := newIssuerStub()
 	st.setAnswer(func(r *http.Request) (*http.Response, error) {
 		switch address := r.URL.String(); {
-		case strings.HasSuffix(address, "/.well-known/openid-configuration") && turned.Load():
+		case strings.HasSuffix(address, "/.well-known/openid-configuration") && redirected.Load():
 			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+elsewhere+`"}`), nil
 		case strings.HasSuffix(address, "/.well-known/openid-configuration"):
 			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/jwks"}`), nil
@@ -36,8 +36,8 @@ func TestRepair_H3_KeysAreAtTheIssuer(t *testing.T) {
 	g := newGuard(t, st, c, nil)
 	requireAccepted(t, g, es.validToken())
 
-	turned.Store(true)
-	broken.Store(true) // so the guard asks again where the keys are
+	redirected.Store(true)
+	broken.Store(true) // makes the guard fetch the discovery document again
 	for range 5 {
 		c.Advance(DefaultRefreshInterval)
 		requireRefused(t, g, evil.validToken(), ErrSignature)
@@ -49,8 +49,7 @@ func TestRepair_H3_KeysAreAtTheIssuer(t *testing.T) {
 	requireAccepted(t, newGuard(t, st, newClock(), func(c *Config) { c.JWKSURL = elsewhere }), evil.validToken())
 }
 
-// An issuer that is not spelled as its document spells it is in the log and in what
-// Ready says, at the first attempt and between attempts.
+// The log and Ready name an issuer that differs from that of the document.
 func TestRepair_N8_WrongIssuerIsSaid(t *testing.T) {
 	t.Parallel()
 	const document = "https://id.test/acme"

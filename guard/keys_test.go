@@ -57,7 +57,7 @@ func TestVerify_EndsWithItsContext(t *testing.T) {
 		if _, err := g.Verify(ctx, esSigner().validToken()); err == nil || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		time.Sleep(DefaultFetchTimeout) // the fetch belongs to nobody and ends by itself
+		time.Sleep(DefaultFetchTimeout) // the fetch ends by its own timeout
 	})
 }
 
@@ -70,7 +70,7 @@ func TestKeys_FetchesAgainAfterClockSetBack(t *testing.T) {
 	_ = g.Ready(context.Background())
 	waitForFetch(g)
 	if st.countKeyFetches() == before {
-		t.Error("no refresh until the clock catches up")
+		t.Error("no fetch before the clock reaches its former time")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestDiscovery_RefusesOtherIssuersAndHosts(t *testing.T) {
 	}
 }
 
-// Keys that moved are found again without a restart.
+// The guard finds moved keys without a restart.
 func TestDiscovery_FindsMovedKeys(t *testing.T) {
 	t.Parallel()
 	c, st := newClock(), newIssuerStub()
@@ -149,7 +149,7 @@ func TestDiscovery_FindsMovedKeys(t *testing.T) {
 		t.Error(err)
 	}
 	if st.countRequests("/t/acme/new") == 0 {
-		t.Error("the new place was not asked")
+		t.Error("the new URL was not fetched")
 	}
 }
 

@@ -35,7 +35,7 @@ func newKeySet(keys []*key, staleAt time.Time) *keySet {
 	return s
 }
 
-// headerOf returns the first part of a token of Watchword, with its dot.
+// headerOf returns the first part of a token that Watchword issued, with its dot.
 func headerOf(alg jose.SignatureAlgorithm, kid string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+string(alg)+`","typ":"at+jwt","kid":"`+kid+`"}`)) + "."
 }

@@ -43,8 +43,7 @@ func (g *Guard) MetadataPath() string {
 //	mux.Handle(g.MetadataPath(), g.Metadata())
 //
 // Challenges refer to it as resource_metadata. The document is public: the handler
-// allows every origin and answers CORS preflights. Without Config.Resource it answers
-// 404.
+// allows every origin and CORS preflights. Without Config.Resource it responds with 404.
 func (g *Guard) Metadata() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -19,7 +19,7 @@ import (
 //
 // Require panics on an invalid requirement, such as one without names.
 func (g *Guard) Require(reqs ...Requirement) func(http.Handler) http.Handler {
-	p := compile(reqs)
+	p := compilePolicy(reqs)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			g.serve(w, r, &p, next)
@@ -54,7 +54,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next ht
 		return
 	}
 	ctx := &claimsContext{Context: r.Context()}
-	ctx.set(en.claims)
+	ctx.copyFrom(en.claims)
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
@@ -80,7 +80,7 @@ func (g *Guard) authenticate(w http.ResponseWriter, r *http.Request) (en *entry,
 		e = en.requireBearer()
 	}
 	if e == nil && tokenInForm(r) {
-		e = refuse(ErrInvalidRequest, errors.New("one token in the header and one in the body"))
+		e = refuse(ErrInvalidRequest, errors.New("a token in the header and another in the body"))
 	}
 	return en, dpop, e
 }
@@ -147,9 +147,9 @@ func NewContext(ctx context.Context, c *Claims) context.Context {
 	if c == nil {
 		return ctx
 	}
-	own := &claimsContext{Context: ctx}
-	own.set(c)
-	return own
+	withClaims := &claimsContext{Context: ctx}
+	withClaims.copyFrom(c)
+	return withClaims
 }
 
 // FromContext returns the claims that Require, Optional or NewContext put into the
@@ -195,11 +195,11 @@ func (g *Guard) challenges(e *Error) []string {
 	if g.resource == nil {
 		return []string{e.Challenge(g.config.Realm)}
 	}
-	of := func(scheme string, explain bool) string {
+	challengeOf := func(scheme string, withError bool) string {
 		c := challenge{scheme: scheme}
 		c.add("realm", g.config.Realm)
-		if explain {
-			c.explain(e)
+		if withError {
+			c.addError(e)
 		}
 		if scheme == schemeDPoP {
 			c.add("algs", proofAlgorithms)
@@ -209,11 +209,11 @@ func (g *Guard) challenges(e *Error) []string {
 	}
 	switch {
 	case e.dpop || g.config.DPoPRequired:
-		return []string{of(schemeDPoP, true)}
+		return []string{challengeOf(schemeDPoP, true)}
 	case e.Status == http.StatusUnauthorized:
-		return []string{of(schemeBearer, true), of(schemeDPoP, false)}
+		return []string{challengeOf(schemeBearer, true), challengeOf(schemeDPoP, false)}
 	}
-	return []string{of(schemeBearer, true)}
+	return []string{challengeOf(schemeBearer, true)}
 }
 
 // problem is the body of RFC 9457 with a stable code.

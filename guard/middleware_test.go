@@ -47,7 +47,7 @@ func TestRequire_RefusesMissingRights(t *testing.T) {
 			if tt.want != nil {
 				want = 403
 			}
-			for range 2 { // cold and remembered
+			for range 2 { // verified, then from the cache
 				if res := sendRequest(g.Require(tt.reqs...)(teapot), setAuthorization("Bearer "+token)); res.StatusCode != want {
 					t.Errorf("Require: %s", res.Status)
 				}
@@ -72,20 +72,20 @@ func TestRequire_PanicsOnEmptyRequirements(t *testing.T) {
 	}
 }
 
-// A handler that tampers with its claims must not change what the next request
-// with the same token may do.
+// A handler that changes its claims must not change those of the next request with the
+// same token.
 func TestRequire_HandlersCannotChangeCachedClaims(t *testing.T) {
 	t.Parallel()
 	g := newStandardGuard(t)
 	token := esSigner().validToken()
-	vandal := g.Require(Role("clerk"))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	changing := g.Require(Role("clerk"))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := FromContext(r.Context())
 		c.Roles[0] = "admin"
 		c.Roles = append(c.Roles, "root")
 		c.Subject = "bob"
 		c.ExpiresAt = c.ExpiresAt.AddDate(10, 0, 0)
 	}))
-	sendRequest(vandal, setAuthorization("Bearer "+token))
+	sendRequest(changing, setAuthorization("Bearer "+token))
 	if res := sendRequest(g.Require(AnyRole("admin", "root"))(teapot), setAuthorization("Bearer "+token)); res.StatusCode != 403 {
 		t.Errorf("admin: %s", res.Status)
 	}
@@ -100,7 +100,7 @@ func TestRequire_HandlersCannotChangeCachedClaims(t *testing.T) {
 func TestFromContext_ReturnsVerifiedClaims(t *testing.T) {
 	t.Parallel()
 	if _, ok := FromContext(context.Background()); ok {
-		t.Error("claims out of nothing")
+		t.Error("claims in an empty context")
 	}
 	type other struct{}
 	h := newStandardGuard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -178,14 +178,14 @@ func TestParseBearer_ReadsOnlyTheHeader(t *testing.T) {
 
 func TestRevoked_RunsForCachedTokens(t *testing.T) {
 	t.Parallel()
-	gone := map[string]bool{}
+	revoked := map[string]bool{}
 	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) {
-		c.Revoked = func(c *Claims) bool { return gone[c.SessionID] }
+		c.Revoked = func(c *Claims) bool { return revoked[c.SessionID] }
 	})
 	token := esSigner().validToken()
 	requireAccepted(t, g, token)
 	requireAccepted(t, g, token)
-	gone["sid-1"] = true
+	revoked["sid-1"] = true
 	requireRefused(t, g, token, ErrRevoked)
 	requireRefused(t, g, esSigner().validToken(), ErrRevoked)
 }

@@ -130,7 +130,7 @@ func verifyProofSignature(raw string) (jkt, payload string, err error) {
 	if len(raw) > maxProof {
 		return "", "", errors.New("the proof is too long")
 	}
-	p, ok := cut(raw, []byte(raw))
+	p, ok := splitJWS(raw, []byte(raw))
 	if !ok {
 		return "", "", errEncoding
 	}

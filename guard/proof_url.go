@@ -55,7 +55,7 @@ func unescapeUnreserved(path string) string {
 			continue
 		}
 		c := unhex(path[i+1])<<4 | unhex(path[i+2])
-		if unreserved(c) {
+		if isUnreserved(c) {
 			out = append(out, c)
 		} else {
 			const digits = "0123456789ABCDEF"
@@ -74,7 +74,7 @@ func unhex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
-// unreserved reports whether c is unreserved (RFC 3986 section 2.3).
-func unreserved(c byte) bool {
+// isUnreserved reports whether c is unreserved (RFC 3986 section 2.3).
+func isUnreserved(c byte) bool {
 	return c-'a' < 26 || c-'A' < 26 || c-'0' < 10 || c == '-' || c == '.' || c == '_' || c == '~'
 }

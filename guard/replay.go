@@ -39,8 +39,8 @@ type holder struct {
 	horizon int64 // its proofs with an iat up to this may have been evicted
 }
 
-func newReplayCache(size int, keep time.Duration) *replayCache {
-	return &replayCache{size: max(2, size), window: keep, proofs: map[proofID]proofRecord{}, holders: map[holderID]*holder{}}
+func newReplayCache(size int, window time.Duration) *replayCache {
+	return &replayCache{size: max(2, size), window: window, proofs: map[proofID]proofRecord{}, holders: map[holderID]*holder{}}
 }
 
 // holderOf returns the holder of a token.
@@ -75,9 +75,9 @@ func (s *replayCache) insert(by holderID, p Proof, now time.Time) bool {
 	return true
 }
 
-// evict frees half of the cache: first expired proofs, then those of holders with more
-// than a fair share, then the oldest. It keeps proofs with an iat in the future, because
-// the horizon would then refuse honest proofs; so it may free less.
+// evict frees half of the cache: first expired proofs, then those of holders above their
+// fair share, then the oldest. It may free less: proofs with an iat in the future stay,
+// because a horizon in the future would refuse new proofs.
 func (s *replayCache) evict(now time.Time) {
 	oldest := now.Add(-s.window).Unix()
 	s.deleteFunc(func(p proofRecord) bool { return p.at < oldest })
@@ -90,29 +90,31 @@ func (s *replayCache) evict(now time.Time) {
 		return
 	}
 	fair := max(1, s.size/2/len(s.holders))
-	made, all := map[holderID][]int64{}, make([]int64, 0, len(s.proofs))
+	// The iats of the proofs of holders above the fair share, and those that may stay.
+	above, kept := map[holderID][]int64{}, make([]int64, 0, len(s.proofs))
 	for _, p := range s.proofs {
 		if s.holders[p.owner].proofs > fair {
-			made[p.owner] = append(made[p.owner], p.at)
+			above[p.owner] = append(above[p.owner], p.at)
 		} else {
-			all = append(all, p.at)
+			kept = append(kept, p.at)
 		}
 	}
-	for by, times := range made {
-		slices.Sort(times)
-		s.holders[by].horizon = times[len(times)-fair-1]
-		all = append(all, times[len(times)-fair:]...)
+	for by, iats := range above {
+		slices.Sort(iats)
+		s.holders[by].horizon = iats[len(iats)-fair-1]
+		kept = append(kept, iats[len(iats)-fair:]...)
 	}
-	if excess := len(all) - s.size/2; excess > 0 {
-		slices.Sort(all)
-		s.horizon = max(s.horizon, min(all[excess-1], now.Unix()))
+	if excess := len(kept) - s.size/2; excess > 0 {
+		slices.Sort(kept)
+		s.horizon = max(s.horizon, min(kept[excess-1], now.Unix()))
 	}
 	s.deleteFunc(func(p proofRecord) bool { return p.at <= max(s.horizon, s.holders[p.owner].horizon) })
 }
 
-func (s *replayCache) deleteFunc(which func(proofRecord) bool) {
+// deleteFunc deletes the proofs for which del returns true.
+func (s *replayCache) deleteFunc(del func(proofRecord) bool) {
 	for id, p := range s.proofs {
-		if which(p) {
+		if del(p) {
 			delete(s.proofs, id)
 			s.holders[p.owner].proofs--
 		}

@@ -61,7 +61,7 @@ func AnyPermission(names ...string) Requirement {
 // The error is an *Error with status 403, or 401 for ACR and MaxAge. Claims that were
 // not returned by a Guard have no clock and never meet MaxAge.
 func Check(c *Claims, reqs ...Requirement) error {
-	p := compile(reqs)
+	p := compilePolicy(reqs)
 	if e := p.check(&grants{c.Scopes, c.Roles, c.Permissions, c.ACR, c.AuthTime, c.now}); e != nil {
 		return e
 	}
@@ -94,9 +94,9 @@ type policy struct {
 	age   time.Duration // for the challenge: the smallest
 }
 
-// compile panics on an invalid requirement, such as one without names, which could mean
+// compilePolicy panics on an invalid requirement, such as one without names, which could mean
 // that every token passes or none.
-func compile(reqs []Requirement) policy {
+func compilePolicy(reqs []Requirement) policy {
 	p := policy{reqs: reqs}
 	var scopes, acr []string
 	var collect func([]Requirement)
@@ -136,15 +136,15 @@ func (r Requirement) mustBeValid() {
 	}
 	header := r.kind == ErrScope || r.kind == ErrACR
 	for _, name := range r.names {
-		if name == "" || header && !scopeToken(name) {
+		if name == "" || header && !isScopeToken(name) {
 			panic(fmt.Sprintf("guard: %q is not a valid name in a requirement", name))
 		}
 	}
 }
 
-// scopeToken reports whether s has only the characters of scope-token (RFC 6749 section
+// isScopeToken reports whether s has only the characters of scope-token (RFC 6749 section
 // 3.3), which are safe in a header.
-func scopeToken(s string) bool {
+func isScopeToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || r == '"' || r == '\\'
 	})

@@ -42,7 +42,7 @@ func TestRepair_N19_AnyOf(t *testing.T) {
 	}
 }
 
-// A door that is no HTTP handler puts the claims into the context itself.
+// Code that is not an HTTP handler puts the claims into the context with NewContext.
 func TestRepair_N19_NewContext(t *testing.T) {
 	t.Parallel()
 	c := requireAccepted(t, newStandardGuard(t), esSigner().validToken())
@@ -56,8 +56,8 @@ func TestRepair_N19_NewContext(t *testing.T) {
 	}
 }
 
-// What one request does to its claims, no other request sees: every list is overwritten,
-// extended and sorted, through each way to the claims.
+// A request that overwrites or extends the lists of its claims changes those of no other
+// request, whichever function returned them.
 func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 	t.Parallel()
 	g := newStandardGuard(t)
@@ -78,7 +78,7 @@ func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 			}
 		}
 	}
-	for range 2 { // cold, then from the cache
+	for range 2 { // verified, then from the cache
 		change(requireAccepted(t, g, token))
 		untouched(requireAccepted(t, g, token))
 		c, err := g.InsecureVerifyWithoutProof(t.Context(), token)
@@ -93,7 +93,7 @@ func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 		}))
 		sendRequest(h, setAuthorization("Bearer "+token))
 	}
-	many := make([]any, 40) // more than lie beside the claims
+	many := make([]any, 40) // more than claimsCopy has room for
 	for i := range many {
 		many[i] = "role"
 	}

@@ -22,7 +22,7 @@ type resource struct {
 	replays      *replayCache
 }
 
-// newResource takes a valid configuration.
+// newResource returns the resource of a valid configuration, nil without Config.Resource.
 func newResource(c Config) *resource {
 	if c.Resource == "" {
 		return nil
@@ -51,8 +51,7 @@ func newResource(c Config) *resource {
 	return r
 }
 
-// verifyProof verifies that the client has the key of its sender-constrained token (RFC
-// 9449 section 7.1).
+// verifyProof verifies the proof for a sender-constrained token (RFC 9449 section 7.1).
 func (s *resource) verifyProof(w http.ResponseWriter, r *http.Request, en *entry, token string) *Error {
 	if en.claims.JKT == "" {
 		return refuse(ErrNotSenderConstrained, nil)
@@ -91,7 +90,7 @@ func (s *resource) proofURL(r *http.Request) string {
 	if s.requestURL != nil {
 		return s.requestURL(r)
 	}
-	// RequestURI is untouched by http.StripPrefix and its like.
+	// http.StripPrefix and similar handlers do not change RequestURI.
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 		return s.origin + u.EscapedPath()
 	}

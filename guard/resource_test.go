@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// B5: a script that reads the document with a header of its own asks first.
+// B5: a script that fetches the document with a custom header sends a CORS preflight.
 func TestRepair_B5_MetadataAnswersPreflights(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = "https://api.test" })
@@ -106,7 +106,7 @@ func TestProof_ChecksTheRequestURL(t *testing.T) {
 	plain, _ := newProofAPI(t, func(c *Config) { c.Resource = apiURL + "/v1" })
 	stripped := http.StripPrefix("/v1", plain)
 	if got := send(stripped, "/v1/orders?x=y", apiURL+"/v1/orders"); got != 418 {
-		t.Errorf("a prefix that is stripped here: %d", got)
+		t.Errorf("a prefix that the API strips: %d", got)
 	}
 	if got := send(plain, "/v1/a%2Fb", apiURL+"/v1/a%2fb"); got != 418 {
 		t.Errorf("an escaped slash: %d", got)
@@ -118,7 +118,7 @@ func TestProof_ChecksTheRequestURL(t *testing.T) {
 		c.RequestURL = func(r *http.Request) string { return apiURL + "/public" + r.URL.EscapedPath() }
 	})
 	if got := send(proxied, "/orders", apiURL+"/public/orders"); got != 418 {
-		t.Errorf("a proxy that strips: %d", got)
+		t.Errorf("a prefix that the proxy strips: %d", got)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestStepUp_ChallengesWeakOrOldSignIns(t *testing.T) {
 		t.Error(err)
 	}
 	if err := Check(&Claims{AuthTime: c.Now()}, MaxAge(time.Hour)); !errors.Is(err, ErrMaxAge) {
-		t.Errorf("claims of nobody: %v", err)
+		t.Errorf("claims without a Guard: %v", err)
 	}
 	silent := esSigner().token(esSigner().header(), validPayload(map[string]any{"auth_time": nil, "acr": nil}))
 	for _, r := range []Requirement{MaxAge(time.Hour), ACR("1")} {
@@ -198,8 +198,8 @@ func TestNew_RefusesInvalidResources(t *testing.T) {
 	}
 }
 
-// FuzzMetadata: what a configuration accepts is a resource whose document is found
-// where RFC 9728 looks for it, and names it exactly.
+// FuzzMetadata verifies that the metadata of every accepted Resource is at the path of
+// RFC 9728 and names the Resource exactly.
 func FuzzMetadata(f *testing.F) {
 	for _, s := range []string{apiURL, apiURL + "/", apiURL + "/v1/x%2Fy", "https://[::1]:8443/a b", `https://a.test/"`, "https://a.test/\r\nx", "http://localhost", "https://ä.test", "https://a.test/{x}"} {
 		f.Add(s, "Orders")

@@ -10,13 +10,13 @@ var rocaPrimes = []int64{
 // roca reports whether an RSA modulus was made by the broken generator of
 // CVE-2017-15361. Its primes are k·M + 65537^a mod M with M a product of small primes,
 // so modulo each of them the modulus is a power of 65537. About one sound key in 2^27
-// matches by accident.
-func roca(n *big.Int) bool {
+// also matches.
+func vulnerableToROCA(n *big.Int) bool {
 	for _, p := range rocaPrimes {
-		rest := new(big.Int).Mod(n, big.NewInt(p)).Int64()
+		residue := new(big.Int).Mod(n, big.NewInt(p)).Int64()
 		power, found := int64(1), false
 		for range p {
-			if power == rest {
+			if power == residue {
 				found = true
 				break
 			}

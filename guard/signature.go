@@ -14,7 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-var strict = base64.RawURLEncoding.Strict()
+var strictBase64 = base64.RawURLEncoding.Strict()
 
 // inAlphabet is true for the bytes of base64url.
 var inAlphabet = func() (t [256]bool) {
@@ -29,12 +29,12 @@ var inAlphabet = func() (t [256]bool) {
 type parts struct {
 	header    string // with its dot
 	payload   []byte
-	input     []byte // what is signed: header and payload
+	input     []byte // the signing input: header and payload
 	signature []byte
 }
 
-// cut splits at the first and the last dot and checks nothing else.
-func cut(token string, raw []byte) (parts, bool) {
+// splitJWS splits at the first and the last dot and checks nothing else.
+func splitJWS(token string, raw []byte) (parts, bool) {
 	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
 	if first < 1 || last == first || last == len(token)-1 {
 		return parts{}, false
@@ -42,8 +42,8 @@ func cut(token string, raw []byte) (parts, bool) {
 	return parts{header: token[:first+1], payload: raw[first+1 : last], input: raw[:last], signature: raw[last+1:]}, true
 }
 
-// wellFormed reports whether the token is three parts of the base64url alphabet.
-func wellFormed(token string) bool {
+// isWellFormed reports whether the token is three parts of the base64url alphabet.
+func isWellFormed(token string) bool {
 	dots := 0
 	for i := 0; i < len(token); i++ {
 		if !inAlphabet[token[i]] {
@@ -59,8 +59,8 @@ func wellFormed(token string) bool {
 // decode decodes base64url strictly: no padding, only the URL alphabet, no trailing bits,
 // no line breaks. The standard library skips line breaks, so decode compares the length.
 func decode(dst, src []byte) ([]byte, bool) {
-	n, err := strict.Decode(dst, src)
-	return dst[:n], err == nil && len(src)%4 != 1 && n == strict.DecodedLen(len(src))
+	n, err := strictBase64.Decode(dst, src)
+	return dst[:n], err == nil && len(src)%4 != 1 && n == strictBase64.DecodedLen(len(src))
 }
 
 // maxSignature is the length of a signature of a 4096-bit RSA key.
@@ -68,14 +68,14 @@ const maxSignature = 512
 
 // verifyKnown is the fast path: the header determines key and algorithm, and the
 // standard library verifies. It returns the payload.
-func verifyKnown(p parts, with verifier) (string, *Error) {
+func verifyKnown(p parts, v verifier) (string, *Error) {
 	var sigBuf [maxSignature]byte
 	var stack [1024]byte
 	dst := stack[:]
-	if n := strict.DecodedLen(len(p.payload)); n > len(dst) {
+	if n := strictBase64.DecodedLen(len(p.payload)); n > len(dst) {
 		dst = make([]byte, n)
 	}
-	if strict.DecodedLen(len(p.signature)) > len(sigBuf) {
+	if strictBase64.DecodedLen(len(p.signature)) > len(sigBuf) {
 		return "", refuse(ErrSignature, nil)
 	}
 	sig, ok := decode(sigBuf[:], p.signature)
@@ -83,7 +83,7 @@ func verifyKnown(p parts, with verifier) (string, *Error) {
 	if !ok || !ok2 {
 		return "", refuse(ErrMalformed, errEncoding)
 	}
-	if !checkSignature(with, p.input, sig) {
+	if !checkSignature(v, p.input, sig) {
 		return "", refuse(ErrSignature, nil)
 	}
 	return string(payload), nil
@@ -92,13 +92,13 @@ func verifyKnown(p parts, with verifier) (string, *Error) {
 var errEncoding = errors.New("not three parts of canonical base64url")
 
 // checkSignature verifies a signature with the standard library.
-func checkSignature(with verifier, data, sig []byte) bool {
-	if pub, ok := with.key.public.(ed25519.PublicKey); ok {
-		return with.alg == jose.EdDSA && len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, data, sig)
+func checkSignature(v verifier, data, sig []byte) bool {
+	if pub, ok := v.key.public.(ed25519.PublicKey); ok {
+		return v.alg == jose.EdDSA && len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, data, sig)
 	}
 	var digest []byte
 	var hash crypto.Hash
-	switch with.alg {
+	switch v.alg {
 	case jose.ES256, jose.RS256, jose.PS256:
 		sum := sha256.Sum256(data)
 		digest, hash = sum[:], crypto.SHA256
@@ -111,11 +111,11 @@ func checkSignature(with verifier, data, sig []byte) bool {
 	default:
 		return false
 	}
-	switch pub := with.key.public.(type) {
+	switch pub := v.key.public.(type) {
 	case *ecdsa.PublicKey:
 		return checkECDSA(pub, digest, sig)
 	case *rsa.PublicKey:
-		if strings.HasPrefix(string(with.alg), "PS") {
+		if strings.HasPrefix(string(v.alg), "PS") {
 			// RFC 7518 section 3.5: the salt is as long as the hash.
 			return rsa.VerifyPSS(pub, hash, digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 		}
@@ -124,8 +124,7 @@ func checkSignature(with verifier, data, sig []byte) bool {
 	return false
 }
 
-// checkECDSA verifies r‖s of RFC 7518 section 3.4: both integers at full length and
-// nothing else.
+// checkECDSA verifies r‖s of RFC 7518 section 3.4: exactly two integers of full length.
 func checkECDSA(pub *ecdsa.PublicKey, digest, sig []byte) bool {
 	size := (pub.Params().BitSize + 7) / 8
 	if len(sig) != 2*size {

@@ -82,13 +82,13 @@ func TestWithdraw_RefusesOldKeys(t *testing.T) {
 	}
 	i.Withdraw()
 	i.Advance(guard.DefaultRefreshInterval)
-	for range 1000 { // the refresh happens beside the requests
+	for range 1000 { // the fetch runs concurrently with the requests
 		if err := verify(g, old); errors.Is(err, guard.ErrSignature) {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Error("a withdrawn key lives on")
+	t.Error("a withdrawn key still verifies")
 }
 
 func TestFail_MakesKeysUnavailable(t *testing.T) {
@@ -123,8 +123,8 @@ func TestServeHTTP_ServesKeysAndMetadata(t *testing.T) {
 	}
 }
 
-// New, a Guard and the first verified token take ten milliseconds, as no RSA key is generated.
-// A race detector and a busy machine take longer.
+// New, a Guard and the first verified token take ten milliseconds, as no RSA key is
+// generated. The bound leaves room for the race detector and a busy machine.
 func TestNew_IsQuick(t *testing.T) {
 	best := time.Hour
 	for range 5 {
