@@ -11,13 +11,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axeSource is axe-core, which scripts/test puts there.
+// axeSource is the source of axe-core, which scripts/test installs.
 var axeSource = sync.OnceValues(func() (string, error) {
 	b, err := os.ReadFile(filepath.Join(root, ".cache", "axe", "node_modules", "axe-core", "axe.min.js"))
 	return string(b), err
 })
 
-// finding is what axe-core has against a page.
+// finding is a violation that axe-core found in a page.
 type finding struct {
 	ID     string `json:"id"`
 	Impact string `json:"impact"`
@@ -28,10 +28,10 @@ type finding struct {
 	} `json:"nodes"`
 }
 
-// accessible fails the test when axe-core finds anything serious or critical in the
-// page, by WCAG 2.2 AA or by its own experience, or when the page is wider than the
-// window (WCAG 2.2, 1.4.10).
-func (b *tab) accessible(name string) *tab {
+// requireAccessible fails the test when axe-core finds a serious or critical violation of WCAG
+// 2.2 AA or best practice, when the page is wider than the window (WCAG 2.2, 1.4.10), or when a
+// button or field is too small.
+func (b *tab) requireAccessible(name string) *tab {
 	b.t.Helper()
 	source, err := axeSource()
 	if err != nil {
@@ -41,7 +41,7 @@ func (b *tab) accessible(name string) *tab {
 		return b
 	}
 	if !b.look.noScript {
-		for _, f := range b.axe(source) {
+		for _, f := range b.runAxe(source) {
 			if slices.Contains([]string{"serious", "critical"}, f.Impact) {
 				where := make([]string, 0, len(f.Nodes))
 				for _, n := range f.Nodes {
@@ -68,14 +68,14 @@ func (b *tab) accessible(name string) *tab {
 	return b
 }
 
-// smallTargets lists what a finger could miss: whatever is pressed or typed into is 44
-// pixels high. A link in a sentence is as high as its line (WCAG 2.2, 2.5.5 and 2.5.8).
+// smallTargets lists buttons and fields of less than 44 pixels. A link in a sentence is as high
+// as its line (WCAG 2.2, 2.5.5 and 2.5.8).
 const smallTargets = `[...document.querySelectorAll("button, a.button, label.check, input:not([type=hidden]):not([type=checkbox])")]
 	.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)`
 
-func (b *tab) axe(source string) []finding {
+func (b *tab) runAxe(source string) []finding {
 	b.t.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void](source + "\n;0"))
+	b.run(chromedp.Evaluate[chromedp.Void](source + "\n;0"))
 	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// clientApp is an application with a server of its own, on another site than ours.
+// clientApp is a client with its own server, on another site than the provider.
 type clientApp struct {
 	auth.Client
 	s      *servertest.Server
@@ -26,32 +26,32 @@ type clientApp struct {
 	base   string // http://localhost:port; we are 127.0.0.1
 	secret string
 
-	mu  sync.Mutex
-	got url.Values // owned by mu: what came to its callback last
+	mu       sync.Mutex
+	response url.Values // owned by mu: what came to its callback last
 }
 
 const verifier = "a-verifier-of-the-browser-that-is-long-enough-for-RFC-7636"
 
-// shop is a server with an application.
-func shop(t *testing.T) (*servertest.Server, *clientApp) {
+// newServerWithClient starts a server with a first-party client.
+func newServerWithClient(t *testing.T) (*servertest.Server, *clientApp) {
 	t.Helper()
 	s := servertest.New(t)
 	return s, newClient(t, s, orders)
 }
 
-// newClient registers an application and starts its server.
+// newClient registers a client and starts its server.
 func newClient(t *testing.T, s *servertest.Server, r client.Registration) *clientApp {
 	t.Helper()
-	return newClientOf(t, s, auth.DefaultTenant, r)
+	return newTenantClient(t, s, auth.DefaultTenant, r)
 }
 
-func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r client.Registration) *clientApp {
+func newTenantClient(t *testing.T, s *servertest.Server, tenant auth.TenantID, r client.Registration) *clientApp {
 	t.Helper()
 	c := &clientApp{s: s, tenant: tenant}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/callback", c.callback)
-	mux.HandleFunc("/start", c.posting)
-	mux.HandleFunc("/bye", func(w http.ResponseWriter, r *http.Request) { c.page(w, "Bye", r.URL.Query()) })
+	mux.HandleFunc("/callback", c.serveCallback)
+	mux.HandleFunc("/start", c.serveStart)
+	mux.HandleFunc("/bye", func(w http.ResponseWriter, r *http.Request) { c.writePage(w, "Bye", r.URL.Query()) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	c.base = strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)
@@ -67,10 +67,10 @@ func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r cli
 	return c
 }
 
-// posting is a page of the application whose button sends the request by POST
-// (OpenID Connect Core §3.1.2.1).
-func (c *clientApp) posting(w http.ResponseWriter, _ *http.Request) {
-	u, err := url.Parse(c.start())
+// serveStart serves a page whose button sends the authorization request by POST (OpenID Connect
+// Core §3.1.2.1).
+func (c *clientApp) serveStart(w http.ResponseWriter, _ *http.Request) {
+	u, err := url.Parse(c.authorizationURL())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -83,34 +83,34 @@ func (c *clientApp) posting(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, `<button id="submit">Sign in</button></form>`)
 }
 
-// callback shows what arrived, and keeps it.
-func (c *clientApp) callback(w http.ResponseWriter, r *http.Request) {
+// serveCallback records the authorization response and shows it.
+func (c *clientApp) serveCallback(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	c.mu.Lock()
-	c.got = r.Form
+	c.response = r.Form
 	c.mu.Unlock()
-	c.page(w, "Back at "+c.Name, r.Form)
+	c.writePage(w, "Back at "+c.Name, r.Form)
 }
 
-func (c *clientApp) page(w http.ResponseWriter, title string, got url.Values) {
+func (c *clientApp) writePage(w http.ResponseWriter, title string, got url.Values) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><title>%s</title><main><h1 id="arrived">%[1]s</h1><p>%s</p></main>`, html.EscapeString(title), html.EscapeString(got.Encode()))
 }
 
-// answer is what came to the callback last, once.
-func (c *clientApp) answer() url.Values {
+// takeResponse returns the last authorization response and clears it.
+func (c *clientApp) takeResponse() url.Values {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	got := c.got
-	c.got = nil
+	got := c.response
+	c.response = nil
 	return got
 }
 
-// start is where the application sends people; pairs are added to the request.
-func (c *clientApp) start(pairs ...string) string {
+// authorizationURL returns the URL of the authorization request with the parameters added.
+func (c *clientApp) authorizationURL(pairs ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"response_type": {"code"}, "client_id": {string(c.ID)}, "redirect_uri": {c.base + "/callback"}, "scope": {"openid email"},
 		"state": {`s"'<>&`}, "nonce": {"n-1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
@@ -120,12 +120,12 @@ func (c *clientApp) start(pairs ...string) string {
 	return c.s.URL + c.tenant.Path() + "/oauth2/authorize?" + q.Encode()
 }
 
-// redeem checks the answer (state, RFC 9207) and changes its code for tokens.
+// redeem checks the authorization response (state, RFC 9207) and redeems its code.
 func (c *clientApp) redeem(t *testing.T) (idToken, accessToken string) {
 	t.Helper()
-	got := c.answer()
+	got := c.takeResponse()
 	if got.Get("code") == "" || got.Get("state") != `s"'<>&` || got.Get("iss") != c.s.Issuer+c.tenant.Path() {
-		t.Fatalf("the answer is %v", got)
+		t.Fatalf("authorization response %v", got)
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {c.base + "/callback"}, "code_verifier": {verifier}, "client_id": {string(c.ID)}}
 	if c.secret != "" {

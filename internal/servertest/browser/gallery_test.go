@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// TestGallery looks at every page in every state, as its golden file has it: axe-core
-// finds nothing serious, at 320 pixels nothing sticks out, and right to left nothing
-// does either.
+// TestGallery opens every golden page: axe-core finds nothing serious, and nothing is wider
+// than 320 pixels, left to right and right to left.
 func TestGallery(t *testing.T) {
 	t.Parallel()
 	chromium(t)
@@ -28,11 +27,11 @@ func TestGallery(t *testing.T) {
 	mux.HandleFunc("GET /assets/show.js", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, filepath.Join(folder, "show.js"))
 	})
-	mux.HandleFunc("GET /{page}", func(w http.ResponseWriter, r *http.Request) { gallery(w, r, folder) })
+	mux.HandleFunc("GET /{page}", func(w http.ResponseWriter, r *http.Request) { serveGolden(w, r, folder) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 
-	for lang, l := range map[string]look{"en": {width: 1000}, "de": {dark: true, width: 320}} {
+	for lang, l := range map[string]windowSettings{"en": {width: 1000}, "de": {dark: true, width: 320}} {
 		t.Run(lang, func(t *testing.T) {
 			t.Parallel()
 			b := newTab(t, l)
@@ -41,22 +40,22 @@ func TestGallery(t *testing.T) {
 				if !ok || strings.HasPrefix(name, "problem_") && name != "problem_request" { // the same page in other words
 					continue
 				}
-				b.open(srv.URL + "/" + filepath.Base(file)).accessible(name).shot(name)
+				b.open(srv.URL + "/" + filepath.Base(file)).requireAccessible(name).screenshot(name)
 			}
-			b.quiet()
+			b.requireNoErrors()
 		})
 	}
 	t.Run("rtl", func(t *testing.T) {
 		t.Parallel()
-		b := newTab(t, look{width: 320})
+		b := newTab(t, windowSettings{width: 320})
 		for _, name := range []string{"login", "consent", "choose", "home", "device_confirm"} {
-			b.open(srv.URL + "/" + name + ".en.html?dir=rtl").accessible(name).shot(name)
+			b.open(srv.URL + "/" + name + ".en.html?dir=rtl").requireAccessible(name).screenshot(name)
 		}
 	})
 }
 
-// gallery serves a golden file under the policy that our pages have.
-func gallery(w http.ResponseWriter, r *http.Request, folder string) {
+// serveGolden serves a golden page with the Content-Security-Policy of the pages.
+func serveGolden(w http.ResponseWriter, r *http.Request, folder string) {
 	b, err := os.ReadFile(filepath.Join(folder, "testdata", filepath.Base(r.PathValue("page"))))
 	if err != nil {
 		http.NotFound(w, r)

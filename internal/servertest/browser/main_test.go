@@ -31,15 +31,15 @@ func TestMain(m *testing.M) {
 	defer os.Exit(code)
 }
 
-// chromium starts the browser with the first test that needs it. Without one, and in a
-// short run, the test is skipped, but never where everything has to be tested.
+// chromium starts the browser for the first test that needs it. Without chromium, or with
+// -short, the test is skipped, unless WATCHWORD_TEST_ALL is set.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if everything := os.Getenv("WATCHWORD_TEST_ALL") != ""; everything && err != nil {
 		t.Fatal(err)
 	} else if !everything && (err != nil || testing.Short()) {
-		t.Skip("a real browser takes its time, or is not there:", err)
+		t.Skip("needs chromium and no -short:", err)
 	}
 	program.once.Do(func() { start(path) })
 	if program.err != nil {
@@ -57,7 +57,7 @@ func start(path string) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-features", "Translate,BackForwardCache"), // a page that goes back is asked for again
-		// No page of ours asks for anything elsewhere; what tries does not get there.
+		// The pages load nothing from other hosts, and no other host resolves.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, close := chromedp.NewContext(alloc)
@@ -68,8 +68,8 @@ func start(path string) {
 	}
 }
 
-// shots is where screenshots go.
-func shots() string {
+// screenshotDir returns the directory for screenshots.
+func screenshotDir() string {
 	if dir := os.Getenv("WATCHWORD_SCREENSHOTS"); dir != "" {
 		return dir
 	}

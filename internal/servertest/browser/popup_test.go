@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestRepair_B12_Popup: the page that opened a popup hears of the sign-in in it when the
-// client is set so, and loses the window when it is not.
+// The page that opened a popup gets its message if the client has the setting popup, and loses
+// the window otherwise.
 func TestRepair_B12_Popup(t *testing.T) {
 	t.Parallel()
 	chromium(t)
@@ -52,16 +52,16 @@ func TestRepair_B12_Popup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			address = (&clientApp{s: s, Client: c, base: base, tenant: auth.DefaultTenant}).start()
+			address = (&clientApp{s: s, Client: c, base: base, tenant: auth.DefaultTenant}).authorizationURL()
 
-			b := newTab(t, look{})
-			b.open(s.URL + "/login").signIn(alice).at("/account")
-			b.open(base+"/").do(chromedp.Click(chromedp.ID("submit")), chromedp.WaitReady(chromedp.ID("said")))
+			b := newTab(t, windowSettings{})
+			b.open(s.URL + "/login").signIn(alice).requirePath("/account")
+			b.open(base+"/").run(chromedp.Click(chromedp.ID("submit")), chromedp.WaitReady(chromedp.ID("said")))
 
 			if popup {
-				b.says("signed in")
+				b.requireText("signed in")
 			} else {
-				b.says("popup closed by user")
+				b.requireText("popup closed by user")
 			}
 		})
 	}

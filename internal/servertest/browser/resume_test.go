@@ -14,91 +14,91 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// settled waits until the browser is at the path and nothing leads it on.
-func (b *tab) settled(path string) *tab {
+// requireSettled waits until the browser is at the path and no redirect follows.
+func (b *tab) requireSettled(path string) *tab {
 	b.t.Helper()
-	b.at(path)
-	b.do(chromedp.Sleep(time.Second))
-	return b.at(path)
+	b.requirePath(path)
+	b.run(chromedp.Sleep(time.Second))
+	return b.requirePath(path)
 }
 
-// A double click on the buttons of sign-in, choice, consent and logout ends like a click: the client
-// gets a code that it can redeem, or the same error.
+// A double click on the buttons of sign-in, account choice, consent and logout has the effect
+// of one click: the client gets a code that it can redeem, or the same error.
 func TestRepair_B1_DoubleClicksInFlows(t *testing.T) {
 	t.Parallel()
 	chromium(t)
-	for _, gap := range gaps {
+	for _, gap := range clickGaps {
 		t.Run(fmt.Sprint(gap), func(t *testing.T) {
 			t.Parallel()
 			latency := 400 * time.Millisecond
-			if gap == 50*time.Millisecond { // the second click comes while the first is answered
+			if gap == 50*time.Millisecond { // the second click comes while the server handles the first
 				latency = 0
 			}
 			s := servertest.New(t)
 			c := newClient(t, s, ledger)
 			s.Enrol(t, alice)
-			b := newTab(t, look{})
-			twice := func(id string) { b.slow(latency).doubleClick(id, gap) }
+			b := newTab(t, windowSettings{})
+			twice := func(id string) { b.delayResponses(latency).doubleClick(id, gap) }
 
-			b.open(c.start()).at("/login").fill("email", alice, "password", servertest.Password)
+			b.open(c.authorizationURL()).requirePath("/login").fill("email", alice, "password", servertest.Password)
 			twice("submit")
-			b.settled("/consent").slow(0)
+			b.requireSettled("/consent").delayResponses(0)
 			twice("approve")
-			b.settled("/callback").slow(0)
+			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
-			b.open(c.start("prompt", "login")).at("/login").fill("email", alice, "password", servertest.Password)
+			b.open(c.authorizationURL("prompt", "login")).requirePath("/login").fill("email", alice, "password", servertest.Password)
 			twice("submit")
-			b.settled("/callback").slow(0)
+			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
-			b.open(c.start("prompt", "select_account")).at("/choose-account")
+			b.open(c.authorizationURL("prompt", "select_account")).requirePath("/choose-account")
 			twice("account-0")
-			b.settled("/callback").slow(0)
+			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
-			b.open(c.start("prompt", "consent")).at("/consent")
+			b.open(c.authorizationURL("prompt", "consent")).requirePath("/consent")
 			twice("approve")
-			b.settled("/callback").slow(0)
+			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
-			b.open(c.start("prompt", "consent")).at("/consent")
+			b.open(c.authorizationURL("prompt", "consent")).requirePath("/consent")
 			twice("deny")
-			b.settled("/callback").slow(0)
-			if got := c.answer(); got.Get("error") != "access_denied" || got.Get("code") != "" {
+			b.requireSettled("/callback").delayResponses(0)
+			if got := c.takeResponse(); got.Get("error") != "access_denied" || got.Get("code") != "" {
 				t.Errorf("after a double no: %v", got)
 			}
 			b.open(s.URL + "/logout")
 			twice("approve")
-			b.settled("/logout/done").slow(0)
-			b.quiet()
+			b.requireSettled("/logout/done").delayResponses(0)
+			b.requireNoErrors()
 		})
 	}
 }
 
-// A form beside sign-in that is sent when another tab has reached the client shows its page, whose link
-// leads to the client as well.
+// A registration or reset form that is sent after another tab has reached the client shows its
+// page, whose link leads to the client.
 func TestSideFormAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	chromium(t)
-	s, c := shop(t)
+	s, c := newServerWithClient(t)
 	s.Enrol(t, alice)
-	b := newTab(t, look{})
-	b.open(c.start()).at("/login")
-	other := b.second()
-	other.open(b.where()).press("forgot").at("/forgot-password")
-	b.signIn(alice).at("/callback")
+	b := newTab(t, windowSettings{})
+	b.open(c.authorizationURL()).requirePath("/login")
+	other := b.newTab()
+	other.open(b.currentURL()).press("forgot").requirePath("/forgot-password")
+	b.signIn(alice).requirePath("/callback")
 	c.redeem(t)
 
-	other.fill("email", alice).press("submit").reads("Check your email")
+	other.fill("email", alice).press("submit").waitForText("Check your email")
 
-	other.press("login").at("/callback")
+	other.press("login").requirePath("/callback")
 	c.redeem(t)
-	b.quiet()
-	other.quiet()
+	b.requireNoErrors()
+	other.requireNoErrors()
 }
 
-// A double click on the buttons of the device pages ends like a click.
+// A double click on the buttons of the device pages has the effect of one click.
 func TestRepair_B1_DoubleClicksForDevices(t *testing.T) {
 	t.Parallel()
 	chromium(t)
-	for _, gap := range gaps {
+	for _, gap := range clickGaps {
 		t.Run(fmt.Sprint(gap), func(t *testing.T) {
 			t.Parallel()
 			s := servertest.New(t)
@@ -110,86 +110,87 @@ func TestRepair_B1_DoubleClicksForDevices(t *testing.T) {
 			}
 			s.Do(t, "POST", oidc.DeviceAuthorizationPath, url.Values{"client_id": {string(c.ID)}, "scope": {"openid"}}.Encode(),
 				servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &d)
-			b := newTab(t, look{})
-			twice := func(id string) { b.slow(400*time.Millisecond).doubleClick(id, gap) }
+			b := newTab(t, windowSettings{})
+			twice := func(id string) { b.delayResponses(400*time.Millisecond).doubleClick(id, gap) }
 
-			b.open(s.URL+"/device").at("/device").fill("code", d.UserCode)
+			b.open(s.URL+"/device").requirePath("/device").fill("code", d.UserCode)
 			twice("submit")
-			b.settled("/login").slow(0).fill("email", alice, "password", servertest.Password)
+			b.requireSettled("/login").delayResponses(0).fill("email", alice, "password", servertest.Password)
 			twice("submit")
-			b.settled("/device/confirm").slow(0)
+			b.requireSettled("/device/confirm").delayResponses(0)
 			twice("approve")
-			b.reads("Device connected").slow(0)
-			b.do(chromedp.Sleep(time.Second))
-			b.says("Device connected").shot("1-connected")
-			b.do(chromedp.NavigateBack())
-			b.at("/device").shot("2-back")
-			b.quiet()
+			b.waitForText("Device connected").delayResponses(0)
+			b.run(chromedp.Sleep(time.Second))
+			b.requireText("Device connected").screenshot("1-connected")
+			b.run(chromedp.NavigateBack())
+			b.requirePath("/device").screenshot("2-back")
+			b.requireNoErrors()
 		})
 	}
 }
 
-// Back, reload, a bookmark and a second tab lead to the client, also from pages that are over.
+// Back, reload, a bookmark and a second tab lead to the client, even from pages of an ended
+// flow.
 func TestRepair_B11_BackReloadBookmarkTabs(t *testing.T) {
-	everyLook(t, func(t *testing.T, l look) {
+	eachSetting(t, func(t *testing.T, l windowSettings) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
 		s.Enrol(t, alice)
 		b := newTab(t, l)
-		b.open(c.start()).at("/login")
-		other := b.second()
-		other.open(c.start()).at("/login")
-		bookmark := b.where()
-		b.do(chromedp.Reload())
-		b.at("/login").signIn(alice).at("/consent")
-		b.do(chromedp.Reload())
-		b.at("/consent").press("approve").at("/callback")
+		b.open(c.authorizationURL()).requirePath("/login")
+		other := b.newTab()
+		other.open(c.authorizationURL()).requirePath("/login")
+		bookmark := b.currentURL()
+		b.run(chromedp.Reload())
+		b.requirePath("/login").signIn(alice).requirePath("/consent")
+		b.run(chromedp.Reload())
+		b.requirePath("/consent").press("approve").requirePath("/callback")
 		c.redeem(t)
-		b.do(chromedp.NavigateBack()) // to the consent page, which leads on
-		b.settled("/callback")
+		b.run(chromedp.NavigateBack()) // to the consent page, which leads on
+		b.requireSettled("/callback")
 		c.redeem(t)
-		b.open(bookmark).settled("/callback")
-		c.redeem(t)
-
-		other.do(chromedp.Reload()) // the other tab has signed in meanwhile
-		other.settled("/callback")
+		b.open(bookmark).requireSettled("/callback")
 		c.redeem(t)
 
-		b.open(c.start("prompt", "login")).at("/login").signIn(alice).at("/callback")
+		other.run(chromedp.Reload()) // the other tab has signed in meanwhile
+		other.requireSettled("/callback")
 		c.redeem(t)
-		b.do(chromedp.NavigateBack())
-		b.at("/login").accessible("back").shot("1-back").signIn(alice).at("/callback")
+
+		b.open(c.authorizationURL("prompt", "login")).requirePath("/login").signIn(alice).requirePath("/callback")
+		c.redeem(t)
+		b.run(chromedp.NavigateBack())
+		b.requirePath("/login").requireAccessible("back").screenshot("1-back").signIn(alice).requirePath("/callback")
 		c.redeem(t)
 
 		stranger := newTab(t, l)
-		stranger.open(bookmark).accessible("expired").shot("2-expired").press("login").at("/login")
-		b.quiet()
+		stranger.open(bookmark).requireAccessible("expired").screenshot("2-expired").press("login").requirePath("/login")
+		b.requireNoErrors()
 	})
 }
 
-// A page that was open for more than an hour takes the right password, and asks again what it asked.
+// A page that was open for more than an hour accepts the password, and the flow continues.
 func TestRepair_B11_AnHoursLunch(t *testing.T) {
-	everyLook(t, func(t *testing.T, l look) {
+	eachSetting(t, func(t *testing.T, l windowSettings) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
 		s.Enrol(t, alice)
 		b := newTab(t, l)
-		b.open(c.start()).at("/login")
+		b.open(c.authorizationURL()).requirePath("/login")
 		s.Clock.Advance(61 * time.Minute)
-		b.signIn(alice).at("/consent")
+		b.signIn(alice).requirePath("/consent")
 		s.Clock.Advance(61 * time.Minute)
-		b.press("approve").at("/consent").shot("1-asked-again").press("approve").at("/callback")
+		b.press("approve").requirePath("/consent").screenshot("1-asked-again").press("approve").requirePath("/callback")
 		c.redeem(t)
 
 		b.open(s.URL + "/logout")
 		s.Clock.Advance(61 * time.Minute)
-		b.press("approve").at("/logout/done")
-		b.open(s.URL + "/login").at("/login")
+		b.press("approve").requirePath("/logout/done")
+		b.open(s.URL + "/login").requirePath("/login")
 		s.Clock.Advance(61 * time.Minute) // a phone that slept
-		b.do(chromedp.Reload())
-		b.at("/login")
+		b.run(chromedp.Reload())
+		b.requirePath("/login")
 		s.Clock.Advance(61 * time.Minute)
-		b.signIn(alice).at("/account")
-		b.quiet()
+		b.signIn(alice).requirePath("/account")
+		b.requireNoErrors()
 	})
 }

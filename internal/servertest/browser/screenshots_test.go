@@ -20,8 +20,8 @@ import (
 
 var screenshots = flag.Bool("screenshots", false, "take the pictures of the README again (make screenshots)")
 
-// TestScreenshots takes the pictures of the README: sign-in and consent side by side,
-// in light and in dark.
+// TestScreenshots takes the screenshots of the README: sign-in and consent side by side, light
+// and dark.
 func TestScreenshots(t *testing.T) {
 	if !*screenshots {
 		return
@@ -34,10 +34,10 @@ func TestScreenshots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := newTab(t, look{dark: dark, width: pictureWidth})
-			b.open(c.start("scope", "openid email orders:read")).at("/login")
+			b := newTab(t, windowSettings{dark: dark, width: pictureWidth})
+			b.open(c.authorizationURL("scope", "openid email orders:read")).requirePath("/login")
 			signIn := b.picture()
-			b.signIn(alice).at("/consent")
+			b.signIn(alice).requirePath("/consent")
 			writePNG(t, filepath.Join(root, "docs", "images", name), sideBySide(signIn, b.picture()))
 		})
 	}
@@ -45,7 +45,7 @@ func TestScreenshots(t *testing.T) {
 
 const pictureWidth, pictureHeight = 560, 720
 
-// picture returns what the window shows, at one and a half times its size.
+// picture returns the visible part of the page at one and a half times its size.
 func (b *tab) picture() image.Image {
 	b.t.Helper()
 	resize := func(height int64, scale float64) {

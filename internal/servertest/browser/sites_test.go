@@ -15,37 +15,39 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestSingleSignOn: who is signed in passes through, whichever way the application
-// asks. A POST from another site carries no cookie of ours (SameSite=Lax); the person
-// is recognised all the same, since the request goes on by GET.
+// A signed-in user is not asked again, whether the client uses GET or POST. A cross-site POST
+// carries no cookie (SameSite=Lax); the server redirects it to a GET.
 func TestSingleSignOn(t *testing.T) {
-	everyLook(t, func(t *testing.T, l look) {
+	eachSetting(t, func(t *testing.T, l windowSettings) {
 		s := servertest.New(t)
 		c, other := newClient(t, s, orders), newClient(t, s, orders)
 		s.Enrol(t, alice)
 		b := newTab(t, l)
-		b.open(c.base + "/start").press("submit").at("/login")
-		b.signIn(alice).at("/callback")
+		b.open(c.base + "/start").press("submit").requirePath("/login")
+		b.signIn(alice).requirePath("/callback")
 		_, first := c.redeem(t)
-		b.open(c.base + "/start").press("submit").at("/callback")
+		b.open(c.base + "/start").press("submit").requirePath("/callback")
 		hint, again := c.redeem(t)
-		b.open(other.start("prompt", "none")).at("/callback")
+		b.open(other.authorizationURL("prompt", "none")).requirePath("/callback")
 		_, elsewhere := other.redeem(t)
-		if sid(t, first) != sid(t, again) || sid(t, first) == sid(t, elsewhere) || claims(t, first)["auth_time"] != claims(t, elsewhere)["auth_time"] {
+		if sessionID(t, first) != sessionID(t, again) || sessionID(t, first) == sessionID(t, elsewhere) || claims(t, first)["auth_time"] != claims(t, elsewhere)["auth_time"] {
 			t.Errorf("sessions: %v, %v, %v", claims(t, first), claims(t, again), claims(t, elsewhere))
 		}
 
-		// The application shows who it speaks of, so nobody has to be asked.
-		b.open(s.URL + "/oauth2/logout?" + url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {c.base + "/bye"}}.Encode()).at("/bye")
-		b.open(other.start("prompt", "none")).at("/callback")
-		if got := other.answer(); got.Get("error") != "login_required" {
+		// The ID Token hint names the user, so no confirmation is needed.
+		b.open(s.URL + "/oauth2/logout?" + url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {c.base + "/bye"}}.Encode()).requirePath("/bye")
+		b.open(other.authorizationURL("prompt", "none")).requirePath("/callback")
+		if got := other.takeResponse(); got.Get("error") != "login_required" {
 			t.Errorf("after signing out: %v", got)
 		}
-		b.quiet()
+		b.requireNoErrors()
 	})
 }
 
-func sid(t *testing.T, accessToken string) any { t.Helper(); return claims(t, accessToken)["sid"] }
+func sessionID(t *testing.T, accessToken string) any {
+	t.Helper()
+	return claims(t, accessToken)["sid"]
+}
 
 // claims reads a token that came straight from the token endpoint.
 func claims(t *testing.T, jwt string) map[string]any {
@@ -60,29 +62,28 @@ func claims(t *testing.T, jwt string) map[string]any {
 	return c
 }
 
-// TestKeyboard: nobody needs a mouse. The page says where to begin, Tab goes through
-// the fields in their order, and Enter sends the form.
+// The pages work without a mouse: the first field has the focus, Tab goes through the fields in
+// order, and Enter sends the form.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	chromium(t)
 	s := servertest.New(t)
 	c := newClient(t, s, ledger)
 	s.Enrol(t, alice)
-	b := newTab(t, look{})
-	b.open(c.start()).at("/login")
-	b.do(chromedp.KeyEvent(alice), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(servertest.Password))
-	b.await(chromedp.KeyEvent(kb.Enter)).at("/consent")
+	b := newTab(t, windowSettings{})
+	b.open(c.authorizationURL()).requirePath("/login")
+	b.run(chromedp.KeyEvent(alice), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(servertest.Password))
+	b.waitForPage(chromedp.KeyEvent(kb.Enter)).requirePath("/consent")
 	// "Not you?", then the two buttons: no comes first.
-	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
-	b.shot("focus").await(chromedp.KeyEvent(kb.Enter)).at("/callback")
+	b.run(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
+	b.screenshot("focus").waitForPage(chromedp.KeyEvent(kb.Enter)).requirePath("/callback")
 	c.redeem(t)
-	b.quiet()
+	b.requireNoErrors()
 }
 
-// TestTenant: a tenant has its own look, language, cookies and accounts, beside the
-// others in the same browser.
+// A tenant has its own branding, language, cookies and accounts in the same browser.
 func TestTenant(t *testing.T) {
-	everyLook(t, func(t *testing.T, l look) {
+	eachSetting(t, func(t *testing.T, l windowSettings) {
 		s := servertest.New(t)
 		radius := 2
 		_, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{Locale: "de", AllowUnverified: true, Branding: auth.Branding{Accent: "#8a1f3c", Radius: &radius, Font: "serif", Logo: logo,
@@ -91,32 +92,31 @@ func TestTenant(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Do(t, "POST", "/t/acme/api/v1/register", map[string]string{"email": alice, "password": servertest.Password}).Want(t, 202)
-		c := newClientOf(t, s, "acme", ledger)
+		c := newTenantClient(t, s, "acme", ledger)
 		l.language = "fr" // which we do not have
 		b := newTab(t, l)
-		b.open(c.start()).at("/t/acme/login").says("Anmelden", "Datenschutz").accessible("login").shot("1-login")
+		b.open(c.authorizationURL()).requirePath("/t/acme/login").requireText("Anmelden", "Datenschutz").requireAccessible("login").screenshot("1-login")
 		look, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]any](`[getComputedStyle(document.getElementById("submit")).borderRadius, document.querySelector(".brand img").naturalWidth,
 			getComputedStyle(document.body).fontFamily.includes("Georgia")]`))
 		if err != nil || len(look) != 3 || look[0] != "2px" || look[1] != 2.0 || look[2] != true {
 			t.Errorf("the look is %v, %v", look, err)
 		}
-		b.signIn(alice).at("/t/acme/consent").accessible("consent").shot("2-consent").press("approve").at("/callback")
+		b.signIn(alice).requirePath("/t/acme/consent").requireAccessible("consent").screenshot("2-consent").press("approve").requirePath("/callback")
 		c.redeem(t)
-		b.open(s.URL + "/account").at("/login") // of the default tenant, where nobody is signed in
-		b.open(s.URL + "/t/acme/account").at("/t/acme/account").says(alice).shot("3-account")
-		b.quiet()
+		b.open(s.URL + "/account").requirePath("/login") // of the default tenant, without a session
+		b.open(s.URL + "/t/acme/account").requirePath("/t/acme/account").requireText(alice).screenshot("3-account")
+		b.requireNoErrors()
 	})
 }
 
-// TestCookies: what the browser keeps is closed to scripts, to neighbours and to plain
-// HTTP, and sent by other sites only with what they could link to.
+// Cookies are HttpOnly, Secure, host-only and SameSite=Lax.
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	chromium(t)
 	s := servertest.New(t)
 	s.Enrol(t, alice)
-	b := newTab(t, look{})
-	b.open(s.URL+"/login").fill("email", alice, "password", servertest.Password).tick("remember").press("submit").at("/account")
+	b := newTab(t, windowSettings{})
+	b.open(s.URL+"/login").fill("email", alice, "password", servertest.Password).click("remember").press("submit").requirePath("/account")
 	kept, err := chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{})
 	if err != nil {
 		t.Fatal(err)
@@ -140,9 +140,9 @@ func TestCookies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.open(s.URL + "/account").at("/account").says(alice)
-	b.press("logout").at("/logout/done").open(s.URL + "/account").at("/login")
-	b.quiet()
+	b.open(s.URL + "/account").requirePath("/account").requireText(alice)
+	b.press("logout").requirePath("/logout/done").open(s.URL + "/account").requirePath("/login")
+	b.requireNoErrors()
 }
 
 // logo is a PNG of two by two pixels.

@@ -21,33 +21,33 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// look is how a person's browser is set up.
-type look struct {
+// windowSettings are the settings of a browser window.
+type windowSettings struct {
 	noScript bool
 	dark     bool
 	language string // Accept-Language
 	width    int64
 }
 
-// tab is one person's browser, with cookies of its own.
+// tab is a browser with its own cookies, or a second tab of it.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
-	look look
+	look windowSettings
 
-	mu   sync.Mutex
-	said []string // complaints of the browser: policy violations, errors of scripts
+	mu       sync.Mutex
+	messages []string // errors of the browser: policy violations, errors of scripts
 }
 
-// newTab opens a browser in which nothing has happened yet.
-func newTab(t *testing.T, l look) *tab {
+// newTab opens a new browser without cookies.
+func newTab(t *testing.T, l windowSettings) *tab {
 	t.Helper()
 	parent := chromium(t)
 	if l.width == 0 {
 		l.width = 1000
 	}
 	b := &tab{t: t, look: l}
-	ctx, closed := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	ctx, closed := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.collectErrors))
 	ctx, late := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(func() { late(); closed() })
 	b.ctx = ctx
@@ -65,11 +65,11 @@ func newTab(t *testing.T, l look) *tab {
 	return b
 }
 
-// second opens another tab of the same browser.
-func (b *tab) second() *tab {
+// newTab opens another tab of the same browser.
+func (b *tab) newTab() *tab {
 	b.t.Helper()
 	other := &tab{t: b.t, look: b.look}
-	ctx, closed := chromedp.NewContext(b.ctx, chromedp.WithListener(other.hear))
+	ctx, closed := chromedp.NewContext(b.ctx, chromedp.WithListener(other.collectErrors))
 	b.t.Cleanup(closed)
 	other.ctx = ctx
 	return other
@@ -82,108 +82,108 @@ func call[P, R any](b *tab, c cdp.Command[P, R], params P) {
 	}
 }
 
-// hear collects what the browser complains about.
-func (b *tab) hear(ev any) {
-	var said string
+// collectErrors records errors of scripts and violations of the policy.
+func (b *tab) collectErrors(ev any) {
+	var message string
 	switch e := ev.(type) {
 	case *log.EventEntryAdded:
 		if e.Entry.Level == "error" && e.Entry.Source != "network" {
-			said = e.Entry.Text
+			message = e.Entry.Text
 		}
 	case *runtime.EventExceptionThrown:
-		said = e.ExceptionDetails.Text
+		message = e.ExceptionDetails.Text
 	}
-	if said != "" {
+	if message != "" {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.said = append(b.said, said)
+		b.messages = append(b.messages, message)
 	}
 }
 
-// complaints are what the browser said against any page so far.
-func (b *tab) complaints() []string {
+// errors returns the errors in all pages so far.
+func (b *tab) errors() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.said)
+	return slices.Clone(b.messages)
 }
 
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatalf("at %s: %v", b.where(), err)
+		b.t.Fatalf("at %s: %v", b.currentURL(), err)
 	}
 }
 
-// open goes to an address, as by typing it.
+// open opens a URL, as from the address bar.
 func (b *tab) open(address string) *tab {
 	b.t.Helper()
-	b.do(chromedp.Navigate(address))
+	b.run(chromedp.Navigate(address))
 	return b
 }
 
-// fill types into fields: id, text, id, text. What was there is replaced.
+// fill replaces the text of fields: id, text, id, text.
 func (b *tab) fill(pairs ...string) *tab {
 	b.t.Helper()
 	for i := 0; i+1 < len(pairs); i += 2 {
 		field := chromedp.ID(pairs[i])
 		// chromedp.SendKeys reads the attributes of the field while an event of the browser may write them.
-		b.do(chromedp.Clear(field), chromedp.Focus(field), chromedp.KeyEvent(pairs[i+1]))
+		b.run(chromedp.Clear(field), chromedp.Focus(field), chromedp.KeyEvent(pairs[i+1]))
 	}
 	return b
 }
 
-// signIn fills in the page that asks who somebody is, and sends it.
+// signIn fills in the login page and sends it.
 func (b *tab) signIn(email string) *tab {
 	b.t.Helper()
 	return b.fill("email", email, "password", servertest.Password).press("submit")
 }
 
-// tick clicks what leads nowhere by itself.
-func (b *tab) tick(id string) *tab {
+// click clicks an element that leads to no other page.
+func (b *tab) click(id string) *tab {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.ID(id)))
+	b.run(chromedp.Click(chromedp.ID(id)))
 	return b
 }
 
-// press clicks a button or a link and waits for the page to which it leads.
+// press clicks a button or a link and waits for the next page.
 func (b *tab) press(id string) *tab {
 	b.t.Helper()
-	return b.await(chromedp.Click(chromedp.ID(id)))
+	return b.waitForPage(chromedp.Click(chromedp.ID(id)))
 }
 
-// await does what leads to another page, and waits for it.
-func (b *tab) await(step chromedp.Action[chromedp.Void]) *tab {
+// waitForPage runs a step that leads to another page, and waits for it.
+func (b *tab) waitForPage(step chromedp.Action[chromedp.Void]) *tab {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, step); err != nil {
-		b.shot("failed")
-		b.t.Fatalf("at %s: %v; the browser says %q; the page %q", b.where(), err, b.complaints(), b.text())
+		b.screenshot("failed")
+		b.t.Fatalf("at %s: %v; the browser says %q; the page %q", b.currentURL(), err, b.errors(), b.text())
 	}
 	return b
 }
 
-// at fails the test unless the page has the path, and waits a while for it, since a
-// page may send itself on.
-func (b *tab) at(path string) *tab {
+// requirePath waits until the page has the path, which a redirect may change, and fails the
+// test after a minute.
+func (b *tab) requirePath(path string) *tab {
 	b.t.Helper()
 	late := time.Now().Add(time.Minute)
 	for {
-		u, err := url.Parse(b.where())
+		u, err := url.Parse(b.currentURL())
 		if err == nil && u.Path == path {
-			b.do(chromedp.WaitReady(chromedp.CSS("h1")))
+			b.run(chromedp.WaitReady(chromedp.CSS("h1")))
 			return b
 		}
 		if time.Now().After(late) {
-			b.shot("failed")
-			b.t.Fatalf("at %s, want %s; the browser says %q; the page %q", b.where(), path, b.complaints(), b.text())
+			b.screenshot("failed")
+			b.t.Fatalf("at %s, want %s; the browser says %q; the page %q", b.currentURL(), path, b.errors(), b.text())
 		}
-		b.do(chromedp.WaitReady(chromedp.CSS("body")))
+		b.run(chromedp.WaitReady(chromedp.CSS("body")))
 	}
 }
 
-// where is the address of the page.
-func (b *tab) where() string {
+// currentURL returns the URL of the page.
+func (b *tab) currentURL() string {
 	at, err := chromedp.Run(b.ctx, chromedp.Location())
 	if err != nil {
 		return "nowhere: " + err.Error()
@@ -191,7 +191,7 @@ func (b *tab) where() string {
 	return at
 }
 
-// text is what a person reads.
+// text returns the visible text of the page.
 func (b *tab) text() string {
 	text, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("body")))
 	if err != nil {
@@ -200,27 +200,27 @@ func (b *tab) text() string {
 	return text
 }
 
-// says fails the test unless the page shows the words.
-func (b *tab) says(words ...string) *tab {
+// requireText fails the test unless the page shows the texts.
+func (b *tab) requireText(words ...string) *tab {
 	b.t.Helper()
 	text := b.text()
 	for _, w := range words {
 		if !strings.Contains(text, w) {
-			b.t.Fatalf("at %s: no %q in %q", b.where(), w, text)
+			b.t.Fatalf("at %s: no %q in %q", b.currentURL(), w, text)
 		}
 	}
 	return b
 }
 
-// shot takes a picture of the whole page.
-func (b *tab) shot(name string) *tab {
+// screenshot takes a picture of the whole page.
+func (b *tab) screenshot(name string) *tab {
 	b.t.Helper()
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Errorf("picture %s: %v", name, err)
 		return b
 	}
-	folder := filepath.Join(shots(), strings.ReplaceAll(b.t.Name(), "/", "-"))
+	folder := filepath.Join(screenshotDir(), strings.ReplaceAll(b.t.Name(), "/", "-"))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
@@ -230,10 +230,10 @@ func (b *tab) shot(name string) *tab {
 	return b
 }
 
-// quiet fails the test when the browser has complained about any page so far.
-func (b *tab) quiet() {
+// requireNoErrors fails the test if there were errors in any page so far.
+func (b *tab) requireNoErrors() {
 	b.t.Helper()
-	if said := b.complaints(); len(said) > 0 {
-		b.t.Errorf("the browser complains: %q", said)
+	if message := b.errors(); len(message) > 0 {
+		b.t.Errorf("errors in the browser: %q", message)
 	}
 }

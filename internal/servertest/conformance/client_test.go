@@ -15,7 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// testClient is a client as the suite knows it.
+// testClient is a registered client and its keys.
 type testClient struct {
 	id, secret string
 	redirect   string
@@ -24,100 +24,100 @@ type testClient struct {
 	audience   string // of its assertions
 	key        key    // with which it proves itself
 	dpop       key    // to which its tokens are bound; zero for none
-	// answer is what it was told when it registered itself.
-	answer object
+	// response is the response to dynamic registration.
+	response object
 }
 
 const (
-	callback       = "https://suite.example.test/callback"
-	backAfterLeave = "https://suite.example.test/post_logout_redirect"
-	tokenEndpoint  = issuer + oauth.TokenPath
+	callback      = "https://suite.example.test/callback"
+	postLogoutURI = "https://suite.example.test/post_logout_redirect"
+	tokenEndpoint = issuer + oauth.TokenPath
 )
 
-// client registers the client of a module in the way of the variant. Changes are members
-// of the metadata; those that static clients cannot have said are for dynamic ones alone.
-func (l *lab) client(changes ...object) testClient {
-	l.t.Helper()
-	if l.dynamic {
-		return l.register(changes...)
+// registerClient registers a client as the variant says: statically or dynamically. changes are
+// members of its metadata.
+func (mt *moduleTest) registerClient(changes ...object) testClient {
+	mt.t.Helper()
+	if mt.dynamic {
+		return mt.registerDynamically(changes...)
 	}
-	m := changed(object{"redirect_uris": []string{callback}, "post_logout_redirect_uris": []string{backAfterLeave}}, changes...)
+	m := withChanges(object{"redirect_uris": []string{callback}, "post_logout_redirect_uris": []string{postLogoutURI}}, changes...)
 	var set auth.ClientSettings
 	b, err := json.Marshal(m)
 	if err != nil {
-		l.t.Fatal(err)
+		mt.t.Fatal(err)
 	}
 	if err := json.Unmarshal(b, &set); err != nil {
-		l.t.Fatal(err)
+		mt.t.Fatal(err)
 	}
-	set.Auth = l.method
-	c := testClient{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
-	if l.method == auth.AuthPrivateKeyJWT {
+	set.Auth = mt.method
+	c := testClient{method: mt.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
+	if mt.method == auth.AuthPrivateKeyJWT {
 		set.JWKS = c.key.jwks()
 	}
-	return l.enrol(c, client.Registration{Name: "Suite", Type: auth.ClientWeb, RedirectURIs: m["redirect_uris"].([]string), ClientSettings: set})
+	return mt.createClient(c, client.Registration{Name: "Suite", Type: auth.ClientWeb, RedirectURIs: m["redirect_uris"].([]string), ClientSettings: set})
 }
 
-// enrol registers a client at the command line, so to say.
-func (l *lab) enrol(c testClient, r client.Registration) testClient {
-	l.t.Helper()
-	made, secret, err := l.Clients.Create(l.t.Context(), auth.DefaultTenant, r, auth.System)
+// createClient registers a client as an operator does.
+func (mt *moduleTest) createClient(c testClient, r client.Registration) testClient {
+	mt.t.Helper()
+	made, secret, err := mt.Clients.Create(mt.t.Context(), auth.DefaultTenant, r, auth.System)
 	if err != nil {
-		l.t.Fatal(err)
+		mt.t.Fatal(err)
 	}
 	c.id, c.secret, c.redirect = string(made.ID), secret.Reveal(), r.RedirectURIs[0]
 	return c
 }
 
-// register lets a client register itself, as the suite's do.
-func (l *lab) register(changes ...object) testClient {
-	l.t.Helper()
-	c := testClient{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
-	m := l.registration(c.key, changes...)
-	r := l.Do(l.t, "POST", client.RegisterPath, m)
+// registerDynamically registers a client by dynamic registration.
+func (mt *moduleTest) registerDynamically(changes ...object) testClient {
+	mt.t.Helper()
+	c := testClient{method: mt.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
+	m := mt.registrationRequest(c.key, changes...)
+	r := mt.Do(mt.t, "POST", client.RegisterPath, m)
 	if r.Status != 201 || !isJSON(r) {
-		l.t.Fatalf("registration: %d %s", r.Status, r.Body)
+		mt.t.Fatalf("registration: %d %s", r.Status, r.Body)
 	}
-	r.Decode(l.t, &c.answer)
-	c.id, _ = c.answer["client_id"].(string)
-	c.secret, _ = c.answer["client_secret"].(string)
+	r.Decode(mt.t, &c.response)
+	c.id, _ = c.response["client_id"].(string)
+	c.secret, _ = c.response["client_secret"].(string)
 	c.redirect = m["redirect_uris"].([]string)[0]
 	if c.id == "" || c.secret == "" && c.method != auth.AuthPrivateKeyJWT {
-		l.t.Fatalf("registration: %s", r.Body)
+		mt.t.Fatalf("registration: %s", r.Body)
 	}
-	if c.secret != "" && c.answer["client_secret_expires_at"] == nil {
-		l.t.Error("a secret without client_secret_expires_at")
+	if c.secret != "" && c.response["client_secret_expires_at"] == nil {
+		mt.t.Error("a secret without client_secret_expires_at")
 	}
-	if _, uri := c.answer["registration_client_uri"]; uri != (c.answer["registration_access_token"] != nil) {
-		l.t.Error("registration_client_uri and registration_access_token come together")
+	if _, uri := c.response["registration_client_uri"]; uri != (c.response["registration_access_token"] != nil) {
+		mt.t.Error("registration_client_uri and registration_access_token come together")
 	}
 	return c
 }
 
-// registration is the metadata that the suite sends.
-func (l *lab) registration(k key, changes ...object) object {
+// registrationRequest returns the client metadata of a registration request.
+func (mt *moduleTest) registrationRequest(k key, changes ...object) object {
 	m := object{"client_name": "Suite " + rand.Text()[:8], "grant_types": []string{"authorization_code"}, "response_types": []string{"code"}, "jwks": k.jwks(),
-		"token_endpoint_auth_method": l.method, "redirect_uris": []string{callback}, "contacts": []string{"certification@example.test"}}
-	return changed(m, changes...)
+		"token_endpoint_auth_method": mt.method, "redirect_uris": []string{callback}, "contacts": []string{"certification@example.test"}}
+	return withChanges(m, changes...)
 }
 
-// refused registers a client and expects the code.
-func (l *lab) registerRefused(code string, changes ...object) {
-	l.t.Helper()
-	l.wantError(l.Do(l.t, "POST", client.RegisterPath, l.registration(rsaKey(0, "k1", jose.RS256), changes...)), 400, code)
+// requireRegistrationRefused fails the test unless registration is refused with the code.
+func (mt *moduleTest) requireRegistrationRefused(code string, changes ...object) {
+	mt.t.Helper()
+	mt.wantError(mt.Do(mt.t, "POST", client.RegisterPath, mt.registrationRequest(rsaKey(0, "k1", jose.RS256), changes...)), 400, code)
 }
 
-// assertion is what the client says to prove itself.
-func (l *lab) assertion(c testClient, changes ...object) object {
-	now := l.Clock.Now().Unix()
-	return changed(object{"iss": c.id, "sub": c.id, "aud": c.audience, "jti": rand.Text(), "iat": now, "exp": now + 60}, changes...)
+// assertionClaims returns the claims of a client assertion, with changes.
+func (mt *moduleTest) assertionClaims(c testClient, changes ...object) object {
+	now := mt.Clock.Now().Unix()
+	return withChanges(object{"iss": c.id, "sub": c.id, "aud": c.audience, "jti": rand.Text(), "iat": now, "exp": now + 60}, changes...)
 }
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// prove adds the client's proof of itself to a form or to the headers.
-func (l *lab) prove(c testClient, form url.Values) []servertest.RequestOption {
-	l.t.Helper()
+// authenticate adds client authentication to a form, or returns it as a header.
+func (mt *moduleTest) authenticate(c testClient, form url.Values) []servertest.RequestOption {
+	mt.t.Helper()
 	switch c.method {
 	case auth.AuthSecretBasic:
 		pair := url.QueryEscape(c.id) + ":" + url.QueryEscape(c.secret)
@@ -127,39 +127,39 @@ func (l *lab) prove(c testClient, form url.Values) []servertest.RequestOption {
 		form.Set("client_secret", c.secret)
 	default:
 		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", c.key.sign(l.t, l.assertion(c), nil))
+		form.Set("client_assertion", c.key.sign(mt.t, mt.assertionClaims(c), nil))
 	}
 	return nil
 }
 
-// post sends a form to an endpoint.
-func (l *lab) post(path string, form url.Values, opts ...servertest.RequestOption) servertest.Response {
-	l.t.Helper()
-	return l.Do(l.t, "POST", path, form.Encode(), append(opts, servertest.Header("Content-Type", "application/x-www-form-urlencoded"))...)
+// postForm sends a form to an endpoint.
+func (mt *moduleTest) postForm(path string, form url.Values, opts ...servertest.RequestOption) servertest.Response {
+	mt.t.Helper()
+	return mt.Do(mt.t, "POST", path, form.Encode(), append(opts, servertest.Header("Content-Type", "application/x-www-form-urlencoded"))...)
 }
 
-// ask sends a form to the token endpoint as the client.
-func (l *lab) ask(c testClient, form url.Values, opts ...servertest.RequestOption) servertest.Response {
-	l.t.Helper()
-	opts = append(opts, l.prove(c, form)...)
+// requestToken sends a form to the token endpoint as the client.
+func (mt *moduleTest) requestToken(c testClient, form url.Values, opts ...servertest.RequestOption) servertest.Response {
+	mt.t.Helper()
+	opts = append(opts, mt.authenticate(c, form)...)
 	if c.dpop.private != nil {
-		opts = append(opts, servertest.Header("DPoP", l.proof(c.dpop, "POST", tokenEndpoint, "")))
+		opts = append(opts, servertest.Header("DPoP", mt.newProof(c.dpop, "POST", tokenEndpoint, "")))
 	}
-	return l.post(oauth.TokenPath, form, opts...)
+	return mt.postForm(oauth.TokenPath, form, opts...)
 }
 
-// proof is a DPoP proof; changes are of its claims.
-func (l *lab) proof(k key, method, address, access string, changes ...object) string {
-	l.t.Helper()
-	return k.sign(l.t, l.proofClaims(method, address, access, changes...), proofHeader(k))
+// newProof returns a DPoP proof; changes are of its claims.
+func (mt *moduleTest) newProof(k key, method, address, access string, changes ...object) string {
+	mt.t.Helper()
+	return k.sign(mt.t, mt.proofClaims(method, address, access, changes...), proofHeader(k))
 }
 
-func (l *lab) proofClaims(method, address, access string, changes ...object) object {
-	c := object{"jti": rand.Text(), "htm": method, "htu": address, "iat": l.Clock.Now().Unix()}
+func (mt *moduleTest) proofClaims(method, address, access string, changes ...object) object {
+	c := object{"jti": rand.Text(), "htm": method, "htu": address, "iat": mt.Clock.Now().Unix()}
 	if access != "" {
-		c["ath"] = digest(access)
+		c["ath"] = sha256Base64(access)
 	}
-	return changed(c, changes...)
+	return withChanges(c, changes...)
 }
 
 func proofHeader(k key) object {
@@ -167,8 +167,8 @@ func proofHeader(k key) object {
 	return object{"typ": "dpop+jwt", "jwk": k.public(), "kid": nil}
 }
 
-// pairs makes a form of names and values; an empty value removes the name.
-func pairs(v url.Values, more ...string) url.Values {
+// setParams sets parameters, given as names and values. An empty value removes the name.
+func setParams(v url.Values, more ...string) url.Values {
 	for i := 0; i+1 < len(more); i += 2 {
 		if v.Del(more[i]); more[i+1] != "" {
 			v.Set(more[i], more[i+1])
@@ -177,4 +177,4 @@ func pairs(v url.Values, more ...string) url.Values {
 	return v
 }
 
-func words(s string) []string { return strings.Fields(s) }
+func splitWords(s string) []string { return strings.Fields(s) }

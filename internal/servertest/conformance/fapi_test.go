@@ -19,7 +19,7 @@ import (
 
 // TestFAPI2Plan is fapi2-security-profile-final-test-plan with private_key_jwt, dpop,
 // plain_fapi, openid_connect and unsigned requests. Its discovery module is in
-// TestConfigPlan. What the modules ask of TLS belongs to whatever ends it.
+// TestConfigPlan. The requirements for TLS are those of the server that terminates it.
 func TestFAPI2Plan(t *testing.T) {
 	t.Parallel()
 	modules := slices.Concat(fapiRequests, fapiPushed, fapiTokens, fapiProofs)
@@ -38,340 +38,353 @@ func TestFAPI2Plan(t *testing.T) {
 var fapiRequests = []module{
 	{"happy-flow", happyFlow},
 	{"user-rejects-authentication", userRejects},
-	{"ensure-authorization-request-without-state-success", func(l *lab) { l.signInStrictly(l.first(), "state", "") }},
-	{"ensure-authorization-request-without-nonce-success", func(l *lab) { l.signInStrictly(l.first(), "nonce", "") }},
-	{"ensure-authorization-request-with-64-char-nonce-success", func(l *lab) { l.signInStrictly(l.first(), "nonce", strings.Repeat("n", 64)) }},
-	{"ensure-other-scope-order-succeeds", func(l *lab) { l.signInStrictly(l.first(), "scope", "offline_access email openid") }},
+	{"ensure-authorization-request-without-state-success", func(mt *moduleTest) { mt.signInFAPI(mt.createFirstClient(), "state", "") }},
+	{"ensure-authorization-request-without-nonce-success", func(mt *moduleTest) { mt.signInFAPI(mt.createFirstClient(), "nonce", "") }},
+	{"ensure-authorization-request-with-64-char-nonce-success", func(mt *moduleTest) { mt.signInFAPI(mt.createFirstClient(), "nonce", strings.Repeat("n", 64)) }},
+	{"ensure-other-scope-order-succeeds", func(mt *moduleTest) { mt.signInFAPI(mt.createFirstClient(), "scope", "offline_access email openid") }},
 	{"test-claims-parameter-identity-claims", identityClaims},
-	{"ensure-authorization-request-with-long-nonce", func(l *lab) { l.signInStrictly(l.first(), "nonce", strings.Repeat("0123456789abcdef", 24)) }},
-	{"ensure-authorization-request-with-long-state", func(l *lab) { l.signInStrictly(l.first(), "state", strings.Repeat("0123456789abcdef", 64)) }},
-	{"ensure-different-nonce-inside-and-outside-request-object", func(l *lab) { l.besides("nonce", "another") }},
-	{"ensure-different-state-inside-and-outside-request-object", func(l *lab) { l.besides("state", "another") }},
+	{"ensure-authorization-request-with-long-nonce", func(mt *moduleTest) {
+		mt.signInFAPI(mt.createFirstClient(), "nonce", strings.Repeat("0123456789abcdef", 24))
+	}},
+	{"ensure-authorization-request-with-long-state", func(mt *moduleTest) {
+		mt.signInFAPI(mt.createFirstClient(), "state", strings.Repeat("0123456789abcdef", 64))
+	}},
+	{"ensure-different-nonce-inside-and-outside-request-object", func(mt *moduleTest) { mt.requireOutsideIgnored("nonce", "another") }},
+	{"ensure-different-state-inside-and-outside-request-object", func(mt *moduleTest) { mt.requireOutsideIgnored("state", "another") }},
 	{"state-only-outside-request-object-not-used", stateOutside},
-	{"ensure-request-object-without-redirect-uri-fails", func(l *lab) { l.notPushed("invalid_request", "redirect_uri", "") }},
-	{"ensure-registered-redirect-uri", func(l *lab) { l.notPushed("invalid_request", "redirect_uri", callback+"/N0tRegistered") }},
-	{"plain-fapi-tolerate-unregistered-redirect-uri", func(l *lab) { l.notPushed("invalid_request", "redirect_uri", callback+"/N0tRegistered") }},
-	{"ensure-redirect-uri-in-authorization-request", func(l *lab) { l.notPushed("invalid_request", "redirect_uri", "") }},
-	{"ensure-response-type-code-idtoken-fails", func(l *lab) { l.notPushed("unsupported_response_type", "response_type", "code id_token") }},
-	{"ensure-response-type-token-fails", func(l *lab) { l.notPushed("unsupported_response_type", "response_type", "token") }},
-	{"ensure-unsigned-authorization-request-without-using-par-fails", func(l *lab) {
-		v := l.strictRequest(l.first())
-		l.errorAt(v, l.open(v), "invalid_request")
+	{"ensure-request-object-without-redirect-uri-fails", func(mt *moduleTest) { mt.requirePushRefused("invalid_request", "redirect_uri", "") }},
+	{"ensure-registered-redirect-uri", func(mt *moduleTest) {
+		mt.requirePushRefused("invalid_request", "redirect_uri", callback+"/N0tRegistered")
+	}},
+	{"plain-fapi-tolerate-unregistered-redirect-uri", func(mt *moduleTest) {
+		mt.requirePushRefused("invalid_request", "redirect_uri", callback+"/N0tRegistered")
+	}},
+	{"ensure-redirect-uri-in-authorization-request", func(mt *moduleTest) { mt.requirePushRefused("invalid_request", "redirect_uri", "") }},
+	{"ensure-response-type-code-idtoken-fails", func(mt *moduleTest) {
+		mt.requirePushRefused("unsupported_response_type", "response_type", "code id_token")
+	}},
+	{"ensure-response-type-token-fails", func(mt *moduleTest) { mt.requirePushRefused("unsupported_response_type", "response_type", "token") }},
+	{"ensure-unsigned-authorization-request-without-using-par-fails", func(mt *moduleTest) {
+		v := mt.fapiRequest(mt.createFirstClient())
+		mt.requireErrorResponse(v, mt.openAuthorization(v), "invalid_request")
 	}},
 }
 
-// strict is a client that is held to the profile.
-func (l *lab) strict(k, dpop key, redirect string) testClient {
-	l.t.Helper()
-	c := testClient{method: l.method, audience: issuer, key: k, dpop: dpop, scope: "openid email offline_access"}
-	return l.enrol(c, client.Registration{Name: "FAPI", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, ClientSettings: auth.ClientSettings{
-		Auth: l.method, JWKS: k.jwks(), DPoP: true, RequirePushed: true, IDTokenAlgorithm: "ES256"}})
+// createFAPIClient registers a client that must follow the profile.
+func (mt *moduleTest) createFAPIClient(k, dpop key, redirect string) testClient {
+	mt.t.Helper()
+	c := testClient{method: mt.method, audience: issuer, key: k, dpop: dpop, scope: "openid email offline_access"}
+	return mt.createClient(c, client.Registration{Name: "FAPI", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, ClientSettings: auth.ClientSettings{
+		Auth: mt.method, JWKS: k.jwks(), DPoP: true, RequirePushed: true, IDTokenAlgorithm: "ES256"}})
 }
 
-// first and second are the suite's two clients: the first signs as RSA keys do, and the
-// suite has RSA keys for its proofs.
-func (l *lab) first() testClient {
-	l.t.Helper()
-	return l.strict(rsaKey(0, "k1", jose.PS256), rsaKey(1, "", jose.PS256), callback)
+// createFirstClient registers the first of the suite's two clients, with RSA keys.
+func (mt *moduleTest) createFirstClient() testClient {
+	mt.t.Helper()
+	return mt.createFAPIClient(rsaKey(0, "k1", jose.PS256), rsaKey(1, "", jose.PS256), callback)
 }
 
-func (l *lab) second() testClient {
-	l.t.Helper()
-	return l.strict(newES256("k2"), newES256(""), callback+"?dummy1=lorem&dummy2=ipsum")
+// createSecondClient registers the second of the suite's two clients, with EC keys.
+func (mt *moduleTest) createSecondClient() testClient {
+	mt.t.Helper()
+	return mt.createFAPIClient(newES256("k2"), newES256(""), callback+"?dummy1=lorem&dummy2=ipsum")
 }
 
-// strictRequest is request with PKCE.
-func (l *lab) strictRequest(c testClient, more ...string) url.Values {
-	return pairs(l.request(c, "code_challenge", digest(verifier), "code_challenge_method", "S256"), more...)
+// fapiRequest returns an authorization request with PKCE.
+func (mt *moduleTest) fapiRequest(c testClient, more ...string) url.Values {
+	return setParams(mt.authorizationRequest(c, "code_challenge", sha256Base64(verifier), "code_challenge_method", "S256"), more...)
 }
 
-// push pushes a request.
-func (l *lab) push(c testClient, v url.Values, opts ...servertest.RequestOption) servertest.Response {
-	l.t.Helper()
+// pushRequest pushes an authorization request.
+func (mt *moduleTest) pushRequest(c testClient, v url.Values, opts ...servertest.RequestOption) servertest.Response {
+	mt.t.Helper()
 	form := url.Values{}
 	for name := range v {
 		form[name] = v[name]
 	}
-	if l.signed {
-		form = url.Values{"client_id": v["client_id"], "request": {c.key.sign(l.t, l.requestObject(c, v), nil)}}
+	if mt.signedRequests {
+		form = url.Values{"client_id": v["client_id"], "request": {c.key.sign(mt.t, mt.requestObject(c, v), nil)}}
 	}
-	opts = append(opts, l.prove(c, form)...)
-	return l.post(oidc.PushedPath, form, opts...)
+	opts = append(opts, mt.authenticate(c, form)...)
+	return mt.postForm(oidc.PushedPath, form, opts...)
 }
 
-// pushed is the address of a pushed request.
-func (l *lab) pushed(r servertest.Response) string {
-	l.t.Helper()
+// requireRequestURI returns the request_uri of a response of the PAR endpoint.
+func (mt *moduleTest) requireRequestURI(r servertest.Response) string {
+	mt.t.Helper()
 	var p struct {
 		URI       string `json:"request_uri"`
 		ExpiresIn int64  `json:"expires_in"`
 	}
-	r.Want(l.t, 201).Decode(l.t, &p)
+	r.Want(mt.t, 201).Decode(mt.t, &p)
 	if !strings.HasPrefix(p.URI, "urn:ietf:params:oauth:request_uri:") || entropy(p.URI) < 128 || p.ExpiresIn < 5 || p.ExpiresIn > 600 || !isJSON(r) {
-		l.t.Errorf("pushed: %s", r.Body)
+		mt.t.Errorf("pushed: %s", r.Body)
 	}
 	return p.URI
 }
 
-// refer is the authorization request for what was pushed. As the suite does, it repeats
-// some of it, which does not count.
-func (l *lab) refer(c testClient, v url.Values, uri string, more ...string) *servertest.Page {
-	l.t.Helper()
-	return l.open(pairs(url.Values{"client_id": {c.id}, "request_uri": {uri}, "scope": v["scope"], "response_type": v["response_type"], "redirect_uri": v["redirect_uri"]}, more...))
+// openRequestURI opens the authorization request for a pushed request. Like the suite, it
+// repeats some parameters, which have no effect.
+func (mt *moduleTest) openRequestURI(c testClient, v url.Values, uri string, more ...string) *servertest.Page {
+	mt.t.Helper()
+	return mt.openAuthorization(setParams(url.Values{"client_id": {c.id}, "request_uri": {uri}, "scope": v["scope"], "response_type": v["response_type"], "redirect_uri": v["redirect_uri"]}, more...))
 }
 
-// strictCode goes the whole way with a pushed request.
-func (l *lab) strictCode(c testClient, v url.Values, opts ...servertest.RequestOption) string {
-	l.t.Helper()
-	return l.codeAt(v, l.through(l.refer(c, v, l.pushed(l.push(c, v, opts...)))))
+// obtainFAPICode pushes a request and returns its code.
+func (mt *moduleTest) obtainFAPICode(c testClient, v url.Values, opts ...servertest.RequestOption) string {
+	mt.t.Helper()
+	return mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, mt.requireRequestURI(mt.pushRequest(c, v, opts...)))))
 }
 
-// strictly redeems a code and uses the access token.
-func (l *lab) strictly(c testClient, v url.Values, code string) tokens {
-	l.t.Helper()
-	got := l.redeem(c, v, code, "code_verifier", verifier)
+// redeemFAPI redeems a code and uses the access token.
+func (mt *moduleTest) redeemFAPI(c testClient, v url.Values, code string) tokens {
+	mt.t.Helper()
+	got := mt.redeem(c, v, code, "code_verifier", verifier)
 	if got.header["alg"] != "ES256" {
-		l.t.Errorf("ID Token %v", got.header)
+		mt.t.Errorf("ID Token %v", got.header)
 	}
-	l.resource(c, got.AccessToken, 200)
+	mt.requestResource(c, got.AccessToken, 200)
 	return got
 }
 
-func (l *lab) signInStrictly(c testClient, more ...string) tokens {
-	l.t.Helper()
-	v := l.strictRequest(c, more...)
-	return l.strictly(c, v, l.strictCode(c, v))
+func (mt *moduleTest) signInFAPI(c testClient, more ...string) tokens {
+	mt.t.Helper()
+	v := mt.fapiRequest(c, more...)
+	return mt.redeemFAPI(c, v, mt.obtainFAPICode(c, v))
 }
 
 const resourceURL = issuer + oidc.UserInfoPath
 
-// resource asks userinfo, as the resource of the plan, with a good proof.
-func (l *lab) resource(c testClient, access string, statuses ...int) servertest.Response {
-	l.t.Helper()
-	return l.resourceBy("DPoP", access, []string{l.proof(c.dpop, "GET", resourceURL, access)}, statuses...)
+// requestResource requests userinfo, the resource of the plan, with a valid proof.
+func (mt *moduleTest) requestResource(c testClient, access string, statuses ...int) servertest.Response {
+	mt.t.Helper()
+	return mt.requestResourceWith("DPoP", access, []string{mt.newProof(c.dpop, "GET", resourceURL, access)}, statuses...)
 }
 
-func (l *lab) resourceBy(scheme, access string, proofs []string, statuses ...int) servertest.Response {
-	l.t.Helper()
+func (mt *moduleTest) requestResourceWith(scheme, access string, proofs []string, statuses ...int) servertest.Response {
+	mt.t.Helper()
 	opts := []servertest.RequestOption{servertest.Header("Authorization", scheme+" "+access)}
 	for _, p := range proofs {
 		opts = append(opts, servertest.Header("DPoP", p))
 	}
-	r := l.Do(l.t, "GET", oidc.UserInfoPath, nil, opts...)
+	r := mt.Do(mt.t, "GET", oidc.UserInfoPath, nil, opts...)
 	if !slices.Contains(statuses, r.Status) || r.Header.Get("Date") == "" {
-		l.t.Errorf("the resource answers %d %s, want %v", r.Status, r.Body, statuses)
+		mt.t.Errorf("the resource responds %d %s, want %v", r.Status, r.Body, statuses)
 	}
 	return r
 }
 
-func happyFlow(l *lab) {
-	first, second := l.first(), l.second()
-	got := l.signInStrictly(first)
-	if r := l.Do(l.t, "GET", oidc.UserInfoPath+"?access_token="+url.QueryEscape(got.AccessToken), nil,
-		servertest.Header("DPoP", l.proof(first.dpop, "GET", resourceURL, got.AccessToken))); r.Status < 400 || r.Status > 499 {
-		l.t.Errorf("a token in the address: %d", r.Status)
+func happyFlow(mt *moduleTest) {
+	first, second := mt.createFirstClient(), mt.createSecondClient()
+	got := mt.signInFAPI(first)
+	if r := mt.Do(mt.t, "GET", oidc.UserInfoPath+"?access_token="+url.QueryEscape(got.AccessToken), nil,
+		servertest.Header("DPoP", mt.newProof(first.dpop, "GET", resourceURL, got.AccessToken))); r.Status < 400 || r.Status > 499 {
+		mt.t.Errorf("a token in the address: %d", r.Status)
 	}
 	for _, accept := range []string{"application/json;charset=UTF-8", "application/json, application/*+json, */*"} {
-		l.Do(l.t, "GET", oidc.UserInfoPath, nil, servertest.Header("Accept", accept), servertest.Header("Authorization", "DPoP "+got.AccessToken),
-			servertest.Header("DPoP", l.proof(first.dpop, "GET", resourceURL, got.AccessToken))).Want(l.t, 200)
+		mt.Do(mt.t, "GET", oidc.UserInfoPath, nil, servertest.Header("Accept", accept), servertest.Header("Authorization", "DPoP "+got.AccessToken),
+			servertest.Header("DPoP", mt.newProof(first.dpop, "GET", resourceURL, got.AccessToken))).Want(mt.t, 200)
 	}
 	// The second has a query in its redirect URI, and names its key without proving it yet.
-	v := l.strictRequest(second, "dpop_jkt", second.dpop.thumbprint())
-	other := l.strictly(second, v, l.strictCode(second, v))
-	l.resourceBy("DPoP", other.AccessToken, []string{l.proof(first.dpop, "GET", resourceURL, other.AccessToken)}, 401)
+	v := mt.fapiRequest(second, "dpop_jkt", second.dpop.thumbprint())
+	other := mt.redeemFAPI(second, v, mt.obtainFAPICode(second, v))
+	mt.requestResourceWith("DPoP", other.AccessToken, []string{mt.newProof(first.dpop, "GET", resourceURL, other.AccessToken)}, 401)
 }
 
-func userRejects(l *lab) {
-	c := l.first()
-	v := l.strictRequest(c)
-	p := l.refer(c, v, l.pushed(l.push(c, v)))
-	if p.Want(l.t, 200).Has("password") {
-		p = l.b.Press("submit", "email", person, "password", servertest.Password)
+func userRejects(mt *moduleTest) {
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c)
+	p := mt.openRequestURI(c, v, mt.requireRequestURI(mt.pushRequest(c, v)))
+	if p.Want(mt.t, 200).Has("password") {
+		p = mt.b.Press("submit", "email", person, "password", servertest.Password)
 	}
-	if !p.Want(l.t, 200).Has("deny") {
-		l.t.Fatalf("nothing to refuse: %s", p.Text())
+	if !p.Want(mt.t, 200).Has("deny") {
+		mt.t.Fatalf("nothing to refuse: %s", p.Text())
 	}
-	l.errorAt(v, l.b.Press("deny"), "access_denied")
+	mt.requireErrorResponse(v, mt.b.Press("deny"), "access_denied")
 }
 
-func identityClaims(l *lab) {
-	c := l.first()
+func identityClaims(mt *moduleTest) {
+	c := mt.createFirstClient()
 	names := `"name":null,"email":{"essential":true},"email_verified":null,"updated_at":{"essential":false},"x_unknown":{"value":"9"}`
-	v := l.strictRequest(c, "claims", `{"id_token":{`+names+`},"userinfo":{`+names+`},"elsewhere":{"x":null}}`)
-	got := l.issuedWithName(c, v)
+	v := mt.fapiRequest(c, "claims", `{"id_token":{`+names+`},"userinfo":{`+names+`},"elsewhere":{"x":null}}`)
+	got := mt.redeemWithName(c, v)
 	var info object
-	l.resource(c, got.AccessToken, 200).Decode(l.t, &info)
+	mt.requestResource(c, got.AccessToken, 200).Decode(mt.t, &info)
 	if info["sub"] != got.id["sub"] {
-		l.t.Errorf("userinfo %v", info)
+		mt.t.Errorf("userinfo %v", info)
 	}
-	l.standardClaims(info, "profile email")
-	l.standardClaims(got.id, "profile email")
+	mt.requireStandardClaims(info, "profile email")
+	mt.requireStandardClaims(got.id, "profile email")
 }
 
-// issuedWithName redeems for an ID Token that may hold a name.
-func (l *lab) issuedWithName(c testClient, v url.Values) (got tokens) {
-	l.t.Helper()
-	r := l.ask(c, redemption(c, l.strictCode(c, v), "code_verifier", verifier))
-	r.Want(l.t, 200).Decode(l.t, &got)
-	got.header, got.id = l.verified(got.IDToken)
+// redeemWithName redeems a code for an ID Token that may have a name.
+func (mt *moduleTest) redeemWithName(c testClient, v url.Values) (got tokens) {
+	mt.t.Helper()
+	r := mt.requestToken(c, redemptionForm(c, mt.obtainFAPICode(c, v), "code_verifier", verifier))
+	r.Want(mt.t, 200).Decode(mt.t, &got)
+	got.header, got.id = mt.verifyJWT(got.IDToken)
 	return got
 }
 
-// besides sends something else beside the request_uri than what was pushed.
-func (l *lab) besides(more ...string) {
-	l.t.Helper()
-	c := l.first()
-	v := l.strictRequest(c)
-	l.strictly(c, v, l.codeAt(v, l.through(l.refer(c, v, l.pushed(l.push(c, v)), more...))))
+// requireOutsideIgnored sends parameters next to the request_uri that differ from the pushed
+// ones.
+func (mt *moduleTest) requireOutsideIgnored(more ...string) {
+	mt.t.Helper()
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c)
+	mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, mt.requireRequestURI(mt.pushRequest(c, v)), more...))))
 }
 
-func stateOutside(l *lab) {
-	c := l.first()
-	v := l.strictRequest(c, "state", "")
-	l.strictly(c, v, l.codeAt(v, l.through(l.refer(c, v, l.pushed(l.push(c, v)), "state", rand.Text()))))
+func stateOutside(mt *moduleTest) {
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c, "state", "")
+	mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, mt.requireRequestURI(mt.pushRequest(c, v)), "state", rand.Text()))))
 }
 
-// notPushed pushes a request that is refused.
-func (l *lab) notPushed(code string, more ...string) {
-	l.t.Helper()
-	c := l.first()
-	l.wantError(l.push(c, l.strictRequest(c, more...)), 400, code)
+// requirePushRefused fails the test unless the pushed request is refused with the code.
+func (mt *moduleTest) requirePushRefused(code string, more ...string) {
+	mt.t.Helper()
+	c := mt.createFirstClient()
+	mt.wantError(mt.pushRequest(c, mt.fapiRequest(c, more...)), 400, code)
 }
 
 // fapiPushed are the modules about pushed requests and PKCE.
 var fapiPushed = []module{
 	{"par-ensure-reused-request-uri-prior-to-auth-completion-succeeds", reusedBefore},
 	{"par-attempt-reuse-request_uri", reusedAfter},
-	{"par-attempt-to-use-expired-request_uri", func(l *lab) {
-		c := l.first()
-		v := l.strictRequest(c)
-		uri := l.pushed(l.push(c, v))
-		l.Clock.Advance(61 * time.Second)
-		l.refusedReference(c, v, uri)
+	{"par-attempt-to-use-expired-request_uri", func(mt *moduleTest) {
+		c := mt.createFirstClient()
+		v := mt.fapiRequest(c)
+		uri := mt.requireRequestURI(mt.pushRequest(c, v))
+		mt.Clock.Advance(61 * time.Second)
+		mt.requireRequestURIRefused(c, v, uri)
 	}},
-	{"par-attempt-to-use-request_uri-for-different-client", func(l *lab) {
-		c, other := l.first(), l.second()
-		v := l.strictRequest(c)
-		uri := l.pushed(l.push(c, v))
-		l.refusedReference(other, v, uri)
-		l.strictly(c, v, l.codeAt(v, l.through(l.refer(c, v, uri))))
+	{"par-attempt-to-use-request_uri-for-different-client", func(mt *moduleTest) {
+		c, other := mt.createFirstClient(), mt.createSecondClient()
+		v := mt.fapiRequest(c)
+		uri := mt.requireRequestURI(mt.pushRequest(c, v))
+		mt.requireRequestURIRefused(other, v, uri)
+		mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, uri))))
 	}},
-	{"par-authorization-request-containing-request_uri-form-param", func(l *lab) {
-		l.notPushed("invalid_request", "request_uri", "urn:ietf:params:oauth:request_uri:"+rand.Text())
+	{"par-authorization-request-containing-request_uri-form-param", func(mt *moduleTest) {
+		mt.requirePushRefused("invalid_request", "request_uri", "urn:ietf:params:oauth:request_uri:"+rand.Text())
 	}},
-	{"par-attempt-invalid-http-method", func(l *lab) {
+	{"par-attempt-invalid-http-method", func(mt *moduleTest) {
 		for _, method := range []string{"PUT", "GET"} {
-			if r := l.Do(l.t, method, oidc.PushedPath, l.strictRequest(l.first()).Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")); r.Status != 405 {
-				l.t.Errorf("%s: %d", method, r.Status)
+			if r := mt.Do(mt.t, method, oidc.PushedPath, mt.fapiRequest(mt.createFirstClient()).Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")); r.Status != 405 {
+				mt.t.Errorf("%s: %d", method, r.Status)
 			}
 		}
 	}},
-	{"par-ensure-pkce-required", func(l *lab) { l.notPushed("invalid_request", "code_challenge", "", "code_challenge_method", "") }},
-	{"par-ensure-pkce-code-verifier-required", func(l *lab) { l.notRedeemed("") }},
-	{"par-incorrect-pkce-code-verifier-rejected", func(l *lab) { l.notRedeemed(strings.Repeat("another-", 6)) }},
-	{"par-plain-pkce-rejected", func(l *lab) {
-		l.notPushed("invalid_request", "code_challenge", verifier, "code_challenge_method", "plain")
-		l.notPushed("invalid_request", "code_challenge", digest(verifier), "code_challenge_method", "")
+	{"par-ensure-pkce-required", func(mt *moduleTest) {
+		mt.requirePushRefused("invalid_request", "code_challenge", "", "code_challenge_method", "")
 	}},
-	{"par-without-duplicate-parameters", func(l *lab) {
-		c := l.first()
-		v := l.strictRequest(c)
-		p := l.open(url.Values{"client_id": {c.id}, "request_uri": {l.pushed(l.push(c, v))}})
-		l.strictly(c, v, l.codeAt(v, l.through(p)))
+	{"par-ensure-pkce-code-verifier-required", func(mt *moduleTest) { mt.requireVerifierRefused("") }},
+	{"par-incorrect-pkce-code-verifier-rejected", func(mt *moduleTest) { mt.requireVerifierRefused(strings.Repeat("another-", 6)) }},
+	{"par-plain-pkce-rejected", func(mt *moduleTest) {
+		mt.requirePushRefused("invalid_request", "code_challenge", verifier, "code_challenge_method", "plain")
+		mt.requirePushRefused("invalid_request", "code_challenge", sha256Base64(verifier), "code_challenge_method", "")
+	}},
+	{"par-without-duplicate-parameters", func(mt *moduleTest) {
+		c := mt.createFirstClient()
+		v := mt.fapiRequest(c)
+		p := mt.openAuthorization(url.Values{"client_id": {c.id}, "request_uri": {mt.requireRequestURI(mt.pushRequest(c, v))}})
+		mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(p)))
 	}},
 	{"ensure-invalid-client-assertions-fail", invalidAssertions},
-	{"par-ensure-jwt-client-assertion-with-iat-and-nbf-8-seconds-in-the-future-is-accepted", func(l *lab) {
-		now := l.Clock.Now().Unix()
-		l.asserted(201, object{"iat": now + 8, "nbf": now + 8})
+	{"par-ensure-jwt-client-assertion-with-iat-and-nbf-8-seconds-in-the-future-is-accepted", func(mt *moduleTest) {
+		now := mt.Clock.Now().Unix()
+		mt.pushWithChangedAssertion(201, object{"iat": now + 8, "nbf": now + 8})
 	}},
 }
 
-func reusedBefore(l *lab) {
-	c := l.first()
-	v := l.strictRequest(c)
-	uri := l.pushed(l.push(c, v))
-	if p := l.refer(c, v, uri).Want(l.t, 200); !p.Has("password") {
-		l.t.Fatalf("no login page: %s", p.Text())
+func reusedBefore(mt *moduleTest) {
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c)
+	uri := mt.requireRequestURI(mt.pushRequest(c, v))
+	if p := mt.openRequestURI(c, v, uri).Want(mt.t, 200); !p.Has("password") {
+		mt.t.Fatalf("no login page: %s", p.Text())
 	}
-	l.strictly(c, v, l.codeAt(v, l.through(l.refer(c, v, uri))))
+	mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, uri))))
 }
 
-func reusedAfter(l *lab) {
-	c := l.first()
-	v := l.strictRequest(c)
-	uri := l.pushed(l.push(c, v))
-	l.strictly(c, v, l.codeAt(v, l.through(l.refer(c, v, uri))))
-	l.refusedReference(c, v, uri)
+func reusedAfter(mt *moduleTest) {
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c)
+	uri := mt.requireRequestURI(mt.pushRequest(c, v))
+	mt.redeemFAPI(c, v, mt.requireCode(v, mt.completePages(mt.openRequestURI(c, v, uri))))
+	mt.requireRequestURIRefused(c, v, uri)
 }
 
-// refusedReference: a request_uri that is not good leads to a page of ours, or back with
-// an error when the request itself says where to.
-func (l *lab) refusedReference(c testClient, v url.Values, uri string) {
-	l.t.Helper()
-	if p := l.refer(c, v, uri); p.Away {
-		if got := p.Answer(l.t); got.Get("error") != "invalid_request_uri" || got.Has("code") {
-			l.t.Errorf("answer %v", got)
+// requireRequestURIRefused fails the test unless the request_uri leads to an error page, or to
+// the client with an error if the request names the redirect URI.
+func (mt *moduleTest) requireRequestURIRefused(c testClient, v url.Values, uri string) {
+	mt.t.Helper()
+	if p := mt.openRequestURI(c, v, uri); p.Away {
+		if got := p.Answer(mt.t); got.Get("error") != "invalid_request_uri" || got.Has("code") {
+			mt.t.Errorf("response %v", got)
 		}
 	} else {
-		l.errorPage(p)
+		mt.requireErrorPage(p)
 	}
-	l.errorPage(l.open(url.Values{"client_id": {c.id}, "request_uri": {uri}}))
+	mt.requireErrorPage(mt.openAuthorization(url.Values{"client_id": {c.id}, "request_uri": {uri}}))
 }
 
-// notRedeemed redeems with a verifier that does not fit.
-func (l *lab) notRedeemed(with string) {
-	l.t.Helper()
-	c := l.first()
-	v := l.strictRequest(c)
-	l.wantError(l.ask(c, redemption(c, l.strictCode(c, v), "code_verifier", with)), 400, "invalid_grant")
+// requireVerifierRefused fails the test unless a code is refused with the code_verifier.
+func (mt *moduleTest) requireVerifierRefused(with string) {
+	mt.t.Helper()
+	c := mt.createFirstClient()
+	v := mt.fapiRequest(c)
+	mt.wantError(mt.requestToken(c, redemptionForm(c, mt.obtainFAPICode(c, v), "code_verifier", with)), 400, "invalid_grant")
 }
 
-// asserted pushes a request with a changed assertion.
-func (l *lab) asserted(status int, changes ...object) {
-	l.t.Helper()
-	c := l.first()
-	l.shown(c, status, c.key.sign(l.t, l.assertion(c, changes...), nil), assertionType)
+// pushWithChangedAssertion pushes a request with a changed client assertion.
+func (mt *moduleTest) pushWithChangedAssertion(status int, changes ...object) {
+	mt.t.Helper()
+	c := mt.createFirstClient()
+	mt.pushWithAssertion(c, status, c.key.sign(mt.t, mt.assertionClaims(c, changes...), nil), assertionType)
 }
 
-// shown pushes a request with that for an assertion.
-func (l *lab) shown(c testClient, status int, assertion, kind string) {
-	l.t.Helper()
-	v := l.strictRequest(c, "client_assertion", assertion, "client_assertion_type", kind)
-	if r := l.post(oidc.PushedPath, v); status == 201 {
-		r.Want(l.t, status)
+// pushWithAssertion pushes a request with the client assertion and checks the status.
+func (mt *moduleTest) pushWithAssertion(c testClient, status int, assertion, kind string) {
+	mt.t.Helper()
+	v := mt.fapiRequest(c, "client_assertion", assertion, "client_assertion_type", kind)
+	if r := mt.postForm(oidc.PushedPath, v); status == 201 {
+		r.Want(mt.t, status)
 	} else if r.Status == 400 {
-		l.wantError(r, 400, "invalid_request")
+		mt.wantError(r, 400, "invalid_request")
 	} else {
-		l.wantError(r, 401, "invalid_client")
+		mt.wantError(r, 401, "invalid_client")
 	}
 }
 
-// invalidAssertions is also what earlier modules asked one by one, among them those for
-// audiences, exp, sub and RS256.
-func invalidAssertions(l *lab) {
-	c := l.first()
-	now := l.Clock.Now().Unix()
+// invalidAssertions also covers earlier modules with one case each: audiences, exp, sub and
+// RS256.
+func invalidAssertions(mt *moduleTest) {
+	c := mt.createFirstClient()
+	now := mt.Clock.Now().Unix()
 	for name, changes := range map[string]object{
 		"no sub": {"sub": nil}, "wrong sub": {"sub": "x" + c.id}, "no iss": {"iss": nil}, "wrong iss": {"iss": "x" + c.id}, "no aud": {"aud": nil},
 		"unrelated aud": {"aud": "https://other.example.test"}, "PAR endpoint": {"aud": issuer + oidc.PushedPath}, "token endpoint": {"aud": tokenEndpoint},
 		"a list of two": {"aud": []string{issuer, "https://other.example.test"}}, "list with PAR endpoint": {"aud": []string{issuer + oidc.PushedPath}},
 		"expired": {"iat": now - 600, "exp": now - 300}, "future": {"iat": now + 70, "nbf": now + 70, "exp": now + 130}, "no jti": {"jti": nil}, "no exp": {"exp": nil},
 	} {
-		if l.asserted(401, changes); l.t.Failed() {
-			l.t.Fatal(name)
+		if mt.pushWithChangedAssertion(401, changes); mt.t.Failed() {
+			mt.t.Fatal(name)
 		}
 	}
-	claims := func() object { return l.assertion(c) }
-	fine := func() string { return c.key.sign(l.t, claims(), nil) }
-	l.shown(c, 401, c.key.as(jose.RS256).sign(l.t, claims(), nil), assertionType)
-	l.shown(c, 401, unsigned(claims()), assertionType)
-	l.shown(c, 401, spoiled(fine()), assertionType)
-	l.shown(c, 401, newES256("k1").sign(l.t, claims(), nil), assertionType)
-	l.shown(c, 401, c.key.sign(l.t, claims(), object{"typ": "dpop+jwt"}), assertionType)
-	l.shown(c, 400, fine(), "")
-	l.shown(c, 400, fine(), "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")
-	l.shown(c, 401, "", "")
+	claims := func() object { return mt.assertionClaims(c) }
+	fine := func() string { return c.key.sign(mt.t, claims(), nil) }
+	mt.pushWithAssertion(c, 401, c.key.withAlgorithm(jose.RS256).sign(mt.t, claims(), nil), assertionType)
+	mt.pushWithAssertion(c, 401, unsignedJWT(claims()), assertionType)
+	mt.pushWithAssertion(c, 401, breakSignature(fine()), assertionType)
+	mt.pushWithAssertion(c, 401, newES256("k1").sign(mt.t, claims(), nil), assertionType)
+	mt.pushWithAssertion(c, 401, c.key.sign(mt.t, claims(), object{"typ": "dpop+jwt"}), assertionType)
+	mt.pushWithAssertion(c, 400, fine(), "")
+	mt.pushWithAssertion(c, 400, fine(), "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")
+	mt.pushWithAssertion(c, 401, "", "")
 	once := fine()
-	l.shown(c, 201, once, assertionType)
-	l.shown(c, 401, once, assertionType)
+	mt.pushWithAssertion(c, 201, once, assertionType)
+	mt.pushWithAssertion(c, 401, once, assertionType)
 }

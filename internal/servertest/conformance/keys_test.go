@@ -35,7 +35,7 @@ func newES256(id string) key {
 	return key{id, jose.ES256, private}
 }
 
-// rsaKeys are made once: they take long, and which they are does not matter.
+// rsaKeys generates two keys once, because it takes long.
 var rsaKeys = [2]func() *rsa.PrivateKey{sync.OnceValue(newRSA), sync.OnceValue(newRSA)}
 
 func newRSA() *rsa.PrivateKey {
@@ -48,15 +48,15 @@ func newRSA() *rsa.PrivateKey {
 
 func rsaKey(n int, id string, alg jose.SignatureAlgorithm) key { return key{id, alg, rsaKeys[n]()} }
 
-// as is the key under another algorithm.
-func (k key) as(alg jose.SignatureAlgorithm) key { k.alg = alg; return k }
+// withAlgorithm returns the key with another algorithm.
+func (k key) withAlgorithm(alg jose.SignatureAlgorithm) key { k.alg = alg; return k }
 
-// public is the key as others see it.
+// public returns the public JWK.
 func (k key) public() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Algorithm: string(k.alg), Use: "sig"}
 }
 
-// jwks is the set in which a client publishes it.
+// jwks returns a JWK Set with the public key.
 func (k key) jwks() json.RawMessage {
 	b, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{k.public()}})
 	if err != nil {
@@ -65,7 +65,7 @@ func (k key) jwks() json.RawMessage {
 	return b
 }
 
-// thumbprint is that of RFC 7638.
+// thumbprint returns the thumbprint of RFC 7638.
 func (k key) thumbprint() string {
 	public := k.public()
 	sum, err := public.Thumbprint(crypto.SHA256)
@@ -75,7 +75,7 @@ func (k key) thumbprint() string {
 	return base64.RawURLEncoding.EncodeToString(sum)
 }
 
-// sign makes a JWT; header members replace the usual ones, and nil removes one.
+// sign returns a JWT. header members replace the usual ones; nil removes one.
 func (k key) sign(t testing.TB, claims object, header object) string {
 	t.Helper()
 	opts := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{}}
@@ -106,8 +106,8 @@ func (k key) sign(t testing.TB, claims object, header object) string {
 	return out
 }
 
-// changed is a copy with some members replaced, and those that are nil removed.
-func changed(o object, changes ...object) object {
+// withChanges returns a copy of o with replaced members; nil removes one.
+func withChanges(o object, changes ...object) object {
 	o = maps.Clone(o)
 	for _, c := range changes {
 		for name, v := range c {
@@ -119,17 +119,17 @@ func changed(o object, changes ...object) object {
 	return o
 }
 
-// unsigned is a JWT with the algorithm none.
-func unsigned(claims object) string {
+// unsignedJWT returns a JWT with the algorithm none.
+func unsignedJWT(claims object) string {
 	body, err := json.Marshal(claims)
 	if err != nil {
 		panic(err)
 	}
-	return encode(`{"alg":"none"}`) + "." + encode(string(body)) + "."
+	return encodeBase64(`{"alg":"none"}`) + "." + encodeBase64(string(body)) + "."
 }
 
-// spoiled is a JWT whose signature is not right any more.
-func spoiled(jwt string) string {
+// breakSignature returns the JWT with a wrong signature.
+func breakSignature(jwt string) string {
 	i := strings.LastIndexByte(jwt, '.') + 10
 	swap := byte('A')
 	if jwt[i] == swap {
@@ -138,10 +138,10 @@ func spoiled(jwt string) string {
 	return jwt[:i] + string(swap) + jwt[i+1:]
 }
 
-func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+func encodeBase64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// digest is the base64url of the SHA-256.
-func digest(s string) string {
+// sha256Base64 returns the SHA-256 in base64url.
+func sha256Base64(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -16,23 +16,25 @@ import (
 func TestRPInitiatedLogoutPlan(t *testing.T) {
 	t.Parallel()
 	modules := []module{
-		{"oidcc-rp-initiated-logout", func(l *lab) { l.loggedOut(l.leaving(), nil) }},
-		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", func(l *lab) {
-			l.notSentBack(l.leaving("post_logout_redirect_uri", backAfterLeave+"/Un5registered"))
+		{"oidcc-rp-initiated-logout", func(mt *moduleTest) { mt.requireLoggedOut(mt.newLogoutRequest(), nil) }},
+		{"oidcc-rp-initiated-logout-bad-post-logout-redirect-uri", func(mt *moduleTest) {
+			mt.requireNoRedirect(mt.newLogoutRequest("post_logout_redirect_uri", postLogoutURI+"/Un5registered"))
 		}},
-		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", func(l *lab) {
-			l.notSentBack(l.leaving("post_logout_redirect_uri", backAfterLeave+"?foo=bar"))
+		{"oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri", func(mt *moduleTest) {
+			mt.requireNoRedirect(mt.newLogoutRequest("post_logout_redirect_uri", postLogoutURI+"?foo=bar"))
 		}},
 		{"oidcc-rp-initiated-logout-modified-id-token-hint", modifiedHint},
 		{"oidcc-rp-initiated-logout-bad-id-token-hint", badHint},
-		{"oidcc-rp-initiated-logout-no-id-token-hint", func(l *lab) { l.notSentBack(l.leaving("id_token_hint", "")) }},
-		{"oidcc-rp-initiated-logout-no-params", func(l *lab) {
-			l.loggedOut(l.leaving("id_token_hint", "", "post_logout_redirect_uri", "", "state", ""), confirmed)
+		{"oidcc-rp-initiated-logout-no-id-token-hint", func(mt *moduleTest) { mt.requireNoRedirect(mt.newLogoutRequest("id_token_hint", "")) }},
+		{"oidcc-rp-initiated-logout-no-params", func(mt *moduleTest) {
+			mt.requireLoggedOut(mt.newLogoutRequest("id_token_hint", "", "post_logout_redirect_uri", "", "state", ""), confirmLogout)
 		}},
-		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", func(l *lab) { l.loggedOut(l.leaving("post_logout_redirect_uri", ""), done) }},
-		{"oidcc-rp-initiated-logout-no-state", func(l *lab) { l.loggedOut(l.leaving("state", ""), nil) }},
-		{"oidcc-rp-initiated-logout-only-state", func(l *lab) {
-			l.loggedOut(l.leaving("id_token_hint", "", "post_logout_redirect_uri", ""), confirmed)
+		{"oidcc-rp-initiated-logout-no-post-logout-redirect-uri", func(mt *moduleTest) {
+			mt.requireLoggedOut(mt.newLogoutRequest("post_logout_redirect_uri", ""), requireDonePage)
+		}},
+		{"oidcc-rp-initiated-logout-no-state", func(mt *moduleTest) { mt.requireLoggedOut(mt.newLogoutRequest("state", ""), nil) }},
+		{"oidcc-rp-initiated-logout-only-state", func(mt *moduleTest) {
+			mt.requireLoggedOut(mt.newLogoutRequest("id_token_hint", "", "post_logout_redirect_uri", ""), confirmLogout)
 		}},
 	}
 	for name, v := range map[string]variant{"static_client": {method: auth.AuthSecretBasic}, "dynamic_client": {method: auth.AuthSecretBasic, dynamic: true}} {
@@ -43,82 +45,85 @@ func TestRPInitiatedLogoutPlan(t *testing.T) {
 	}
 }
 
-// departure is a person who has signed in, and the request of their client to log them
-// out.
-type departure struct {
-	c    testClient
-	got  tokens
-	wish url.Values
+// logoutRequest is a logout request of a client with a signed-in user.
+type logoutRequest struct {
+	c      testClient
+	got    tokens
+	params url.Values
 }
 
-// leaving signs in and makes the request; more are names and values that replace its own.
-func (l *lab) leaving(more ...string) departure {
-	l.t.Helper()
-	return l.leave(l.client(object{"post_logout_redirect_uris": []string{backAfterLeave}}), more...)
+// newLogoutRequest signs in and returns the logout request. more are names and values that
+// replace its own.
+func (mt *moduleTest) newLogoutRequest(more ...string) logoutRequest {
+	mt.t.Helper()
+	return mt.signInForLogout(mt.registerClient(object{"post_logout_redirect_uris": []string{postLogoutURI}}), more...)
 }
 
-func (l *lab) leave(c testClient, more ...string) departure {
-	l.t.Helper()
-	v := l.request(c, "state", strings.Repeat("l0ng-St4te", 12))
-	d := departure{c: c, got: l.redeem(c, v, l.code(v))}
-	d.wish = pairs(url.Values{"id_token_hint": {d.got.IDToken}, "post_logout_redirect_uri": {backAfterLeave}, "state": {strings.Repeat("St4te_of-Leaving", 8)}}, more...)
+func (mt *moduleTest) signInForLogout(c testClient, more ...string) logoutRequest {
+	mt.t.Helper()
+	v := mt.authorizationRequest(c, "state", strings.Repeat("l0ng-St4te", 12))
+	d := logoutRequest{c: c, got: mt.redeem(c, v, mt.obtainCode(v))}
+	d.params = setParams(url.Values{"id_token_hint": {d.got.IDToken}, "post_logout_redirect_uri": {postLogoutURI}, "state": {strings.Repeat("St4te_of-Leaving", 8)}}, more...)
 	return d
 }
 
-func (l *lab) goodbye(d departure) *servertest.Page {
-	l.t.Helper()
-	return l.b.Open(oidc.LogoutPath + "?" + d.wish.Encode())
+func (mt *moduleTest) openLogout(d logoutRequest) *servertest.Page {
+	mt.t.Helper()
+	return mt.b.Open(oidc.LogoutPath + "?" + d.params.Encode())
 }
 
-// done is the page that says that one is logged out.
-func done(l *lab, p *servertest.Page) { l.t.Helper(); p.Want(l.t, 200).At(l.t, "/logout/done") }
-
-// confirmed is the page that asks first.
-func confirmed(l *lab, p *servertest.Page) {
-	l.t.Helper()
-	p.Want(l.t, 200)
-	done(l, l.b.Press("approve"))
+// requireDonePage fails the test unless the page says that the user is signed out.
+func requireDonePage(mt *moduleTest, p *servertest.Page) {
+	mt.t.Helper()
+	p.Want(mt.t, 200).At(mt.t, "/logout/done")
 }
 
-// loggedOut sends the person away and makes sure that they are. Without an end of its own
-// the way ends at the client.
-func (l *lab) loggedOut(d departure, end func(*lab, *servertest.Page)) {
-	l.t.Helper()
-	p := l.goodbye(d)
+// confirmLogout presses the button of the page that asks for confirmation.
+func confirmLogout(mt *moduleTest, p *servertest.Page) {
+	mt.t.Helper()
+	p.Want(mt.t, 200)
+	requireDonePage(mt, mt.b.Press("approve"))
+}
+
+// requireLoggedOut sends the logout request and checks that it has ended the session. It ends
+// at the client if end is nil.
+func (mt *moduleTest) requireLoggedOut(d logoutRequest, end func(*moduleTest, *servertest.Page)) {
+	mt.t.Helper()
+	p := mt.openLogout(d)
 	if end != nil {
-		end(l, p)
+		end(mt, p)
 	} else {
-		got := p.Answer(l.t)
-		if base, _, _ := strings.Cut(p.URL.String(), "?"); base != d.wish.Get("post_logout_redirect_uri") {
-			l.t.Errorf("at %s", p.URL)
+		got := p.Answer(mt.t)
+		if base, _, _ := strings.Cut(p.URL.String(), "?"); base != d.params.Get("post_logout_redirect_uri") {
+			mt.t.Errorf("at %s", p.URL)
 		}
-		if got.Get("state") != d.wish.Get("state") || len(got) != len(d.wish["state"]) {
-			l.t.Errorf("answer %v", got)
+		if got.Get("state") != d.params.Get("state") || len(got) != len(d.params["state"]) {
+			mt.t.Errorf("logout response %v", got)
 		}
 	}
-	l.silentlyRefused(d.c)
+	mt.requireLoginRequired(d.c)
 }
 
-// notSentBack: such a request is answered by a page of ours, whatever it says.
-func (l *lab) notSentBack(d departure) {
-	l.t.Helper()
-	if p := l.goodbye(d); p.Away || p.Text() == "" {
-		l.t.Errorf("at %s", p.URL)
+// requireNoRedirect fails the test if the logout request leads to the client.
+func (mt *moduleTest) requireNoRedirect(d logoutRequest) {
+	mt.t.Helper()
+	if p := mt.openLogout(d); p.Away || p.Text() == "" {
+		mt.t.Errorf("at %s", p.URL)
 	} else if p.Status == 200 && !p.Has("approve") {
-		l.t.Errorf("neither a question nor an error: %s", p.Text())
+		mt.t.Errorf("neither a question nor an error: %s", p.Text())
 	}
 }
 
-func modifiedHint(l *lab) {
-	d := l.leaving()
-	d.wish.Set("id_token_hint", unsigned(d.got.id))
-	l.notSentBack(d)
+func modifiedHint(mt *moduleTest) {
+	d := mt.newLogoutRequest()
+	d.params.Set("id_token_hint", unsignedJWT(d.got.id))
+	mt.requireNoRedirect(d)
 }
 
-func badHint(l *lab) {
-	d := l.leaving()
-	d.wish.Set("id_token_hint", spoiled(d.got.IDToken))
-	l.notSentBack(d)
+func badHint(mt *moduleTest) {
+	d := mt.newLogoutRequest()
+	d.params.Set("id_token_hint", breakSignature(d.got.IDToken))
+	mt.requireNoRedirect(d)
 }
 
 // TestBackchannelLogoutPlan is oidcc-backchannel-rp-initiated-logout-certification-test-plan.
@@ -135,42 +140,42 @@ func TestBackchannelLogoutPlan(t *testing.T) {
 
 const backchannelPath = "/backchannel_logout"
 
-func backchannelLogout(l *lab) {
-	d := l.leave(l.client(object{"post_logout_redirect_uris": []string{backAfterLeave}, "backchannel_logout_uri": l.site.URL + backchannelPath, "backchannel_logout_session_required": true}))
-	l.loggedOut(d, nil)
-	form := l.told()
-	header, claims := l.verified(form.Get("logout_token"))
-	now := float64(l.Clock.Now().Unix())
+func backchannelLogout(mt *moduleTest) {
+	d := mt.signInForLogout(mt.registerClient(object{"post_logout_redirect_uris": []string{postLogoutURI}, "backchannel_logout_uri": mt.site.URL + backchannelPath, "backchannel_logout_session_required": true}))
+	mt.requireLoggedOut(d, nil)
+	form := mt.waitForLogoutToken()
+	header, claims := mt.verifyJWT(form.Get("logout_token"))
+	now := float64(mt.Clock.Now().Unix())
 	iat, _ := claims["iat"].(float64)
 	jti, _ := claims["jti"].(string)
 	if header["alg"] != d.got.header["alg"] || claims["iss"] != issuer || claims["aud"] != d.c.id || iat > now || iat < now-60 || jti == "" {
-		l.t.Errorf("logout token %v %v", header, claims)
+		mt.t.Errorf("logout token %v %v", header, claims)
 	}
 	if claims["sub"] != d.got.id["sub"] || claims["sid"] != d.got.id["sid"] || claims["sid"] == nil || claims["nonce"] != nil {
-		l.t.Errorf("logout token %v for ID Token %v", claims, d.got.id)
+		mt.t.Errorf("logout token %v for ID Token %v", claims, d.got.id)
 	}
 	events, _ := claims["events"].(object)
 	if event, ok := events["http://schemas.openid.net/event/backchannel-logout"].(object); len(events) != 1 || !ok || len(event) != 0 {
-		l.t.Errorf("events %v", claims["events"])
+		mt.t.Errorf("events %v", claims["events"])
 	}
 	if len(form) != 1 {
-		l.t.Errorf("more than a logout token: %v", form)
+		mt.t.Errorf("more than a logout token: %v", form)
 	}
 }
 
-// told waits for the request that tells the client of the log-out.
-func (l *lab) told() url.Values {
-	l.t.Helper()
+// waitForLogoutToken waits for the back-channel logout request and returns its form.
+func (mt *moduleTest) waitForLogoutToken() url.Values {
+	mt.t.Helper()
 	late := time.After(time.Minute)
 	for {
-		if forms := l.site.posted(backchannelPath); len(forms) > 0 {
+		if forms := mt.site.postedForms(backchannelPath); len(forms) > 0 {
 			return forms[0]
 		}
-		l.Outbox.Wake()
+		mt.Outbox.Wake()
 		select {
-		case <-l.site.more:
+		case <-mt.site.arrived:
 		case <-late:
-			l.t.Fatal("nobody told the client")
+			mt.t.Fatal("no logout token")
 		}
 	}
 }

@@ -27,16 +27,17 @@ const (
 	issuer = "https://op.example.test"
 )
 
-// provider is a server set up as docs/conformance.md says, and the suite's own servers.
+// provider is a server with the configuration of docs/conformance.md, and the suite's own
+// server.
 type provider struct {
 	*servertest.Server
-	site *site
+	site *suiteServer
 }
 
-// newProvider starts one with an account on it.
+// newProvider starts a server and creates an account.
 func newProvider(t testing.TB, with ...servertest.Option) *provider {
 	t.Helper()
-	p := &provider{site: newSite(t)}
+	p := &provider{site: newSuiteServer(t)}
 	p.Server = servertest.New(t, append(with, servertest.Configure(func(c *config.Config) {
 		c.Issuer = issuer
 		c.OAuth.PKCE, c.OAuth.Registration, c.OAuth.AssertionAudience = "optional", "open", "endpoint"
@@ -50,22 +51,22 @@ func newProvider(t testing.TB, with ...servertest.Option) *provider {
 	return p
 }
 
-// site is the suite's server, at which clients are at home.
-type site struct {
+// suiteServer is the HTTPS server of the suite, with the URLs of its clients.
+type suiteServer struct {
 	*httptest.Server
 	caFile string
 
-	mu    sync.Mutex
-	pages map[string]page         // owned by mu: by path
-	got   map[string][]url.Values // owned by mu: forms that were posted, by path
-	more  chan struct{}
+	mu      sync.Mutex
+	pages   map[string]page         // owned by mu: by path
+	forms   map[string][]url.Values // owned by mu: forms that were posted, by path
+	arrived chan struct{}
 }
 
 type page struct{ media, body string }
 
-func newSite(t testing.TB) *site {
+func newSuiteServer(t testing.TB) *suiteServer {
 	t.Helper()
-	s := &site{pages: map[string]page{}, got: map[string][]url.Values{}, more: make(chan struct{}, 64), caFile: filepath.Join(t.TempDir(), "ca.pem")}
+	s := &suiteServer{pages: map[string]page{}, forms: map[string][]url.Values{}, arrived: make(chan struct{}, 64), caFile: filepath.Join(t.TempDir(), "ca.pem")}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
@@ -75,15 +76,15 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-func (s *site) serve(w http.ResponseWriter, r *http.Request) {
+func (s *suiteServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Method == http.MethodPost {
 		b, _ := io.ReadAll(r.Body) // a broken form is one without what is looked for
 		form, _ := url.ParseQuery(string(b))
-		s.got[r.URL.Path] = append(s.got[r.URL.Path], form)
+		s.forms[r.URL.Path] = append(s.forms[r.URL.Path], form)
 		select {
-		case s.more <- struct{}{}:
+		case s.arrived <- struct{}{}:
 		default:
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -98,30 +99,30 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, p.body)
 }
 
-// put publishes a page and returns its address.
-func (s *site) put(path, media, body string) string {
+// publish serves a document and returns its URL.
+func (s *suiteServer) publish(path, media, body string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pages[path] = page{media, body}
 	return s.URL + path
 }
 
-func (s *site) posted(path string) []url.Values {
+func (s *suiteServer) postedForms(path string) []url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.got[path])
+	return slices.Clone(s.forms[path])
 }
 
-// variant is what the suite calls so: how a plan's modules are run.
+// variant selects how the modules of a plan run, as in the suite.
 type variant struct {
-	dynamic bool            // clients register themselves
-	method  auth.AuthMethod // how they prove themselves
-	mode    string          // form_post or jwt, or empty for the query
-	signed  bool            // requests are pushed as signed request objects
+	dynamic        bool            // clients register themselves
+	method         auth.AuthMethod // how they prove themselves
+	responseMode   string          // form_post or jwt, or empty for the query
+	signedRequests bool            // requests are pushed as signed request objects
 }
 
-// lab is one module's place: a server, a browser in which nothing has happened yet.
-type lab struct {
+// moduleTest is one run of a module: a provider and a new browser.
+type moduleTest struct {
 	t testing.TB
 	*provider
 	variant
@@ -131,10 +132,10 @@ type lab struct {
 // module is one test of the suite.
 type module struct {
 	name string
-	run  func(*lab)
+	run  func(*moduleTest)
 }
 
-// run runs the modules of a plan one after another, since some of them move the clock.
+// run runs the modules of a plan one after another, because some move the clock.
 func run(t *testing.T, p *provider, v variant, modules []module) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -144,66 +145,66 @@ func run(t *testing.T, p *provider, v variant, modules []module) {
 		}
 		seen[m.name] = true
 		t.Run(m.name, func(t *testing.T) {
-			m.run(&lab{t: t, provider: p, variant: v, b: p.Browser(t)})
+			m.run(&moduleTest{t: t, provider: p, variant: v, b: p.Browser(t)})
 		})
 	}
 }
 
-// metadata is the discovery document.
-func (l *lab) metadata() map[string]any {
-	l.t.Helper()
-	r := l.Do(l.t, "GET", "/.well-known/openid-configuration", nil).Want(l.t, 200)
+// metadata returns the discovery document.
+func (mt *moduleTest) metadata() map[string]any {
+	mt.t.Helper()
+	r := mt.Do(mt.t, "GET", "/.well-known/openid-configuration", nil).Want(mt.t, 200)
 	if !isJSON(r) {
-		l.t.Error("the discovery document is not JSON")
+		mt.t.Error("the discovery document is not JSON")
 	}
 	var m map[string]any
-	r.Decode(l.t, &m)
+	r.Decode(mt.t, &m)
 	return m
 }
 
 // supports reports whether a list of the discovery document has the value.
-func (l *lab) supports(list, value string) bool {
-	l.t.Helper()
-	values, ok := l.metadata()[list].([]any)
+func (mt *moduleTest) supports(list, value string) bool {
+	mt.t.Helper()
+	values, ok := mt.metadata()[list].([]any)
 	if !ok {
-		l.t.Fatalf("%s is no list", list)
+		mt.t.Fatalf("%s is no list", list)
 	}
 	return slices.Contains(values, any(value))
 }
 
-// isJSON reports whether the answer says that it is JSON.
+// isJSON reports whether the response has the media type of JSON.
 func isJSON(r servertest.Response) bool {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && media == "application/json" && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8"))
 }
 
-// skipped is a module that the suite leaves out where the provider does not offer the
-// value; this one does not, and its metadata has to say so.
-func skipped(list, value string) func(*lab) {
-	return func(l *lab) {
-		l.t.Helper()
-		if l.supports(list, value) {
-			l.t.Errorf("%s has %s, so the suite will test it", list, value)
+// notOffered returns a module that the suite skips unless the metadata has the value, which it
+// must not have.
+func notOffered(list, value string) func(*moduleTest) {
+	return func(mt *moduleTest) {
+		mt.t.Helper()
+		if mt.supports(list, value) {
+			mt.t.Errorf("%s has %s, so the suite will test it", list, value)
 		}
 	}
 }
 
-// wantError fails the test unless the answer is a refusal with one of the codes, in the
-// form of RFC 6749 §5.2.
-func (l *lab) wantError(r servertest.Response, status int, codes ...string) {
-	l.t.Helper()
+// wantError fails the test unless the response is an error with one of the codes, in the form
+// of RFC 6749 §5.2.
+func (mt *moduleTest) wantError(r servertest.Response, status int, codes ...string) {
+	mt.t.Helper()
 	var e struct {
 		Error       string  `json:"error"`
 		Description *string `json:"error_description"`
 		URI         *string `json:"error_uri"`
 	}
 	if err := json.Unmarshal(r.Body, &e); err != nil || !isJSON(r) {
-		l.t.Fatalf("status %d, no JSON (%v): %s", r.Status, err, r.Body)
+		mt.t.Fatalf("status %d, no JSON (%v): %s", r.Status, err, r.Body)
 	}
 	if r.Status != status || !slices.Contains(codes, e.Error) {
-		l.t.Errorf("status %d %s, want %d %v", r.Status, r.Body, status, codes)
+		mt.t.Errorf("status %d %s, want %d %v", r.Status, r.Body, status, codes)
 	}
 	if e.Description != nil && strings.ContainsFunc(*e.Description, func(c rune) bool { return c < 0x20 || c > 0x7e || c == '"' || c == '\\' }) {
-		l.t.Errorf("error_description %q", *e.Description)
+		mt.t.Errorf("error_description %q", *e.Description)
 	}
 }
