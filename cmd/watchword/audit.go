@@ -40,6 +40,9 @@ func (c auditList) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
 		f := store.EventFilter{Before: c.Before, Kind: auth.EventKind(c.Kind), Limit: c.Limit}
 		if c.User != "" {
+			if err := checkEmail("--user", c.User); err != nil {
+				return err
+			}
 			a, err := s.Accounts.Find(e.ctx, c.id(), c.User)
 			if err != nil {
 				return err
@@ -61,7 +64,7 @@ func (c auditList) Run(e *env) error {
 			views = append(views, v)
 			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP, formatDetail(v.Detail)})
 		}
-		return e.table(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM\tDETAIL", rows)
+		return e.printTable(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM\tDETAIL", rows)
 	})
 }
 

@@ -15,18 +15,18 @@ type backupCmd struct {
 	File string `arg:"" help:"The file to write. It must not exist."`
 }
 
-// Run copies the SQLite database, also of a running server, and verifies the copy.
+// Run copies the SQLite database, even while a server uses it, and verifies the copy.
 func (c backupCmd) Run(e *env) error {
 	cfg, err := e.database()
 	if err != nil {
 		return err
 	}
-	made, err := store.Backup(e.ctx, cfg, c.File)
+	backup, err := store.Backup(e.ctx, cfg, c.File)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	return e.print(map[string]any{"file": c.File, "bytes": made.Bytes, "schema": made.Schema},
-		"Wrote %s: %d bytes, schema %d, verified with the configured master key.\nStore the master key separately: the backup is useless without it.", c.File, made.Bytes, made.Schema)
+	return e.print(map[string]any{"file": c.File, "bytes": backup.Bytes, "schema": backup.Schema},
+		"Wrote %s: %d bytes, schema %d, verified with the configured master key.\nStore the master key separately: the backup is useless without it.", c.File, backup.Bytes, backup.Schema)
 }
 
 type restoreCmd struct {
@@ -45,20 +45,20 @@ func (c restoreCmd) Run(e *env) error {
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
 	defer cancel()
-	kept, made, err := store.Restore(ctx, cfg, c.File)
+	previous, backup, err := store.Restore(ctx, cfg, c.File)
 	if err != nil {
 		err = fmt.Errorf("restore: %w", err)
-		if kept != "" {
-			err = errors.Join(err, fmt.Errorf("the previous database is %s", kept))
+		if previous != "" {
+			err = errors.Join(err, fmt.Errorf("the previous database is %s", previous))
 		}
 		return err
 	}
-	previous := "There was no database before."
-	if kept != "" {
-		previous = "The previous database is kept as " + filepath.Base(kept) + "; delete it when you no longer need it."
+	note := "There was no database before."
+	if previous != "" {
+		note = "The previous database is kept as " + filepath.Base(previous) + "; delete it when you no longer need it."
 	}
-	return e.print(map[string]any{"file": c.File, "bytes": made.Bytes, "schema": made.Schema, "former": kept},
-		"Restored: %d bytes, schema %d, verified with the configured master key.\n%s\nSessions and tokens are those of the backup; see docs/operations.md.", made.Bytes, made.Schema, previous)
+	return e.print(map[string]any{"file": c.File, "bytes": backup.Bytes, "schema": backup.Schema, "former": previous},
+		"Restored: %d bytes, schema %d, verified with the configured master key.\n%s\nSessions and tokens are those of the backup; see docs/operations.md.", backup.Bytes, backup.Schema, note)
 }
 
 // database returns the configuration of the store, with the master keys.

@@ -24,7 +24,7 @@ func (c calibrateCmd) Run(e *env) error {
 	if !e.common.JSON {
 		fmt.Fprintf(e.Out, "Measuring Argon2id, target %s per hash:\n\n", c.Target)
 	}
-	best, table, err := password.Calibrate(e.ctx, password.Calibration{
+	best, measured, err := password.Calibrate(e.ctx, password.Calibration{
 		Target: c.Target, MaxMemory: c.Memory, Now: time.Now,
 		Progress: func(m password.Measurement) {
 			if !e.common.JSON {
@@ -36,8 +36,8 @@ func (c calibrateCmd) Run(e *env) error {
 		return err
 	}
 	if e.common.JSON {
-		rows := make([]measurement, 0, len(table))
-		for _, m := range table {
+		rows := make([]measurement, 0, len(measured))
+		for _, m := range measured {
 			rows = append(rows, measurement{m.Params.Memory, m.Params.Time, m.Params.Parallelism, float64(m.Duration.Microseconds()) / 1e3})
 		}
 		return e.printJSON(map[string]any{"memory_kib": best.Memory, "time": best.Time, "parallelism": best.Parallelism, "measured": rows})

@@ -114,12 +114,12 @@ func (c clientList) Run(e *env) error {
 			return err
 		}
 		views, rows := []clientView{}, [][]string{}
-		for _, one := range list {
-			v := viewClient(one)
+		for _, c := range list {
+			v := viewClient(c)
 			views = append(views, v)
 			rows = append(rows, []string{string(v.ID), v.state(), string(v.Type), v.Name})
 		}
-		return e.table(views, "CLIENT ID\tSTATE\tTYPE\tNAME", rows)
+		return e.printTable(views, "CLIENT ID\tSTATE\tTYPE\tNAME", rows)
 	})
 }
 
@@ -129,7 +129,7 @@ type clientArg struct {
 	ID string `arg:"" name:"client-id" help:"The client_id."`
 }
 
-func (o clientArg) client() auth.ClientID { return auth.ClientID(o.ID) }
+func (a clientArg) client() auth.ClientID { return auth.ClientID(a.ID) }
 
 type clientShow struct{ clientArg }
 
@@ -162,7 +162,7 @@ func (c clientShow) Run(e *env) error {
 			}
 			rows = append(rows, []string{"secret", "created " + secret.CreatedAt.Format(time.DateTime) + ", " + until})
 		}
-		return e.table(nil, "CLIENT\t"+string(v.ID), rows)
+		return e.printTable(nil, "CLIENT\t"+string(v.ID), rows)
 	})
 }
 

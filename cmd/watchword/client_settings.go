@@ -15,14 +15,14 @@ import (
 
 // clientFlags are the settings of a client, for create and update. A flag that is not
 // given changes nothing. A list replaces the previous one; one empty value empties it.
-// The tag setting is the name of the setting of which the flag is the short form.
+// The tag setting is the name of the setting that the flag changes.
 type clientFlags struct {
 	RedirectURI      []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Redirect URI, matched exactly. Repeatable." setting:"redirect_uris"`
 	PostLogoutURI    []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Post-logout redirect URI, matched exactly. Repeatable." setting:"post_logout_redirect_uris"`
 	BackchannelURI   *string  `name:"backchannel-uri" placeholder:"URL" help:"Back-channel logout URI." setting:"backchannel_logout_uri"`
 	Scope            []string `sep:"none" placeholder:"SCOPE" help:"Allowed scope. Repeatable (default for clients with users: openid, profile, email, offline_access)." setting:"scopes"`
 	Grant            []string `sep:"none" placeholder:"GRANT" help:"Allowed grant: one of ${grants}. Repeatable (default: by type)."`
-	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent in either way; none for spa and native)." setting:"token_endpoint_auth_method"`
+	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: either method with a secret; none for spa and native)." setting:"token_endpoint_auth_method"`
 	JWKSFile         string   `name:"jwks-file" aliases:"jwks" placeholder:"FILE" help:"JWK Set with the client's public keys, for private_key_jwt and signed requests."`
 	JWKSURI          *string  `name:"jwks-uri" placeholder:"URL" help:"URL of the client's JWK Set, instead of a file." setting:"jwks_uri"`
 	Audience         []string `aliases:"resource" sep:"none" placeholder:"URL" help:"Resource that the client may request tokens for. Repeatable." setting:"audiences"`
@@ -149,7 +149,7 @@ func (f clientFlags) setKeys(members map[string]any) error {
 		return fmt.Errorf("read --jwks-file: %w", err)
 	}
 	if !json.Valid(b) {
-		return fmt.Errorf("--jwks-file %s: a JSON object is expected", f.JWKSFile)
+		return fmt.Errorf("--jwks-file %s: a JWK Set is expected, such as {\"keys\": […]}", f.JWKSFile)
 	}
 	members["jwks"] = json.RawMessage(b)
 	if f.JWKSURI == nil {

@@ -58,38 +58,38 @@ func complete(out io.Writer, app *kong.Application, words []string) {
 		case valueOf != nil:
 			valueOf = nil
 		case strings.HasPrefix(word, "-"):
-			valueOf = flagWithValue(flags, word)
+			valueOf = findValueFlag(flags, word)
 		default:
 			if child := findChild(node, word); child != nil {
 				node, flags = child, append(flags, child.Flags...)
 			}
 		}
 	}
-	offer := func(word, help string) {
+	write := func(word, help string) {
 		if strings.HasPrefix(word, last) {
 			fmt.Fprintf(out, "%s\t%s\n", word, help)
 		}
 	}
 	if valueOf != nil {
 		for _, v := range enumValues(valueOf.Value) {
-			offer(v, "")
+			write(v, "")
 		}
 		return
 	}
 	if strings.HasPrefix(last, "-") {
 		for _, f := range flags {
-			offer("--"+f.Name, f.Help)
+			write("--"+f.Name, f.Help)
 		}
 		return
 	}
 	for _, child := range node.Children {
 		if !child.Hidden {
-			offer(child.Name, child.Help)
+			write(child.Name, child.Help)
 		}
 	}
 	for _, p := range node.Positional {
 		for _, v := range enumValues(p) {
-			offer(v, "")
+			write(v, "")
 		}
 	}
 }
@@ -103,8 +103,8 @@ func findChild(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// flagWithValue returns the flag of the word if its value is the next word.
-func flagWithValue(flags []*kong.Flag, word string) *kong.Flag {
+// findValueFlag returns the flag that the word names if its value is the next word.
+func findValueFlag(flags []*kong.Flag, word string) *kong.Flag {
 	for _, f := range flags {
 		if word == "--"+f.Name && !f.IsBool() {
 			return f

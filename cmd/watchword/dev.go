@@ -28,7 +28,7 @@ const (
 	devUser  = "alice@example.test"
 )
 
-// exampleResources are the APIs in examples, which need no further configuration.
+// exampleResources are the resources of the APIs in the directory examples.
 var exampleResources = config.Resources{{URL: "http://127.0.0.1:8081"}, {URL: "http://127.0.0.1:8082"}}
 
 // Run serves in development mode until it is interrupted.
@@ -45,7 +45,7 @@ func (c devCmd) Run(e *env) error {
 	if err := cfg.Validate(mode); err != nil {
 		return err
 	}
-	if err := devKey(cfg, true); err != nil {
+	if err := loadDevKey(cfg, true); err != nil {
 		return err
 	}
 	folder := devFolder{Issuer: cfg.BaseURL(), Manage: cfg.Manage, Public: c.Public}
@@ -56,7 +56,7 @@ func (c devCmd) Run(e *env) error {
 	addExamples(cfg)
 	boundMemory(cfg)
 	log := e.logger(cfg)
-	warn(log, cfg)
+	logWarnings(log, cfg)
 	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, InsecureCookies: true, Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
 		return err
@@ -64,23 +64,23 @@ func (c devCmd) Run(e *env) error {
 	defer s.Close()
 	ctx, stop := context.WithCancel(e.ctx)
 	defer stop()
-	var failed error
+	var readyErr error
 	err = e.runServer(ctx, s, func(_, manage string) {
 		folder.Manage = manage
 		// Only once the listeners are open: a failed start must not lose the password,
 		// which is shown once.
 		w := welcome{devFolder: folder, data: cfg.Data, listen: cfg.Listen}
-		failed = errors.Join(folder.write(cfg.Data), w.createAdmin(ctx, s))
-		if failed != nil {
-			if e.ctx.Err() != nil { // interrupted, not failed
-				failed = nil
+		readyErr = errors.Join(folder.write(cfg.Data), w.createAdmin(ctx, s))
+		if readyErr != nil {
+			if e.ctx.Err() != nil { // interrupted
+				readyErr = nil
 			}
 			stop()
 			return
 		}
 		w.print(e.Out)
 	})
-	return errors.Join(failed, err)
+	return errors.Join(readyErr, err)
 }
 
 // addExamples adds the resources of the examples to the configured ones.
@@ -107,7 +107,7 @@ func setPublicDefaults(cfg *config.Config) {
 // devDefaults applies the master key and the addresses of the development server in the
 // data directory, if there is one.
 func devDefaults(cfg *config.Config) error {
-	if err := devKey(cfg, false); err != nil {
+	if err := loadDevKey(cfg, false); err != nil {
 		return err
 	}
 	folder, err := readDevFolder(cfg.Data)
@@ -118,9 +118,9 @@ func devDefaults(cfg *config.Config) error {
 	return nil
 }
 
-// devKey sets the master key from a file in the data directory, if none is configured.
+// loadDevKey sets the master key from a file in the data directory, if none is configured.
 // Only "watchword dev" creates that file.
-func devKey(cfg *config.Config, create bool) error {
+func loadDevKey(cfg *config.Config, create bool) error {
 	path := cfg.DevKeyFile()
 	if !cfg.MasterKey.IsZero() || !create && !exists(path) {
 		return nil

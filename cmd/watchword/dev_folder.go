@@ -45,7 +45,8 @@ func (d devFolder) write(data string) error {
 	return os.WriteFile(devFolderPath(data), append(text, '\n'), 0o600)
 }
 
-// applyDefaults sets what is not configured. It changes nothing for another issuer.
+// applyDefaults sets settings that are not configured. It changes nothing for another
+// issuer.
 func (d devFolder) applyDefaults(cfg *config.Config) {
 	if d.Issuer == "" {
 		return

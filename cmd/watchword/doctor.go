@@ -55,18 +55,18 @@ func (c doctorCmd) Run(e *env) error {
 	} else {
 		c.print(e, cfg, problems, findings)
 	}
-	bad := len(problems)
+	count := len(problems)
 	for _, f := range findings {
 		if !f.OK && !f.Unknown {
-			bad++
+			count++
 		}
 	}
-	if bad > 0 {
+	if count > 0 {
 		noun := "problems"
-		if bad == 1 {
+		if count == 1 {
 			noun = "problem"
 		}
-		return fmt.Errorf("doctor: %d %s for %q", bad, noun, mode)
+		return fmt.Errorf("doctor: %d %s for %q", count, noun, mode)
 	}
 	return nil
 }
@@ -163,9 +163,9 @@ func (c doctorCmd) runChecks(ctx context.Context, cfg *config.Config) []finding 
 	}
 	check("password hashing", func() (string, error) { return checkHashing(cfg) })
 	if cfg.Issuer != "" {
-		seen := queryIssuer(ctx, cfg)
-		check("issuer", func() (string, error) { return seen.checkIdentity(cfg) })
-		check("clock", func() (string, error) { return seen.checkClock(cfg) })
+		response := queryIssuer(ctx, cfg)
+		check("issuer", func() (string, error) { return response.checkIdentity(cfg) })
+		check("clock", func() (string, error) { return response.checkClock(cfg) })
 	}
 	check("proxy", func() (string, error) { return checkProxy(cfg) })
 	if c.Peer != "" {

@@ -42,11 +42,11 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 		return "", err
 	}
 	defer db.Close()
-	begun := time.Now()
+	began := time.Now()
 	if err := db.Ping(ctx); err != nil {
 		return "", err
 	}
-	took := time.Since(begun).Round(10 * time.Microsecond)
+	latency := time.Since(began).Round(10 * time.Microsecond)
 	if !cfg.MasterKey.IsZero() {
 		err := db.ReadSystem(ctx, func(tx *store.SystemTx) error {
 			_, err := tx.Sealed("root")
@@ -64,7 +64,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	} else if skew.Abs() > store.ClockTolerance {
 		return "", fmt.Errorf("the clock of this machine is %s ahead of the database; tokens and sessions depend on the time", skew.Round(time.Second))
 	}
-	return fmt.Sprintf("%s responds in %s%s", db.Dialect(), took, poolerNote(db.UsesPooler())), nil
+	return fmt.Sprintf("%s responds in %s%s", db.Dialect(), latency, poolerNote(db.UsesPooler())), nil
 }
 
 func poolerNote(yes bool) string {
@@ -113,18 +113,18 @@ func checkRedis(ctx context.Context, cfg *config.Config) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	var took time.Duration
+	var latency time.Duration
 	for range 2 {
-		begun := time.Now()
+		began := time.Now()
 		if _, err := r.Peek(ctx, "doctor", limit.Rate{Count: 1, Per: time.Minute}); err != nil {
 			return "", fmt.Errorf("unreachable: %w", err)
 		}
-		took = time.Since(begun).Round(10 * time.Microsecond)
+		latency = time.Since(began).Round(10 * time.Microsecond)
 	}
-	if took > cfg.Limits.RedisTimeout {
-		return "", fmt.Errorf("responds in %s, slower than limits.redis_timeout (%s)", took, cfg.Limits.RedisTimeout)
+	if latency > cfg.Limits.RedisTimeout {
+		return "", fmt.Errorf("responds in %s, slower than limits.redis_timeout (%s)", latency, cfg.Limits.RedisTimeout)
 	}
-	return fmt.Sprintf("shared by all nodes, responds in %s", took), nil
+	return fmt.Sprintf("shared by all nodes, responds in %s", latency), nil
 }
 
 func checkCertificate(cfg *config.Config) (string, error) {
@@ -137,8 +137,7 @@ func checkCertificate(cfg *config.Config) (string, error) {
 			return "", err
 		}
 	}
-	left := time.Until(pair.Leaf.NotAfter)
-	if left < 7*24*time.Hour {
+	if time.Until(pair.Leaf.NotAfter) < 7*24*time.Hour {
 		return "", fmt.Errorf("expires %s", pair.Leaf.NotAfter.Format(time.DateOnly))
 	}
 	return "valid until " + pair.Leaf.NotAfter.Format(time.DateOnly), nil

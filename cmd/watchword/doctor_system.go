@@ -27,7 +27,7 @@ func checkFolder(path string) (string, error) {
 	}
 	probe, err := os.CreateTemp(existing, ".watchword-doctor-*")
 	if err != nil {
-		return "", fmt.Errorf("this user (%d) may not write to %s: %w", os.Getuid(), existing, cause(err))
+		return "", fmt.Errorf("this user (%d) may not write to %s: %w", os.Getuid(), existing, withoutPath(err))
 	}
 	probe.Close()
 	if err := os.Remove(probe.Name()); err != nil {
@@ -38,14 +38,14 @@ func checkFolder(path string) (string, error) {
 		if err == nil {
 			f.Close()
 		} else if !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("this user (%d) may not write to %s: %w", os.Getuid(), path+suffix, cause(err))
+			return "", fmt.Errorf("this user (%d) may not write to %s: %w", os.Getuid(), path+suffix, withoutPath(err))
 		}
 	}
 	return folder + " is writable by this user", nil
 }
 
-// cause returns a file error without its path.
-func cause(err error) error {
+// withoutPath returns a file error without its path.
+func withoutPath(err error) error {
 	if e, ok := errors.AsType[*os.PathError](err); ok {
 		return e.Err
 	}
@@ -53,7 +53,7 @@ func cause(err error) error {
 }
 
 // checkListener opens the address briefly. An address in use is assumed to be the running
-// server; the issuer check tells whose it is.
+// server; the issuer check verifies it.
 func checkListener(addr string) (string, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
@@ -100,46 +100,46 @@ func queryIssuer(ctx context.Context, cfg *config.Config) issuerResponse {
 		return issuerResponse{err: err}
 	}
 	defer resp.Body.Close()
-	a := issuerResponse{status: resp.StatusCode, location: resp.Header.Get("Location"), date: resp.Header.Get("Date")}
+	r := issuerResponse{status: resp.StatusCode, location: resp.Header.Get("Location"), date: resp.Header.Get("Date")}
 	var metadata struct {
 		Issuer string `json:"issuer"`
 	}
 	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&metadata) == nil {
-		a.issuer = metadata.Issuer
+		r.issuer = metadata.Issuer
 	}
-	return a
+	return r
 }
 
 // checkIdentity reports whether a server of this issuer responds at the issuer. No
 // response is inconclusive: doctor also runs before the first start.
-func (a issuerResponse) checkIdentity(cfg *config.Config) (string, error) {
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](a.err)
-	failed, _ := errors.AsType[*net.OpError](a.err)
+func (r issuerResponse) checkIdentity(cfg *config.Config) (string, error) {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](r.err)
+	failed, _ := errors.AsType[*net.OpError](r.err)
 	switch {
 	case untrusted:
-		return "", fmt.Errorf("this machine does not trust the certificate, and services that verify tokens may not either: %w", a.err)
-	case failed != nil && failed.Op == "dial" || os.IsTimeout(a.err):
-		return "", inconclusiveError(fmt.Sprintf("not checked; is the server running? %v", a.err))
-	case a.err != nil:
-		return "", fmt.Errorf("another server responds there: %w", a.err)
-	case a.status == http.StatusBadGateway || a.status == http.StatusServiceUnavailable || a.status == http.StatusGatewayTimeout:
-		return "", inconclusiveError(fmt.Sprintf("not checked; is the server running? %s responds %d", cfg.BaseURL(), a.status))
-	case a.location != "":
-		return "", fmt.Errorf("%s redirects to %s; the issuer must respond without a redirect", cfg.BaseURL(), a.location)
-	case a.status != http.StatusOK || a.issuer == "":
-		return "", fmt.Errorf("another server responds at %s: status %d without provider metadata", cfg.BaseURL(), a.status)
-	case a.issuer != cfg.BaseURL():
-		return "", fmt.Errorf("the server at %s has the issuer %s", cfg.BaseURL(), a.issuer)
+		return "", fmt.Errorf("this machine does not trust the certificate, and services that verify tokens may not either: %w", r.err)
+	case failed != nil && failed.Op == "dial" || os.IsTimeout(r.err):
+		return "", inconclusiveError(fmt.Sprintf("not checked; is the server running? %v", r.err))
+	case r.err != nil:
+		return "", fmt.Errorf("another server responds there: %w", r.err)
+	case r.status == http.StatusBadGateway || r.status == http.StatusServiceUnavailable || r.status == http.StatusGatewayTimeout:
+		return "", inconclusiveError(fmt.Sprintf("not checked; is the server running? %s responds %d", cfg.BaseURL(), r.status))
+	case r.location != "":
+		return "", fmt.Errorf("%s redirects to %s; the issuer must respond without a redirect", cfg.BaseURL(), r.location)
+	case r.status != http.StatusOK || r.issuer == "":
+		return "", fmt.Errorf("another server responds at %s: status %d without provider metadata", cfg.BaseURL(), r.status)
+	case r.issuer != cfg.BaseURL():
+		return "", fmt.Errorf("the server at %s has the issuer %s", cfg.BaseURL(), r.issuer)
 	}
 	return "responds at " + cfg.BaseURL(), nil
 }
 
 // checkClock compares the clock with that of the issuer.
-func (a issuerResponse) checkClock(cfg *config.Config) (string, error) {
-	if a.err != nil {
+func (r issuerResponse) checkClock(cfg *config.Config) (string, error) {
+	if r.err != nil {
 		return "", inconclusiveError("not checked: the issuer does not respond")
 	}
-	date, err := http.ParseTime(a.date)
+	date, err := http.ParseTime(r.date)
 	if err != nil {
 		return "", inconclusiveError("not checked: the issuer sends no Date header")
 	}

@@ -67,7 +67,7 @@ func noMasterKey(cfg *config.Config) error {
 	return fmt.Errorf("no master key: use the configuration of the server, or --data with the directory of a development server (now %s)", cfg.Data)
 }
 
-// openTenant is open for a command in one tenant, which must exist.
+// openTenant is like open, for a command in one tenant, which must exist.
 func (e *env) openTenant(id auth.TenantID, fn func(*server.Server) error) error {
 	return e.open(func(s *server.Server) error {
 		if _, err := s.Tenants.Get(e.ctx, id); err != nil {
@@ -101,8 +101,8 @@ func (e *env) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// table writes v as JSON with --json, and the rows in columns otherwise.
-func (e *env) table(v any, head string, rows [][]string) error {
+// printTable writes v as JSON with --json, and the rows in columns otherwise.
+func (e *env) printTable(v any, head string, rows [][]string) error {
 	if e.common.JSON {
 		return e.printJSON(v)
 	}
@@ -114,8 +114,8 @@ func (e *env) table(v any, head string, rows [][]string) error {
 	return w.Flush()
 }
 
-// readPassword reads one line from standard input.
-func (e *env) readPassword() (string, error) {
+// readSecret reads a password or a client secret, one line, from standard input.
+func (e *env) readSecret() (string, error) {
 	b, err := io.ReadAll(io.LimitReader(e.In, 4096))
 	if err != nil {
 		return "", fmt.Errorf("read standard input: %w", err)
@@ -123,7 +123,7 @@ func (e *env) readPassword() (string, error) {
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if line == "" {
-		return "", errors.New("standard input is empty: a line with the secret is expected")
+		return "", errors.New("standard input is empty: a line with the password or client secret is expected")
 	}
 	return line, nil
 }
@@ -141,8 +141,8 @@ func (e *env) logger(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.Err, opts))
 }
 
-// warn logs the warnings about the configuration.
-func warn(log *slog.Logger, cfg *config.Config) {
+// logWarnings logs the warnings about the configuration.
+func logWarnings(log *slog.Logger, cfg *config.Config) {
 	for _, p := range cfg.Warnings() {
 		log.Warn("configuration: "+p.Msg, "setting", p.Key, "from", p.From, "fix", p.Fix)
 	}

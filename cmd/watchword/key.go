@@ -50,7 +50,7 @@ func (c keyList) Run(e *env) error {
 			views = append(views, v)
 			rows = append(rows, []string{string(v.ID), v.Algorithm, v.State, v.ActiveAt.Format(time.DateTime)})
 		}
-		return e.table(views, "KID\tALG\tSTATE\tACTIVE FROM (UTC)", rows)
+		return e.printTable(views, "KID\tALG\tSTATE\tACTIVE FROM (UTC)", rows)
 	})
 }
 

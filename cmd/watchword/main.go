@@ -98,8 +98,8 @@ func run(ctx context.Context, args []string, w system) int {
 		return exitCode
 	}
 	if err != nil {
-		problem := strings.TrimSuffix(err.Error(), ` but got "EOL" (<EOL>)`) // the value is missing
-		fmt.Fprintf(w.Err, "watchword: %s; see: %s --help\n", problem, commandOf(err))
+		msg := strings.TrimSuffix(err.Error(), ` but got "EOL" (<EOL>)`) // the value is missing
+		fmt.Fprintf(w.Err, "watchword: %s; see: %s --help\n", msg, commandOf(err))
 		return 2
 	}
 	e := &env{ctx: ctx, system: w, common: c.Common}
@@ -137,7 +137,7 @@ func newParser(c *commands, w system, exit func(int)) *kong.Kong {
 		kong.Exit(exit),
 		kong.Vars{"version": "watchword " + version(), "grants": grantNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Help(help),
+		kong.Help(printHelp),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "server", Title: "Server"}, {Key: "administration", Title: "Administration (works while the server runs)"},
 			{Key: "diagnostics", Title: "Diagnostics"}, {Key: "other", Title: "Other"},
@@ -145,9 +145,9 @@ func newParser(c *commands, w system, exit func(int)) *kong.Kong {
 	)
 }
 
-// help prints the help of a command without the global flags, which only
+// printHelp prints the help of a command without the global flags, which only
 // watchword --help shows.
-func help(options kong.HelpOptions, ctx *kong.Context) error {
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if !slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Command != nil }) {
 		return kong.DefaultHelpPrinter(options, ctx)
 	}

@@ -26,9 +26,9 @@ func manual(app *kong.Application) string {
 	writeFlags(&b, app.Flags)
 	b.WriteString(".SH COMMANDS\n")
 	for _, node := range app.Leaves(true) {
-		fmt.Fprintf(&b, ".SS %s\n%s\n", quoteRoff(node.Path()), roff(node.Help))
+		fmt.Fprintf(&b, ".SS %s\n%s\n", quoteRoff(node.Path()), escapeRoff(node.Help))
 		for _, p := range node.Positional {
-			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", roff(p.Name), roff(p.Help))
+			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", escapeRoff(p.Name), escapeRoff(p.Help))
 		}
 		for n := node; n != nil && n != app.Node; n = n.Parent {
 			writeFlags(&b, n.Flags)
@@ -57,14 +57,14 @@ func writeFlags(b *strings.Builder, flags []*kong.Flag) {
 		}
 		value := ""
 		if !f.IsBool() {
-			value = "=\\fI" + roff(f.FormatPlaceHolder()) + "\\fR"
+			value = "=\\fI" + escapeRoff(f.FormatPlaceHolder()) + "\\fR"
 		}
-		fmt.Fprintf(b, ".TP\n\\fB%s\\fR%s\n%s\n", roff("--"+f.Name), value, roff(f.Help))
+		fmt.Fprintf(b, ".TP\n\\fB%s\\fR%s\n%s\n", escapeRoff("--"+f.Name), value, escapeRoff(f.Help))
 	}
 }
 
-// roff escapes text: hyphens stay hyphens, and no line starts a roff request.
-func roff(text string) string {
+// escapeRoff escapes text: hyphens stay hyphens, and no line starts a roff request.
+func escapeRoff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
 		text = `\&` + text
@@ -72,4 +72,6 @@ func roff(text string) string {
 	return text
 }
 
-func quoteRoff(text string) string { return `"` + strings.ReplaceAll(roff(text), `"`, `\(dq`) + `"` }
+func quoteRoff(text string) string {
+	return `"` + strings.ReplaceAll(escapeRoff(text), `"`, `\(dq`) + `"`
+}

@@ -18,7 +18,8 @@ type notifier struct {
 	interval time.Duration // between watchdog messages; zero: none
 }
 
-// newNotifier reads the environment that systemd gives a Type=notify unit.
+// newNotifier returns the notifier of the environment that systemd gives a Type=notify
+// unit.
 func newNotifier(env []string) notifier {
 	var n notifier
 	for _, pair := range env {
@@ -73,8 +74,8 @@ func (n notifier) runWatchdog(ctx context.Context, manage string) {
 // runServer runs the server and notifies systemd when it is ready and when it stops.
 func (e *env) runServer(ctx context.Context, s *server.Server, ready func(addr, manage string)) error {
 	n := newNotifier(e.Env)
-	stopping := context.AfterFunc(ctx, func() { n.notify("STOPPING=1") })
-	defer stopping()
+	stop := context.AfterFunc(ctx, func() { n.notify("STOPPING=1") })
+	defer stop()
 	return s.Run(ctx, func(addr, manage string) {
 		ready(addr, manage)
 		n.notify("READY=1\nSTATUS=listening on " + addr)

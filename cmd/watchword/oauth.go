@@ -37,13 +37,13 @@ func (c oauthClientCredentials) Run(e *env) error {
 		return err
 	}
 	if p.secret == "" {
-		return errors.New("no client secret: set CLIENT_SECRET or use --client-secret-stdin")
+		return errors.New("the client secret is missing: set CLIENT_SECRET or use --client-secret-stdin")
 	}
-	answer, err := p.requestToken(e.ctx, c.addScope(url.Values{"grant_type": {string(auth.GrantClientCredentials)}}))
+	response, err := p.requestToken(e.ctx, c.addScope(url.Values{"grant_type": {string(auth.GrantClientCredentials)}}))
 	if err != nil {
 		return err
 	}
-	return c.printTokens(e, answer, nil)
+	return c.printTokens(e, response, nil)
 }
 
 // newClient returns the client, with the metadata of its server.
@@ -65,7 +65,7 @@ func (c tokenRequest) newClient(e *env) (*oauthClient, error) {
 // clientSecret returns the client secret, empty for a public client.
 func (c tokenRequest) clientSecret(e *env) (string, error) {
 	if c.ClientSecretStdin {
-		return e.readPassword()
+		return e.readSecret()
 	}
 	for _, pair := range e.Env {
 		if v, ok := strings.CutPrefix(pair, "CLIENT_SECRET="); ok && v != "" {
@@ -87,22 +87,22 @@ func (c tokenRequest) addScope(f url.Values) url.Values {
 }
 
 // printTokens prints a token response and the claims of its verified ID Token.
-func (c tokenRequest) printTokens(e *env, answer map[string]any, idToken []byte) error {
-	access, _ := answer["access_token"].(string)
+func (c tokenRequest) printTokens(e *env, response map[string]any, idToken []byte) error {
+	access, _ := response["access_token"].(string)
 	if c.Token {
 		_, err := fmt.Fprintln(e.Out, access)
 		return err
 	}
 	if e.common.JSON {
-		return e.printJSON(answer)
+		return e.printJSON(response)
 	}
-	fmt.Fprintf(e.Out, "Access token (expires in %v seconds):\n%s\n", answer["expires_in"], access)
+	fmt.Fprintf(e.Out, "Access token (expires in %v seconds):\n%s\n", response["expires_in"], access)
 	if parts := strings.Split(access, "."); len(parts) == 3 {
 		if claims, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
 			fmt.Fprintf(e.Out, "Claims:\n%s\n", claims)
 		}
 	}
-	if refresh, _ := answer["refresh_token"].(string); refresh != "" {
+	if refresh, _ := response["refresh_token"].(string); refresh != "" {
 		fmt.Fprintf(e.Out, "Refresh token:\n%s\n", refresh)
 	}
 	if idToken != nil {

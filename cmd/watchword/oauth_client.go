@@ -29,7 +29,7 @@ type serverMetadata struct {
 	IDTokenAlgorithms   []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// oauthClient is a client with the metadata of its server.
+// oauthClient is a client and the metadata of its server.
 type oauthClient struct {
 	serverMetadata
 	id, secret string
@@ -43,7 +43,7 @@ func newOAuthClient(ctx context.Context, issuer, id, secret string, bound bool) 
 		return nil, fmt.Errorf("fetch the metadata of %s: %w; set --issuer, or --data with the directory of a development server", issuer, err)
 	}
 	if p.Issuer != issuer || p.Token == "" {
-		return nil, fmt.Errorf("the metadata of %s has issuer %q", issuer, p.Issuer)
+		return nil, fmt.Errorf("the metadata of %s must have this issuer and a token endpoint; it has issuer %q", issuer, p.Issuer)
 	}
 	if bound {
 		var err error
@@ -55,11 +55,11 @@ func newOAuthClient(ctx context.Context, issuer, id, secret string, bound bool) 
 }
 
 // requestToken sends a request to the token endpoint.
-func (p *oauthClient) requestToken(ctx context.Context, form url.Values) (answer map[string]any, err error) {
-	if err := p.post(ctx, p.Token, form, &answer); err != nil {
+func (p *oauthClient) requestToken(ctx context.Context, form url.Values) (response map[string]any, err error) {
+	if err := p.post(ctx, p.Token, form, &response); err != nil {
 		return nil, fmt.Errorf("request a token: %w", err)
 	}
-	return answer, nil
+	return response, nil
 }
 
 // post sends a form with client authentication. It retries once with a nonce in the DPoP
@@ -133,8 +133,8 @@ func (p *oauthClient) verifyIDToken(ctx context.Context, raw, nonce string) ([]b
 
 // idTokenClaims returns the verified claims of the ID Token in a token response, nil
 // without an ID Token.
-func (p *oauthClient) idTokenClaims(ctx context.Context, answer map[string]any, nonce string) ([]byte, error) {
-	raw, _ := answer["id_token"].(string)
+func (p *oauthClient) idTokenClaims(ctx context.Context, response map[string]any, nonce string) ([]byte, error) {
+	raw, _ := response["id_token"].(string)
 	if raw == "" {
 		return nil, nil
 	}

@@ -60,15 +60,15 @@ func (c oauthCode) Run(e *env) error {
 	if len(c.Resource) > 0 {
 		form["resource"] = c.Resource
 	}
-	answer, err := p.requestToken(e.ctx, form)
+	response, err := p.requestToken(e.ctx, form)
 	if err != nil {
 		return err
 	}
-	claims, err := p.idTokenClaims(e.ctx, answer, a.nonce)
+	claims, err := p.idTokenClaims(e.ctx, response, a.nonce)
 	if err != nil {
 		return err
 	}
-	return c.printTokens(e, answer, claims)
+	return c.printTokens(e, response, claims)
 }
 
 // authorizationURL returns the URL of the authorization request.
@@ -108,10 +108,10 @@ func (c oauthCode) authorizationURL(ctx context.Context, p *oauthClient, a autho
 
 // awaitCode prints and opens the URL, and waits for the redirect with the code.
 func (c oauthCode) awaitCode(e *env, l net.Listener, p *oauthClient, a authorizationRequest, address string) (string, error) {
-	answers := make(chan url.Values, 1)
-	back := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: c.callback(a, answers)}
-	go func() { _ = back.Serve(l) }()
-	defer shutDown(back)
+	responses := make(chan url.Values, 1)
+	callbackServer := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: c.callback(a, responses)}
+	go func() { _ = callbackServer.Serve(l) }()
+	defer shutDown(callbackServer)
 	fmt.Fprintf(e.Err, "Sign in at:\n%s\n", address)
 	if !c.NoBrowser {
 		if err := e.browse(address); err != nil {
@@ -121,7 +121,7 @@ func (c oauthCode) awaitCode(e *env, l net.Listener, p *oauthClient, a authoriza
 	timeout := time.NewTimer(c.Timeout)
 	defer timeout.Stop()
 	select {
-	case q := <-answers:
+	case q := <-responses:
 		return p.parseResponse(q)
 	case <-timeout.C:
 		return "", fmt.Errorf("no response within %v", c.Timeout)
@@ -141,7 +141,7 @@ func shutDown(s *http.Server) {
 
 // callback accepts one response with the expected state. It rejects anything else, because
 // any page in the browser can send requests here.
-func (c oauthCode) callback(a authorizationRequest, answers chan<- url.Values) http.Handler {
+func (c oauthCode) callback(a authorizationRequest, responses chan<- url.Values) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		q := r.URL.Query()
@@ -151,7 +151,7 @@ func (c oauthCode) callback(a authorizationRequest, answers chan<- url.Values) h
 		}
 		_, _ = io.WriteString(w, "Done. You can close this page and return to the terminal.\n")
 		select {
-		case answers <- q:
+		case responses <- q:
 		default: // a response has already arrived
 		}
 	})

@@ -40,15 +40,15 @@ func (c oauthDevice) Run(e *env) error {
 	if d.Complete != "" {
 		fmt.Fprintf(e.Err, "or open %s\n", d.Complete)
 	}
-	answer, err := c.poll(e, p, d)
+	response, err := c.poll(e, p, d)
 	if err != nil {
 		return err
 	}
-	claims, err := p.idTokenClaims(e.ctx, answer, "")
+	claims, err := p.idTokenClaims(e.ctx, response, "")
 	if err != nil {
 		return err
 	}
-	return c.printTokens(e, answer, claims)
+	return c.printTokens(e, response, claims)
 }
 
 // poll requests the token until there is a result, never faster than the interval
@@ -63,11 +63,11 @@ func (c oauthDevice) poll(e *env, p *oauthClient, d deviceAuthorization) (map[st
 			return nil, err
 		}
 		waited += interval
-		answer, err := p.requestToken(e.ctx, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}})
+		response, err := p.requestToken(e.ctx, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}})
 		r, refused := errors.AsType[*protocolError](err)
 		switch {
 		case err == nil:
-			return answer, nil
+			return response, nil
 		case !refused:
 			return nil, err
 		case r.code == "slow_down":

@@ -63,7 +63,7 @@ func (c roleList) Run(e *env) error {
 			views = append(views, view{r.ID, r.Name, r.Description, append([]string{}, r.Permissions...)})
 			rows = append(rows, []string{r.Name, strings.Join(r.Permissions, " "), r.Description})
 		}
-		return e.table(views, "ROLE\tPERMISSIONS\tDESCRIPTION", rows)
+		return e.printTable(views, "ROLE\tPERMISSIONS\tDESCRIPTION", rows)
 	})
 }
 
@@ -110,8 +110,8 @@ func (c rolePermission) Run(e *env) error {
 	})
 }
 
-// warnRightsSize warns when the rights of accounts with the role fill half of the space
-// in tokens.
+// warnRightsSize warns when the rights of an account with the role take more than half of
+// the space that tokens have for them.
 func warnRightsSize(e *env, s *server.Server, tenant auth.TenantID, role string) error {
 	size, err := s.Access.RightsSize(e.ctx, tenant, role)
 	if err == nil && size > auth.MaxRights/2 {
@@ -155,32 +155,21 @@ func (c roleDisallow) Run(e *env) error {
 }
 
 type assignmentArgs struct {
-	tenantFlag
-	Email string `arg:"" help:"The account's email address."`
-	Role  string `arg:"" help:"The role's name."`
-}
-
-func (o assignmentArgs) withAccount(e *env, fn func(*server.Server, auth.AccountID) error) error {
-	return e.openTenant(o.id(), func(s *server.Server) error {
-		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
-		if err != nil {
-			return err
-		}
-		return fn(s, a.ID)
-	})
+	userArg
+	Role string `arg:"" help:"The role's name."`
 }
 
 type roleAssign struct{ assignmentArgs }
 
 func (c roleAssign) Run(e *env) error {
-	return c.withAccount(e, func(s *server.Server, id auth.AccountID) error {
-		if err := s.Access.Assign(e.ctx, c.id(), id, c.Role, e.operator()); err != nil {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Access.Assign(e.ctx, c.id(), a.ID, c.Role, e.operator()); err != nil {
 			return err
 		}
 		if err := warnRightsSize(e, s, c.id(), c.Role); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": id, "role": c.Role}, "%s now has role %s. Tokens change at the next refresh.", c.Email, c.Role)
+		return e.print(map[string]any{"id": a.ID, "role": c.Role}, "%s now has role %s. Tokens change at the next refresh.", c.Email, c.Role)
 	})
 }
 
@@ -190,10 +179,10 @@ type roleUnassign struct {
 }
 
 func (c roleUnassign) Run(e *env) error {
-	return c.withAccount(e, func(s *server.Server, id auth.AccountID) error {
-		if err := s.Access.Unassign(e.ctx, c.id(), id, c.Role, e.operator(), c.overrides()...); err != nil {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Access.Unassign(e.ctx, c.id(), a.ID, c.Role, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": id, "role": c.Role}, "%s no longer has role %s. Tokens change at the next refresh.", c.Email, c.Role)
+		return e.print(map[string]any{"id": a.ID, "role": c.Role}, "%s no longer has role %s. Tokens change at the next refresh.", c.Email, c.Role)
 	})
 }

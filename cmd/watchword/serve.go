@@ -23,7 +23,7 @@ func (serveCmd) Run(e *env) error {
 	}
 	boundMemory(cfg)
 	log := e.logger(cfg)
-	warn(log, cfg)
+	logWarnings(log, cfg)
 	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
 		return err
@@ -43,8 +43,8 @@ func (serveCmd) Run(e *env) error {
 	})
 }
 
-// boundMemory sets the memory limit of the Go runtime to the budget for password hashing
-// plus ten thousand connections. It does not override GOMEMLIMIT.
+// boundMemory sets the memory limit of the Go runtime: the budget for password hashing
+// plus overhead for ten thousand connections. It does not override GOMEMLIMIT.
 func boundMemory(cfg *config.Config) {
 	const overhead = 160 << 20
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {

@@ -65,12 +65,12 @@ func (tenantList) Run(e *env) error {
 			views = append(views, v)
 			rows = append(rows, []string{string(v.ID), v.Name, v.Issuer})
 		}
-		return e.table(views, "ID\tNAME\tISSUER", rows)
+		return e.printTable(views, "ID\tNAME\tISSUER", rows)
 	})
 }
 
 type tenantShow struct {
-	ID string `arg:"" optional:"" default:"default" help:"The tenant."`
+	ID string `arg:"" optional:"" default:"default" help:"ID of the tenant."`
 }
 
 func (c tenantShow) Run(e *env) error {
@@ -84,11 +84,11 @@ func (c tenantShow) Run(e *env) error {
 }
 
 type tenantSet struct {
-	ID      string            `arg:"" help:"The tenant."`
+	ID      string            `arg:"" help:"ID of the tenant."`
 	Name    string            `help:"New display name."`
 	Disable bool              `xor:"state" help:"Disable the tenant: no sign-ins, no tokens."`
 	Enable  bool              `xor:"state" help:"Enable the tenant."`
-	Stdin   bool              `name:"settings-stdin" help:"Read settings as JSON from standard input; members that are absent stay unchanged."`
+	Stdin   bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
 	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
 }
 
@@ -140,7 +140,7 @@ func (c tenantSet) Run(e *env) error {
 	})
 }
 
-// apply may run more than once, each time on the current settings.
+// apply changes the tenant. It may run more than once, each time on the current tenant.
 func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if c.Name != "" {
 		t.Name = c.Name

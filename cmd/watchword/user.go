@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
@@ -25,7 +26,7 @@ type tenantFlag struct {
 	Tenant string `default:"default" placeholder:"ID" help:"Tenant (default: default)."`
 }
 
-func (o tenantFlag) id() auth.TenantID { return auth.TenantID(o.Tenant) }
+func (f tenantFlag) id() auth.TenantID { return auth.TenantID(f.Tenant) }
 
 // userArg is the argument that names an account of a tenant.
 type userArg struct {
@@ -36,12 +37,23 @@ type userArg struct {
 // withAccount calls fn with the account.
 func (o userArg) withAccount(e *env, fn func(*server.Server, auth.Account) error) error {
 	return e.openTenant(o.id(), func(s *server.Server) error {
+		if err := checkEmail("<email>", o.Email); err != nil {
+			return err
+		}
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
 			return err
 		}
 		return fn(s, a)
 	})
+}
+
+// checkEmail returns an error that names the argument unless value is an email address.
+func checkEmail(argument, value string) error {
+	if _, err := auth.ParseEmail(value); err != nil {
+		return fmt.Errorf("%s %s: an email address of ASCII letters is expected, such as alice@example.com", argument, value)
+	}
+	return nil
 }
 
 type userView struct {
@@ -81,15 +93,18 @@ type userCreate struct {
 }
 
 func (c userCreate) Run(e *env) error {
-	in := account.Creation{Email: c.Email, Name: c.Name, Verified: c.Verified}
+	if err := checkEmail("--email", c.Email); err != nil {
+		return err
+	}
+	creation := account.Creation{Email: c.Email, Name: c.Name, Verified: c.Verified}
 	if c.PasswordStdin {
 		var err error
-		if in.Password, err = e.readPassword(); err != nil {
+		if creation.Password, err = e.readSecret(); err != nil {
 			return err
 		}
 	}
 	return e.openTenant(c.id(), func(s *server.Server) error {
-		a, err := s.Accounts.Create(e.ctx, c.id(), in, e.operator())
+		a, err := s.Accounts.Create(e.ctx, c.id(), creation, e.operator())
 		if err != nil {
 			return err
 		}
@@ -116,7 +131,7 @@ func (c userList) Run(e *env) error {
 			views = append(views, v)
 			rows = append(rows, []string{string(v.ID), v.Email, v.state(), v.CreatedAt.Format(time.DateTime)})
 		}
-		return e.table(views, "ID\tEMAIL\tSTATE\tCREATED (UTC)", rows)
+		return e.printTable(views, "ID\tEMAIL\tSTATE\tCREATED (UTC)", rows)
 	})
 }
 
@@ -182,7 +197,7 @@ type userPassword struct {
 }
 
 func (c userPassword) Run(e *env) error {
-	password, err := e.readPassword()
+	password, err := e.readSecret()
 	if err != nil {
 		return err
 	}
