@@ -14,12 +14,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// line is what an audit line must say.
-type line struct{ event, outcome, actor, tenant, ip string }
+// auditLine is what an audit line must contain.
+type auditLine struct{ event, outcome, actor, tenant, ip string }
 
-// audited reads the lines that were written since the given id, oldest first, and
-// checks what all of them must hold.
-func audited(t testing.TB, s *servertest.Server, db *sql.DB, since *string) (lines []line) {
+// readAuditLines returns the lines after the given id, oldest first, and checks what all of
+// them must contain.
+func readAuditLines(t testing.TB, s *servertest.Server, db *sql.DB, since *string) (lines []auditLine) {
 	t.Helper()
 	rows, err := db.Query("SELECT id, at, event, outcome, actor_kind, actor_id, tenant_id, ip, request_id, detail FROM audit WHERE id > $1 ORDER BY id", *since)
 	if err != nil {
@@ -29,7 +29,7 @@ func audited(t testing.TB, s *servertest.Server, db *sql.DB, since *string) (lin
 	for rows.Next() {
 		var id, actorID, request, detail string
 		var at int64
-		var l line
+		var l auditLine
 		if err := rows.Scan(&id, &at, &l.event, &l.outcome, &l.actor, &actorID, &l.tenant, &l.ip, &request, &detail); err != nil {
 			t.Fatal(err)
 		}
@@ -48,15 +48,15 @@ func audited(t testing.TB, s *servertest.Server, db *sql.DB, since *string) (lin
 	return lines
 }
 
-// TestAttack_OP_05_OneLineEach does everything once and reads what the audit log
-// says of it: one line, with time, actor, tenant, address and outcome.
+// TestAttack_OP_05_OneLineEach does everything once and expects one audit line each, with time,
+// actor, tenant, address and outcome.
 func TestAttack_OP_05_OneLineEach(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		db := raw(t, s.Config.DatabaseURL())
+		db := openDatabase(t, s.Config.DatabaseURL())
 		since := ""
-		audited(t, s, db, &since)
-		step := func(name string, do func(), want ...line) {
+		readAuditLines(t, s, db, &since)
+		step := func(name string, do func(), want ...auditLine) {
 			t.Helper()
 			do()
 			for i := range want {
@@ -65,11 +65,13 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 					want[i].ip = "127.0.0.1"
 				}
 			}
-			if diff := cmp.Diff(want, audited(t, s, db, &since), cmp.AllowUnexported(line{})); diff != "" {
+			if diff := cmp.Diff(want, readAuditLines(t, s, db, &since), cmp.AllowUnexported(auditLine{})); diff != "" {
 				t.Errorf("OP-05 %s:\n%s", name, diff)
 			}
 		}
-		by := func(actor, event, outcome string) line { return line{event: event, outcome: outcome, actor: actor} }
+		by := func(actor, event, outcome string) auditLine {
+			return auditLine{event: event, outcome: outcome, actor: actor}
+		}
 		ctx, operator := t.Context(), auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 		must := func(err error) {
 			t.Helper()
@@ -93,7 +95,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 		step("wrong password", func() { login(t, s, alice, wrongPassword).Want(t, 401) }, by("anonymous", "login", "failure"))
 		step("unknown account", func() { login(t, s, bob, wrongPassword).Want(t, 401) }, by("anonymous", "login", "failure"))
 		step("sign in", func() { tokens = s.Login(t, alice, servertest.Password) }, by("anonymous", "login", "success"))
-		step("sign in by cookie", func() { cookieIn(t, s, alice, servertest.Password) }, by("anonymous", "login", "success"))
+		step("sign in by cookie", func() { signInCookie(t, s, alice, servertest.Password) }, by("anonymous", "login", "success"))
 		step("read", func() { me(t, s, bearer()).Want(t, 200) })
 		step("export", func() { s.Do(t, "GET", api("/me/export"), nil, bearer()).Want(t, 200) }, by("account", "account.exported", "success"))
 		step("rename", func() { s.Do(t, "PATCH", api("/me"), body{"name": "Alice"}, bearer()).Want(t, 200) }, by("account", "account.profile_changed", "success"))
@@ -108,21 +110,21 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 		}, by("account", "account.email_change_requested", "success"))
 		link = servertest.LinkToken(t, s.WaitMail(t, bob))
 		step("prove it", func() { post(t, s, "/verify-email", body{"token": link, "password": otherPassword}).Want(t, 200) }, by("anonymous", "account.email_changed", "success"))
-		step("forgot", func() { link = forgot(t, s, bob) }, by("anonymous", "password.reset_requested", "success"))
+		step("forgot", func() { link = requestReset(t, s, bob) }, by("anonymous", "password.reset_requested", "success"))
 		step("forgot, nobody", func() { post(t, s, "/password/forgot", body{"email": eve}).Want(t, 202) }, by("anonymous", "password.reset_requested", "failure"))
-		step("reset", func() { reset(t, s, link, servertest.Password).Want(t, 204) }, by("anonymous", "password.reset", "success"))
+		step("reset", func() { resetPassword(t, s, link, servertest.Password).Want(t, 204) }, by("anonymous", "password.reset", "success"))
 		step("end the others", func() {
 			tokens = s.Login(t, bob, servertest.Password)
 			s.Do(t, "DELETE", api("/me/sessions"), nil, bearer()).Want(t, 204)
 		}, by("anonymous", "login", "success"), by("account", "session.ended", "success"))
 		step("end one", func() {
-			other := claims(t, s.Login(t, bob, servertest.Password).AccessToken).SessionID
+			other := parseClaims(t, s.Login(t, bob, servertest.Password).AccessToken).SessionID
 			s.Do(t, "DELETE", api("/me/sessions/"+other), nil, bearer()).Want(t, 204)
 		}, by("anonymous", "login", "success"), by("account", "session.ended", "success"))
 		stolen := s.Login(t, bob, servertest.Password).RefreshToken
 		rotate(t, s, rotate(t, s, stolen).RefreshToken)
 		waitForOutbox(t, s)
-		audited(t, s, db, &since)
+		readAuditLines(t, s, db, &since)
 		s.Clock.Advance(time.Minute)
 		step("refresh reuse", func() { refresh(t, s, stolen).WantCode(t, 401, "refresh_token_reused") }, by("anonymous", "token.refresh_reused", "failure"))
 		step("and again", func() { refresh(t, s, stolen).WantCode(t, 401, "refresh_token_reused") })
@@ -154,7 +156,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 			tokens = s.Login(t, eve, otherPassword)
 			s.Do(t, "DELETE", api("/me"), body{"current_password": otherPassword}, bearer()).Want(t, 204)
 		}, by("anonymous", "login", "success"), by("account", "account.deleted", "success"))
-		if n := ask[int](t, db, "SELECT count(*) FROM audit WHERE account_id = $1", string(id)); n < 8 {
+		if n := queryValue[int](t, db, "SELECT count(*) FROM audit WHERE account_id = $1", string(id)); n < 8 {
 			t.Errorf("only %d lines of the deleted account are left", n)
 		}
 	})
@@ -174,12 +176,12 @@ func createIn(t testing.TB, s *servertest.Server, tenant auth.TenantID, email st
 	return a.ID
 }
 
-// TestAttack_OP_05_NotEdited: no call of the API names the audit log, so none can
-// change it; and the log outlives what it tells about.
+// TestAttack_OP_05_NotEdited: no route changes the audit log, and lines of a deleted account
+// stay.
 func TestAttack_OP_05_NotEdited(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	for _, route := range changes(t, s) {
+	for _, route := range changingRoutes(t, s) {
 		if strings.Contains(route.path, "audit") || strings.Contains(route.path, "event") {
 			t.Errorf("%s %s", route.method, route.path)
 		}

@@ -15,18 +15,18 @@ const (
 	pkceChallenge  = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636, appendix B
 )
 
-// thirdParty is a third party's client.
-func thirdParty(t testing.TB, s *servertest.Server, tenant auth.TenantID, change ...func(*client.Registration)) program {
+// newThirdParty registers a third-party client.
+func newThirdParty(t testing.TB, s *servertest.Server, tenant auth.TenantID, change ...func(*client.Registration)) testClient {
 	t.Helper()
 	r := client.Registration{Type: auth.ClientWeb, Name: "Ledger", RedirectURIs: []string{ledgerCallback}}
 	for _, fn := range change {
 		fn(&r)
 	}
-	return enrol(t, s, tenant, r)
+	return createClient(t, s, tenant, r)
 }
 
 // authorizationQuery returns an authorization request; more are names and values that replace its own.
-func authorizationQuery(c program, more ...string) string {
+func authorizationQuery(c testClient, more ...string) string {
 	v := url.Values{
 		"client_id": {string(c.ID)}, "response_type": {"code"}, "redirect_uri": {ledgerCallback}, "scope": {"openid email"},
 		"state": {"the-state"}, "code_challenge": {pkceChallenge}, "code_challenge_method": {"S256"},
@@ -39,23 +39,22 @@ func authorizationQuery(c program, more ...string) string {
 	return "/oauth2/authorize?" + v.Encode()
 }
 
-// enter signs in on the login page.
-func enter(t testing.TB, b *servertest.Browser, email string) *servertest.Page {
+// signIn signs in on the login page.
+func signIn(t testing.TB, b *servertest.Browser, email string) *servertest.Page {
 	t.Helper()
 	b.Page.Want(t, 200).At(t, "/login")
 	return b.Press("submit", "email", email, "password", servertest.Password)
 }
 
-// TestAuthorizationCode: from the client through sign-in and consent and back, in a
-// browser.
+// TestAuthorizationCode completes the code flow in a browser, with sign-in and consent.
 func TestAuthorizationCode(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c))
-		enter(t, b, alice).Want(t, 200).At(t, "/consent")
+		signIn(t, b, alice).Want(t, 200).At(t, "/consent")
 		got := b.Press("approve").Answer(t)
 		if got.Get("code") == "" || got.Get("state") != "the-state" || got.Get("iss") != s.Issuer {
 			t.Fatalf("answer %v", got)

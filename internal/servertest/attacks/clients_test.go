@@ -16,25 +16,25 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-func registration(mode string) servertest.Option {
+func setRegistrationMode(mode string) servertest.Option {
 	return servertest.Configure(func(c *config.Config) { c.OAuth.Registration = mode })
 }
 
-// EP-12, EP-14 at the door: statuses, challenges and headers of registration.
+// EP-12, EP-14 over HTTP: statuses, challenges and headers of registration.
 func TestAttack_EP_12_14_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		rp := body{"client_name": "RP", "redirect_uris": []string{"https://rp.example.test/cb"}}
 		r := s.Do(t, "POST", "/oauth2/register", rp)
 		made := decode[body](t, r.Want(t, 201))
-		private(t, r)
+		requireNoStore(t, r)
 		id, token := made["client_id"].(string), made["registration_access_token"].(string)
 		path, ok := strings.CutPrefix(made["registration_client_uri"].(string), s.Issuer)
 		if !ok || path != "/oauth2/register/"+id || made["client_secret_expires_at"] != float64(0) {
 			t.Errorf("%v", made)
 		}
 		mine := servertest.Bearer(token)
-		private(t, s.Do(t, "GET", path, nil, mine).Want(t, 200))
+		requireNoStore(t, s.Do(t, "GET", path, nil, mine).Want(t, 200))
 		rp["client_id"], rp["client_name"] = id, "New"
 		if got := decode[body](t, s.Do(t, "PUT", path, rp, mine).Want(t, 200)); got["client_name"] != "New" || got["registration_access_token"] != token {
 			t.Errorf("%v", got)
@@ -54,7 +54,7 @@ func TestAttack_EP_12_14_Door(t *testing.T) {
 		wantError(t, s.Do(t, "GET", path, nil, mine), 401, "invalid_token")
 		wantError(t, s.Do(t, "POST", "/oauth2/register", body{"redirect_uris": []string{"javascript:alert(1)"}}), 400, "invalid_redirect_uri")
 		wantError(t, s.Do(t, "POST", "/oauth2/register", body{"redirect_uris": []string{"https://rp.example.test/cb"}, "logo_uri": "javascript:alert(1)"}), 400, "invalid_client_metadata")
-	}, registration("open"))
+	}, setRegistrationMode("open"))
 }
 
 func TestAttack_EP_12_Token(t *testing.T) {
@@ -70,7 +70,7 @@ func TestAttack_EP_12_Token(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statuses := answersOf(10, func() int {
+		statuses := countStatuses(10, func() int {
 			return s.Do(t, "POST", "/oauth2/register", rp, servertest.Bearer(token.Reveal())).Status
 		})
 		if statuses[201] != 1 || statuses[401] != 9 {
@@ -80,13 +80,13 @@ func TestAttack_EP_12_Token(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantError(t, s.Do(t, "POST", "/t/acme/oauth2/register", rp, servertest.Bearer(token.Reveal())), 403, "access_denied")
-	}, registration("token"))
+	}, setRegistrationMode("token"))
 }
 
-// answersOf counts the answers of n that ask at once.
-func answersOf(n int, ask func() int) map[int]int {
+// countStatuses counts the statuses of n concurrent requests.
+func countStatuses(n int, ask func() int) map[int]int {
 	got := make(chan int, n)
-	together(n, func(int) { got <- ask() })
+	runAtOnce(n, func(int) { got <- ask() })
 	close(got)
 	count := map[int]int{}
 	for status := range got {
@@ -95,8 +95,7 @@ func answersOf(n int, ask func() int) map[int]int {
 	return count
 }
 
-// The clients of a tenant are for its administrators, and for nobody who merely has a
-// token of one.
+// Only administrators of a tenant manage its clients.
 func TestAttack_AdminClients(t *testing.T) {
 	t.Parallel()
 	const path = "/api/v1/admin/clients"
@@ -109,19 +108,19 @@ func TestAttack_AdminClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Do(t, "GET", path, nil, servertest.Bearer(s.Login(t, alice, servertest.Password).AccessToken)).WantCode(t, 403, "insufficient_scope")
-		admin := servertest.Bearer(administrator(t, s))
+		admin := servertest.Bearer(newAdministratorToken(t, s))
 		s.Do(t, "GET", path, nil, admin).Want(t, 200)
 		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{}, auth.System); err != nil {
 			t.Fatal(err)
 		}
 		s.Do(t, "GET", "/t/acme"+path, nil, admin).Want(t, 401)
 
-		job := machine(t, s)
+		job := newMachine(t, s)
 		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, job))).WantCode(t, 403, "not_an_admin")
-		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
+		robot := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
 		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, robot))).Want(t, 200)
 
-		adminLife(t, s, path, admin)
+		exerciseAdminAPI(t, s, path, admin)
 		for _, field := range []string{"logo_uri", "client_uri", "tos_uri", "policy_uri", "initiate_login_uri", "backchannel_logout_uri"} { // AZ-13
 			s.Do(t, "POST", path, body{"type": "web", "client_name": "X", field: "javascript:alert(1)"}, admin).Want(t, 400)
 		}
@@ -131,8 +130,8 @@ func TestAttack_AdminClients(t *testing.T) {
 	})
 }
 
-// adminLife leads one client from its making to its end.
-func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest.RequestOption) {
+// exerciseAdminAPI creates, changes and deletes a client.
+func exerciseAdminAPI(t *testing.T, s *servertest.Server, path string, admin servertest.RequestOption) {
 	t.Helper()
 	r := s.Do(t, "POST", path, body{"type": "web", "client_name": "Shop", "redirect_uris": []string{"https://shop.example.test/cb"}}, admin)
 	made := decode[body](t, r.Want(t, 201))
@@ -147,7 +146,7 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	tag := servertest.Header("If-Match", read.Header.Get("ETag"))
 	s.Do(t, "PATCH", one, body{"client_name": "Store", "pkce_optional": true}, admin, tag).Want(t, 200)
 	s.Do(t, "PATCH", one, body{"client_name": "Lost"}, admin, tag).WantCode(t, http.StatusPreconditionFailed, "client_changed")
-	if got := decode[body](t, s.Do(t, "GET", one, nil, admin)); got["client_name"] != "Store" || got["pkce_optional"] != true || len(list(got["redirect_uris"])) != 1 {
+	if got := decode[body](t, s.Do(t, "GET", one, nil, admin)); got["client_name"] != "Store" || got["pkce_optional"] != true || len(stringList(got["redirect_uris"])) != 1 {
 		t.Errorf("%v", got)
 	}
 	for _, name := range []string{"registration", "sector", "document_at", "resource_scopes", "scopes_bounded", "type", "first_party", "bounds", "Popup"} {
@@ -159,7 +158,7 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	const keys = `{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}` // RFC 7515 A.3.1
 	s.Do(t, "PATCH", one, body{"jwks": json.RawMessage(keys), "contacts": []string{"one", "two"}}, admin).Want(t, 200)
 	got := decode[body](t, s.Do(t, "PATCH", one, body{"jwks": nil, "contacts": []string{}}, admin).Want(t, 200))
-	if got["jwks"] != nil || got["contacts"] == nil || got["popup"] != false || len(list(got["contacts"])) != 0 {
+	if got["jwks"] != nil || got["contacts"] == nil || got["popup"] != false || len(stringList(got["contacts"])) != 0 {
 		t.Errorf("%v", got)
 	}
 	s.Do(t, "POST", one+"/secret", body{"overlap_seconds": 0}, admin).Want(t, 200)
@@ -181,15 +180,15 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	s.Do(t, "GET", one, nil, admin).Want(t, 404)
 }
 
-// requireRegistrable: a client can register for every value that the metadata offers. Any other
-// is refused, or left out of what the answer says was registered (RFC 7591 §3.2.1).
+// requireRegistrable fails the test unless registration accepts every value that the metadata
+// offers, and refuses or omits any other (RFC 7591 §3.2.1).
 func requireRegistrable(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
 	t.Helper()
 	if m["registration_endpoint"] == nil {
 		return
 	}
 	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-		{Key: signers(t)[jose.RS256].Public(), KeyID: "r"}, {Key: signers(t)[jose.ES256].Public(), KeyID: "e"}, {Key: signers(t)[jose.EdDSA].Public(), KeyID: "d"},
+		{Key: newSigners(t)[jose.RS256].Public(), KeyID: "r"}, {Key: newSigners(t)[jose.ES256].Public(), KeyID: "e"}, {Key: newSigners(t)[jose.EdDSA].Public(), KeyID: "d"},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +213,7 @@ func requireRegistrable(t *testing.T, s *servertest.Server, tenant auth.TenantID
 				rp[c.member] = []string{v}
 			}
 			r := s.Do(t, "POST", tenant.Path()+"/oauth2/register", rp)
-			offered := slices.Contains(list(m[c.offered]), v)
+			offered := slices.Contains(stringList(m[c.offered]), v)
 			switch {
 			case r.Status == 400 && !offered:
 			case r.Status != 201:
@@ -226,7 +225,7 @@ func requireRegistrable(t *testing.T, s *servertest.Server, tenant auth.TenantID
 	}
 }
 
-// answerHasValue reports whether the answer to a registration has the value.
+// answerHasValue reports whether a registration response has the value.
 func answerHasValue(t *testing.T, r servertest.Response, member, value string) bool {
 	t.Helper()
 	switch got := decode[body](t, r)[member].(type) {

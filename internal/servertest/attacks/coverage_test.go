@@ -89,8 +89,8 @@ func repairTests(t *testing.T, root string) map[string][]string {
 	return found
 }
 
-// TestCoverage: every required id is the name of a test somewhere in the repository,
-// or attacks something that is not there yet.
+// TestCoverage: every required id is in the name of a test, or its attack needs something that
+// does not exist yet.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..", "..")

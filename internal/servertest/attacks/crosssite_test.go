@@ -10,45 +10,45 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// change is a route that changes something.
-type change struct{ method, path string }
+// changingRoute is a route that changes something.
+type changingRoute struct{ method, path string }
 
 // pageForms are where the forms of flows and of the account page are sent to.
 var pageForms = []string{"/login", "/register", "/forgot-password", "/verify-email/resend", "/choose-account", "/consent", "/device", "/device/confirm", "/logout",
 	"/account/end-session", "/account/end-others", "/account/remove-app", "/account/logout"}
 
-// changes lists all of them: those of the published description, and the forms of
-// the pages.
-func changes(t testing.TB, s *servertest.Server) []change {
+// changingRoutes returns them all: those of the OpenAPI description, and the forms of the
+// pages.
+func changingRoutes(t testing.TB, s *servertest.Server) []changingRoute {
 	t.Helper()
 	doc := decode[struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}](t, s.Do(t, "GET", api("/openapi.json"), nil).Want(t, 200))
-	list := []change{{"POST", "/verify-email"}, {"POST", "/reset-password"}}
+	list := []changingRoute{{"POST", "/verify-email"}, {"POST", "/reset-password"}}
 	for _, path := range pageForms {
-		list = append(list, change{"POST", path})
+		list = append(list, changingRoute{"POST", path})
 	}
 	for path, methods := range doc.Paths {
 		for method := range methods {
 			if method = strings.ToUpper(method); method != "GET" {
-				list = append(list, change{method, strings.NewReplacer("{id}", "01a2f3c4", "{client_id}", "x").Replace(path)})
+				list = append(list, changingRoute{method, strings.NewReplacer("{id}", "01a2f3c4", "{client_id}", "x").Replace(path)})
 			}
 		}
 	}
 	if len(list) < 15 {
 		t.Fatalf("only %d routes change something", len(list))
 	}
-	slices.SortFunc(list, func(a, b change) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	slices.SortFunc(list, func(a, b changingRoute) int { return strings.Compare(a.path+a.method, b.path+b.method) })
 	return list
 }
 
-// TestAttack_SE_06_CrossSite makes alice's browser send everything that changes
-// something, in all the ways in which another site can.
+// TestAttack_SE_06_CrossSite sends every change from another site, with alice's cookies, in
+// every way that a browser allows.
 func TestAttack_SE_06_CrossSite(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		c := cookieIn(t, s, alice, servertest.Password)
+		c := signInCookie(t, s, alice, servertest.Password)
 		h := servertest.Header
 		const payload = `{"email":"eve@example.test","password":"` + otherPassword + `","current_password":"` + servertest.Password + `","new_password":"` + otherPassword + `"}`
 		ways := map[string][]servertest.RequestOption{
@@ -64,8 +64,8 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 			"other port":        {h("Origin", s.Issuer+"1"), h("Content-Type", "application/json")},
 			"own host, evil":    {h("Origin", "https://evil.test"), h("Host", "evil.test"), h("Content-Type", "application/json"), h("Sec-Fetch-Site", "cross-site")},
 		}
-		unchanged(t, s, func() {
-			for _, route := range changes(t, s) {
+		requireUnchanged(t, s, func() {
+			for _, route := range changingRoutes(t, s) {
 				for name, opts := range ways {
 					r := s.Do(t, route.method, route.path, payload, append(opts, withCookie(c))...)
 					if r.Status != 403 || len(r.Header["Set-Cookie"]) != 0 {
@@ -79,18 +79,18 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_07_ByGet asks by GET and HEAD for what changes something.
+// TestAttack_SE_07_ByGet sends GET and HEAD to every route that changes something.
 func TestAttack_SE_07_ByGet(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
 		s.Register(t, bob, servertest.Password)
 		link := servertest.LinkToken(t, s.WaitMail(t, bob))
-		c := cookieIn(t, s, alice, servertest.Password)
+		c := signInCookie(t, s, alice, servertest.Password)
 		reads := map[string]bool{api("/me"): true, api("/me/sessions"): true, "/verify-email": true, "/reset-password": true, "/login": true, "/register": true,
 			"/forgot-password": true, "/choose-account": true, "/consent": true, "/device": true, "/device/confirm": true, "/logout": true, api("/admin/clients"): true, api("/admin/clients/01a2f3c4"): true} // these are there to be read as well
-		unchanged(t, s, func() {
-			for _, route := range changes(t, s) {
+		requireUnchanged(t, s, func() {
+			for _, route := range changingRoutes(t, s) {
 				for _, method := range []string{"GET", "HEAD"} {
 					for _, who := range []servertest.RequestOption{withCookie(c), servertest.Bearer(tokens.AccessToken)} {
 						query := "?token=" + link + "&_method=" + route.method + "&password=" + otherPassword
@@ -106,7 +106,7 @@ func TestAttack_SE_07_ByGet(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_08_LoginFromElsewhere signs alice's browser in as eve.
+// TestAttack_SE_08_LoginFromElsewhere signs alice's browser in as eve from another site.
 func TestAttack_SE_08_LoginFromElsewhere(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -118,7 +118,7 @@ func TestAttack_SE_08_LoginFromElsewhere(t *testing.T) {
 			"no type":    {servertest.Header("Origin", "null")},
 			"old form":   {servertest.Header("Content-Type", "text/plain")}, // a browser without Origin and Sec-Fetch-Site
 		} {
-			unchanged(t, s, func() {
+			requireUnchanged(t, s, func() {
 				r := s.Do(t, "POST", api("/login"), b, opts...)
 				if r.Status < 400 || len(r.Header["Set-Cookie"]) != 0 {
 					t.Errorf("SE-08 %s: %d, cookies %v", name, r.Status, r.Header["Set-Cookie"])
@@ -128,7 +128,7 @@ func TestAttack_SE_08_LoginFromElsewhere(t *testing.T) {
 	})
 }
 
-// TestAttack_HT_09_CORS asks from origins that are none of ours.
+// TestAttack_HT_09_CORS sends requests from origins that are not allowed.
 func TestAttack_HT_09_CORS(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example.test"

@@ -19,20 +19,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// production is the real server with what it has by default, beside a mail server.
-func production(t *testing.T, tags, database string, env ...string) *installation {
+// newProduction returns an installation with the default settings of production and a mail
+// server.
+func newProduction(t *testing.T, tags, database string, env ...string) *installation {
 	t.Helper()
 	sink := smtptest.New(t, smtptest.Options{})
 	return newInstallation(t, tags, "serve", database, append([]string{"WATCHWORD_PASSWORD_MEMORY=19MiB", "WATCHWORD_PASSWORD_TIME=2", "WATCHWORD_SMTP_URL=" + sink.URL(), "WATCHWORD_SMTP_FROM=no-reply@example.test"}, env...)...)
 }
 
-// crowd makes many accounts with one password, which is hashed once. The database
-// is SQLite.
-func (h *installation) crowd(n int) []string {
+// createCrowd inserts many accounts with one password, which is hashed once, into SQLite.
+func (h *installation) createCrowd(n int) []string {
 	h.t.Helper()
 	h.config.Password.Memory, h.config.Password.Time = 19<<20, 2
 	emails := h.createAccounts(1)
-	db := raw(h.t, h.config.DatabaseURL())
+	db := openDatabase(h.t, h.config.DatabaseURL())
 	defer db.Close()
 	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
 	for _, insert := range []string{
@@ -53,8 +53,8 @@ func (h *installation) crowd(n int) []string {
 	return emails
 }
 
-// sockets is how many connections this process may have, below want.
-func sockets(t testing.TB, want int) int {
+// raiseSocketLimit returns how many connections this process may have, at most want.
+func raiseSocketLimit(t testing.TB, want int) int {
 	t.Helper()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -67,8 +67,8 @@ func sockets(t testing.TB, want int) int {
 	return want
 }
 
-// peak is the most memory that the process has had, in bytes.
-func (p *process) peak(t testing.TB) int64 {
+// peakMemory returns the peak memory of the process in bytes.
+func (p *process) peakMemory(t testing.TB) int64 {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -82,13 +82,13 @@ func (p *process) peak(t testing.TB) int64 {
 	return kib << 10
 }
 
-// TestAttack_FL_15_Crowd signs in everybody at once: some get in, the others are
-// told to come back, memory stays bounded, and those who are in go on.
+// TestAttack_FL_15_Crowd signs in everyone at once: some succeed, the others get 503 with
+// Retry-After, memory stays bounded, and existing sessions go on.
 func TestAttack_FL_15_Crowd(t *testing.T) {
-	n := sockets(t, scale(1000, 10_000))
+	n := raiseSocketLimit(t, scaled(1000, 10_000))
 	// The clients are slow where the race detector watches them; that is not the point.
-	h := production(t, "", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=1m", "WATCHWORD_HTTP_READ_TIMEOUT=1m")
-	emails := h.crowd(n)
+	h := newProduction(t, "", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=1m", "WATCHWORD_HTTP_READ_TIMEOUT=1m")
+	emails := h.createCrowd(n)
 	p := h.start()
 	h.site.Client.Timeout = 2 * time.Minute
 	in := login(t, h.site, emails[0], servertest.Password).Want(t, 200)
@@ -119,7 +119,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 	crowd := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: n, DialContext: (&net.Dialer{Timeout: time.Minute}).DialContext}}
 	defer crowd.CloseIdleConnections()
 	gate := &servertest.Server{URL: h.site.URL, Client: crowd}
-	together(n, func(i int) {
+	runAtOnce(n, func(i int) {
 		at := time.Now()
 		r, err := gate.Try("POST", api("/login"), body{"email": emails[i], "password": servertest.Password})
 		mu.Lock()
@@ -151,33 +151,33 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 	slices.Sort(refreshes)
 	at := func(list []time.Duration, part float64) time.Duration { return list[int(part*float64(len(list)-1))] }
 	t.Logf("%d at once: %v; answers median %s, p99 %s; %d refreshes meanwhile and %d told to come back, median %s, p99 %s; at most %d MiB",
-		n, statuses, at(took, .5), at(took, .99), len(refreshes), waits, at(refreshes, .5), at(refreshes, .99), p.peak(t)>>20)
+		n, statuses, at(took, .5), at(took, .99), len(refreshes), waits, at(refreshes, .5), at(refreshes, .99), p.peakMemory(t)>>20)
 	if statuses[200] < 2 || statuses[200]+statuses[429]+statuses[503] != n {
 		t.Errorf("FL-15: %v", statuses)
 	}
-	if most := p.peak(t); most > 512<<20 {
+	if most := p.peakMemory(t); most > 512<<20 {
 		t.Errorf("FL-15: %d MiB of memory", most>>20)
 	}
 	for _, email := range emails[:5] { // and all is as before
 		eventually(t, "signing in again", func() bool { return login(t, h.site, email, servertest.Password).Status == 200 })
 		login(t, h.site, email, wrongPassword).WantCode(t, 401, "invalid_credentials")
 	}
-	if code := p.end(patience); code != 0 {
-		t.Errorf("ended with %d:\n%s", code, p.says)
+	if code := p.terminate(patience); code != 0 {
+		t.Errorf("ended with %d:\n%s", code, p.output)
 	}
 	h.requireConsistent("accounts without an event") // most were not made by the server
 }
 
-// TestAttack_HT_03_FL_16_ManySlowClients is HT-03 against the real server, which has
-// a process and so all its sockets for itself.
+// TestAttack_HT_03_FL_16_ManySlowClients is HT-03 against the real binary, whose process has
+// all its sockets for itself.
 func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
 	if !thorough { // else it needs all sockets that there are
 		t.Parallel()
 	}
-	each := sockets(t, scale(400, 10_000)) / 2
+	each := raiseSocketLimit(t, scaled(400, 10_000)) / 2
 	h := newInstallation(t, "", "dev", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=2s", "WATCHWORD_HTTP_READ_TIMEOUT=4s")
 	p := h.start()
-	slow(t, h.site.URL, slowness{each: each, head: 2 * time.Second, body: 4 * time.Second}, func() error {
+	holdSlowConnections(t, h.site.URL, slowness{each: each, head: 2 * time.Second, body: 4 * time.Second}, func() error {
 		r, err := h.site.Try("GET", "/.well-known/jwks.json", nil)
 		if err == nil && r.Status != 200 {
 			err = fmt.Errorf("status %d", r.Status)
@@ -185,18 +185,18 @@ func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		return err
 	})
-	t.Logf("at most %d MiB", p.peak(t)>>20)
-	if code := p.end(patience); code != 0 {
-		t.Errorf("ended with %d:\n%s", code, p.says)
+	t.Logf("at most %d MiB", p.peakMemory(t)>>20)
+	if code := p.terminate(patience); code != 0 {
+		t.Errorf("ended with %d:\n%s", code, p.output)
 	}
 }
 
-// TestAttack_FL_21_Terminated ends the real server while people sign in: who was
-// served is served to the end, nobody new is, and it ends well within ten seconds.
+// TestAttack_FL_21_Terminated sends SIGTERM while users sign in: requests under way complete,
+// no new one is accepted, and the process ends within ten seconds.
 func TestAttack_FL_21_Terminated(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, url string) {
-		h := production(t, "", url, "WATCHWORD_PASSWORD_TIME=5", "WATCHWORD_PASSWORD_MAX_WAIT=30s") // long enough to be in the middle of it
+	eachDatabase(t, func(t *testing.T, url string) {
+		h := newProduction(t, "", url, "WATCHWORD_PASSWORD_TIME=5", "WATCHWORD_PASSWORD_MAX_WAIT=30s") // long enough to be in the middle of it
 		emails := h.createAccounts(8)
 		p := h.start()
 		waiting := func() int {
@@ -211,8 +211,8 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			return n
 		}
 		// Readers who do not expect to be served for ever, with what they were told.
-		l := &ledger{}
-		background := crashless(h, emails[:2], l)
+		l := &writeLog{}
+		background := refreshUntilGone(h, emails[:2], l)
 		var people sync.WaitGroup
 		var answered atomic.Int64
 		for _, email := range emails {
@@ -235,8 +235,8 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			return inside+int(answered.Load()) >= len(emails)
 		})
 		at := time.Now()
-		if code := p.end(patience); code != 0 {
-			t.Errorf("FL-21: ended with %d after %s:\n%s", code, time.Since(at), p.says)
+		if code := p.terminate(patience); code != 0 {
+			t.Errorf("FL-21: ended with %d after %s:\n%s", code, time.Since(at), p.output)
 		} else {
 			t.Logf("ended after %s, with %d people inside", time.Since(at), inside)
 		}
@@ -252,14 +252,14 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 	})
 }
 
-// crashless keeps clients refreshing until the server is gone; the returned function
-// waits for them.
-func crashless(h *installation, emails []string, l *ledger) func() {
+// refreshUntilGone makes clients refresh until the server is gone. The returned function waits
+// for them.
+func refreshUntilGone(h *installation, emails []string, l *writeLog) func() {
 	var clients sync.WaitGroup
 	for _, email := range emails {
 		r := login(h.t, h.site, email, servertest.Password).Want(h.t, 200)
-		c := &chain{email: email}
-		c.note(r)
+		c := &signInRecord{email: email}
+		c.record(r)
 		l.chains = append(l.chains, c)
 		clients.Go(func() {
 			for {
@@ -268,7 +268,7 @@ func crashless(h *installation, emails []string, l *ledger) func() {
 					return
 				}
 				if r.Status == 200 {
-					c.note(r)
+					c.record(r)
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
@@ -277,11 +277,11 @@ func crashless(h *installation, emails []string, l *ledger) func() {
 	return clients.Wait
 }
 
-// TestAttack_FL_08_FL_09_Clock moves the clock of the real server: what expires does
-// so by time, and nothing comes back when the clock does.
+// TestAttack_FL_08_FL_09_Clock moves the clock of the real binary: secrets expire, and do not
+// become valid again when the clock is set back.
 func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, url string) {
+	eachDatabase(t, func(t *testing.T, url string) {
 		clock := t.TempDir() + "/clock"
 		set := func(offset string) {
 			t.Helper()
@@ -301,11 +301,11 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 		tokens := rotate(t, s, spent)
 		unused := s.Login(t, emails[1], servertest.Password)
 		post(t, s, "/password/forgot", body{"email": emails[2]}).Want(t, 202)
-		link := h.mailed(emails[2], "/reset-password")
+		link := h.waitForLink(emails[2], "/reset-password")
 
 		set("1h1m") // FL-08
 		me(t, s, servertest.Bearer(tokens.AccessToken)).WantCode(t, 401, "token_expired")
-		reset(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
+		resetPassword(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
 		tokens = rotate(t, s, tokens.RefreshToken)
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
 		for _, email := range emails {
@@ -320,13 +320,13 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 		for _, back := range []string{"24h", "0s"} { // FL-09
 			set(back)
 			refresh(t, s, unused.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
-			reset(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
+			resetPassword(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
 		}
 		s.Login(t, emails[1], servertest.Password)
 		refresh(t, s, spent).Want(t, 401)
 		s.Do(t, "GET", "/readyz", nil).Want(t, 200)
-		if code := p.end(patience); code != 0 {
-			t.Errorf("ended with %d:\n%s", code, p.says)
+		if code := p.terminate(patience); code != 0 {
+			t.Errorf("ended with %d:\n%s", code, p.output)
 		}
 	})
 }

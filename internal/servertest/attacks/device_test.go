@@ -14,38 +14,38 @@ import (
 )
 
 // newDeviceClient registers a client with the device grant.
-func newDeviceClient(t testing.TB, s *servertest.Server) program {
+func newDeviceClient(t testing.TB, s *servertest.Server) testClient {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, client.Registration{
+	return createClient(t, s, auth.DefaultTenant, client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode}},
 	})
 }
 
-// askedDevice is what the television was told.
-type askedDevice struct {
+// deviceAuthorization is a device authorization response.
+type deviceAuthorization struct {
 	Device   string `json:"device_code"`
 	User     string `json:"user_code"`
 	Complete string `json:"verification_uri_complete"`
 }
 
-func askDevice(t testing.TB, s *servertest.Server, c program) askedDevice {
+func authorizeDevice(t testing.TB, s *servertest.Server, c testClient) deviceAuthorization {
 	t.Helper()
-	return decode[askedDevice](t, postForm(t, s, oidc.DeviceAuthorizationPath, url.Values{"client_id": {string(c.ID)}}.Encode()).Want(t, 200))
+	return decode[deviceAuthorization](t, postForm(t, s, oidc.DeviceAuthorizationPath, url.Values{"client_id": {string(c.ID)}}.Encode()).Want(t, 200))
 }
 
-func pollDevice(t testing.TB, s *servertest.Server, c program, a askedDevice) servertest.Response {
+func pollDevice(t testing.TB, s *servertest.Server, c testClient, a deviceAuthorization) servertest.Response {
 	t.Helper()
 	s.Clock.Advance(5 * time.Second)
 	return postForm(t, s, oauth.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "client_id": {string(c.ID)}, "device_code": {a.Device}}.Encode())
 }
 
-// TestAttack_TK_35_Door: guessing users' codes at the door ends with 429, for the right
-// one too, and by whatever browser.
+// TestAttack_TK_35_Door guesses user codes on the device page until 429, which applies to the
+// right code and in every browser.
 func TestAttack_TK_35_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		a := askDevice(t, s, newDeviceClient(t, s))
+		a := authorizeDevice(t, s, newDeviceClient(t, s))
 		b := s.Browser(t)
 		for i := range 20 {
 			if i == 10 {
@@ -69,14 +69,14 @@ func TestAttack_TK_35_Door(t *testing.T) {
 	}))
 }
 
-// TestAttack_TK_36_Door: a link that somebody else has made, opened by a person who is
-// signed in, approves nothing; nor does a form of another site.
+// TestAttack_TK_36_Door: an attacker's device link, opened by a signed-in user, approves
+// nothing, and neither does a form of another site.
 func TestAttack_TK_36_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		c := newDeviceClient(t, s)
-		a := askDevice(t, s, c)
+		a := authorizeDevice(t, s, c)
 		b := s.Browser(t)
 		b.Open("/login")
 		b.Press("submit", "email", alice, "password", servertest.Password)

@@ -16,18 +16,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// longest is the longest address that can be registered.
-func longest(prefix string) string { return prefix + strings.Repeat("a", auth.MaxURI-len(prefix)) }
+// longestURI returns the longest URI that can be registered.
+func longestURI(prefix string) string { return prefix + strings.Repeat("a", auth.MaxURI-len(prefix)) }
 
-// Whatever a client sends, no head of an answer is longer than usual proxies take: what
-// would not fit is led to by a page, and arrives whole. The browser of these tests checks
-// every answer.
+// No response head is longer than usual proxies allow: a longer redirect is a page with a link,
+// and the response arrives whole. The browser of these tests checks every response.
 func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 	t.Parallel()
-	callback, bye, state := longest("https://ledger.example.test/"), longest("https://ledger.example.test/bye/"), strings.Repeat("é&", 1365)
+	callback, bye, state := longestURI("https://ledger.example.test/"), longestURI("https://ledger.example.test/bye/"), strings.Repeat("é&", 1365)
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.RedirectURIs, r.PostLogoutURIs = []string{callback, ledgerCallback}, []string{bye}
 			for i := range 99 {
 				r.PostLogoutURIs = append(r.PostLogoutURIs, fmt.Sprintf("http://localhost:%d/%d", 10000+i, i))
@@ -42,7 +41,7 @@ func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 		}
 		b := s.Browser(t)
 		begin(b)
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		b.Press("approve")
 		var hint string
 		for _, mode := range []string{"", "query", "fragment", "form_post"} {
@@ -75,8 +74,7 @@ func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 	})
 }
 
-// The same behind nginx as Debian ships it, whose buffer for the head of an answer is
-// 4 KiB.
+// The same behind nginx with the defaults of Debian, whose buffer for response heads is 4 KiB.
 func TestRepair_Heads_PassNginx(t *testing.T) {
 	t.Parallel()
 	nginx, err := exec.LookPath("nginx")
@@ -90,7 +88,7 @@ func TestRepair_Heads_PassNginx(t *testing.T) {
 		t.Skip("nginx is not there")
 	}
 	s := servertest.New(t)
-	c := thirdParty(t, s, auth.DefaultTenant)
+	c := newThirdParty(t, s, auth.DefaultTenant)
 	front := startNginx(t, nginx, s.URL)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, size := range []int{10, 1000, 2000, 3000, 3500, 4096} {

@@ -9,9 +9,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// addressed is a client whose id is the address of its document, and what a person has
-// allowed it.
-func addressed(t testing.TB, s *servertest.Server, id auth.ClientID, person auth.AccountID) {
+// createAddressedClient creates a client whose ID is the URL of its document, with a consent of
+// the account.
+func createAddressedClient(t testing.TB, s *servertest.Server, id auth.ClientID, person auth.AccountID) {
 	t.Helper()
 	err := s.DB.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 		err := tx.InsertClient(auth.Client{ID: id, Name: "Addressed", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.example.org/cb"}, Scopes: auth.DefaultScope,
@@ -26,7 +26,7 @@ func addressed(t testing.TB, s *servertest.Server, id auth.ClientID, person auth
 	}
 }
 
-// Every call that names a client in its path reaches one whose id is an address.
+// Routes with a client in the path work for a client whose ID is a URL.
 func TestRepair_S9_ClientsNamedByAddress(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -35,10 +35,10 @@ func TestRepair_S9_ClientsNamedByAddress(t *testing.T) {
 		if err := s.Access.Assign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System); err != nil {
 			t.Fatal(err)
 		}
-		admin := servertest.Bearer(administrator(t, s))
+		admin := servertest.Bearer(newAdministratorToken(t, s))
 		const client = "https://app.example.org/a/client.json"
 		for _, written := range []string{url.PathEscape(client), "https:%2f%2fapp.example.org%2fa%2fclient.json"} {
-			addressed(t, s, client, id)
+			createAddressedClient(t, s, client, id)
 			s.Do(t, "DELETE", "/api/v1/me/consents/"+written, nil, admin).Want(t, 204)
 			s.Do(t, "DELETE", "/api/v1/me/consents/"+written, nil, admin).Want(t, 404)
 			one := "/api/v1/admin/clients/" + written
@@ -51,5 +51,5 @@ func TestRepair_S9_ClientsNamedByAddress(t *testing.T) {
 			wantError(t, s.Do(t, "GET", "/oauth2/register/"+written, nil), 401, "invalid_token")
 			s.Do(t, "DELETE", one, nil, admin).Want(t, 204)
 		}
-	}, registration("open"))
+	}, setRegistrationMode("open"))
 }

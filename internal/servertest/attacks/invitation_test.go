@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestAttack_PW_18_Invitations: the link of an invitation opens its own account, once,
-// before it expires, and gives nothing that the sender of the request writes beside it.
+// TestAttack_PW_18_Invitations: the link of an invitation opens only its own account, once,
+// before it expires, and other members of the request have no effect.
 func TestAttack_PW_18_Invitations(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {

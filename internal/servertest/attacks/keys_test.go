@@ -19,13 +19,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestAttack_OP_02_DatabaseAlone: a copy of the database without the master key
-// signs nothing, and no part of it is a private key.
+// TestAttack_OP_02_DatabaseAlone: a copy of the database without the master key cannot sign,
+// and contains no private key.
 func TestAttack_OP_02_DatabaseAlone(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		db := raw(t, s.Config.DatabaseURL())
+		db := openDatabase(t, s.Config.DatabaseURL())
 		rows, err := db.Query("SELECT sealed FROM signing_keys UNION ALL SELECT value FROM settings WHERE tenant_id = ''")
 		if err != nil {
 			t.Fatal(err)
@@ -68,8 +68,7 @@ func TestAttack_OP_02_DatabaseAlone(t *testing.T) {
 	})
 }
 
-// verifier checks every token that it is given with guard, as a service would, and
-// counts.
+// verifier checks tokens with guard, as a service does, and counts failures.
 type verifier struct {
 	guard    *guard.Guard
 	good     atomic.Int64
@@ -96,8 +95,8 @@ func (v *verifier) check(token string) {
 	v.good.Add(1)
 }
 
-// TestAttack_OP_03_Rotations rotates the signing key and then the master key under
-// load, on two nodes: no verification fails, and what was there stays readable.
+// TestAttack_OP_03_Rotations rotates the signing key and the master key under load on two
+// nodes: no verification fails, and sealed values stay readable.
 func TestAttack_OP_03_Rotations(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -108,8 +107,8 @@ func TestAttack_OP_03_Rotations(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 4 {
-			email := person()
-			member(t, s, email)
+			email := newEmail()
+			createAccount(t, s, email)
 			token := s.Login(t, email, servertest.Password).RefreshToken
 			wg.Go(func() {
 				for ctx.Err() == nil {
@@ -129,7 +128,7 @@ func TestAttack_OP_03_Rotations(t *testing.T) {
 			})
 		}
 		kids := map[string]bool{}
-		for range scale(3, 12) {
+		for range scaled(3, 12) {
 			if err := s.Keys.Rotate(t.Context(), auth.DefaultTenant, "ES256", auth.System); err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +143,7 @@ func TestAttack_OP_03_Rotations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(kids) != scale(3, 12) {
+		if len(kids) != scaled(3, 12) {
 			t.Errorf("%d keys have signed", len(kids))
 		}
 

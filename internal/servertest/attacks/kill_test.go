@@ -12,18 +12,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// ledger is what clients were told, kept where the server's death cannot reach it.
-type ledger struct {
+// writeLog records what the server acknowledged to clients.
+type writeLog struct {
 	acknowledged atomic.Int64
 
 	mu         sync.Mutex
-	registered []string // owned by mu: addresses that were told to look at their mail
-	chains     []*chain // owned by mu
+	registered []string        // owned by mu: addresses that were told to look at their mail
+	chains     []*signInRecord // owned by mu
 }
 
-// chain is one sign-in as its client knows it. It belongs to its client until the
-// server is dead.
-type chain struct {
+// signInRecord is one sign-in as its client knows it. Only that client uses it until the server
+// is dead.
+type signInRecord struct {
 	email   string
 	tokens  []string // refresh tokens, the newest last
 	access  string
@@ -31,14 +31,14 @@ type chain struct {
 	left    bool // and was told that it is
 }
 
-// live sends mixed writes until the server is gone, and keeps the ledger.
-func (l *ledger) sendWrites(ctx context.Context, s *servertest.Server, email string) {
+// sendWrites sends mixed writes until the server is gone, and records them.
+func (l *writeLog) sendWrites(ctx context.Context, s *servertest.Server, email string) {
 	send := func(path string, b body, opts ...servertest.RequestOption) (r servertest.Response, ok bool) {
 		r, err := s.Try("POST", api(path), b, opts...)
 		return r, err == nil && ctx.Err() == nil
 	}
 	for ctx.Err() == nil {
-		newcomer := person()
+		newcomer := newEmail()
 		r, ok := send("/register", body{"email": newcomer, "password": servertest.Password})
 		if !ok {
 			return
@@ -55,18 +55,18 @@ func (l *ledger) sendWrites(ctx context.Context, s *servertest.Server, email str
 		if r.Status != 200 {
 			continue
 		}
-		c := &chain{email: email}
+		c := &signInRecord{email: email}
 		l.mu.Lock()
 		l.chains = append(l.chains, c)
 		l.mu.Unlock()
-		c.note(r)
+		c.record(r)
 		l.acknowledged.Add(1)
 		for range rand.N(5) {
 			if r, ok = send("/refresh", body{"refresh_token": c.newest()}); !ok {
 				return
 			}
 			if r.Status == 200 {
-				c.note(r)
+				c.record(r)
 				l.acknowledged.Add(1)
 			}
 		}
@@ -80,9 +80,9 @@ func (l *ledger) sendWrites(ctx context.Context, s *servertest.Server, email str
 	}
 }
 
-func (c *chain) newest() string { return c.tokens[len(c.tokens)-1] }
+func (c *signInRecord) newest() string { return c.tokens[len(c.tokens)-1] }
 
-func (c *chain) note(r servertest.Response) {
+func (c *signInRecord) record(r servertest.Response) {
 	var v servertest.Tokens
 	if jsonInto(r.Body, &v) == nil {
 		c.tokens, c.access = append(c.tokens, v.RefreshToken), v.AccessToken
@@ -90,7 +90,7 @@ func (c *chain) note(r servertest.Response) {
 }
 
 // hold checks against the server, risen again, what it had promised.
-func (l *ledger) requireKept(t *testing.T, s *servertest.Server) {
+func (l *writeLog) requireKept(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for _, email := range l.registered {
 		if r := login(t, s, email, servertest.Password); r.Status != 403 {
@@ -102,7 +102,7 @@ func (l *ledger) requireKept(t *testing.T, s *servertest.Server) {
 	}
 }
 
-func (c *chain) requireKept(t *testing.T, s *servertest.Server) {
+func (c *signInRecord) requireKept(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	r := refresh(t, s, c.newest())
 	switch {
@@ -135,10 +135,10 @@ func (c *chain) requireKept(t *testing.T, s *servertest.Server) {
 	}
 }
 
-// crash lets clients work until kill has ended the process, and returns what they
-// know.
-func crash(h *installation, emails []string, p *process, kill func(*ledger)) *ledger {
-	l := &ledger{}
+// crashDuring lets clients work until kill has ended the process, and returns what they
+// recorded.
+func crashDuring(h *installation, emails []string, p *process, kill func(*writeLog)) *writeLog {
+	l := &writeLog{}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var clients sync.WaitGroup
@@ -152,17 +152,17 @@ func crash(h *installation, emails []string, p *process, kill func(*ledger)) *le
 	return l
 }
 
-// TestAttack_FL_01_KillNine kills the real server at random moments of mixed writes:
-// every acknowledged one is there after the next start, and nothing is half done.
+// TestAttack_FL_01_KillNine kills the real binary at random moments of mixed writes: every
+// acknowledged write survives, and nothing is half done.
 func TestAttack_FL_01_KillNine(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, url string) {
+	eachDatabase(t, func(t *testing.T, url string) {
 		h := newInstallation(t, "", "dev", url)
 		emails := h.createAccounts(6)
-		acknowledged, rounds := int64(0), scale(4, 100)
+		acknowledged, rounds := int64(0), scaled(4, 100)
 		p := h.start()
 		for round := range rounds {
-			l := crash(h, emails, p, func(l *ledger) {
+			l := crashDuring(h, emails, p, func(l *writeLog) {
 				eventually(t, "some writes", func() bool { return l.acknowledged.Load() >= 10 })
 				time.Sleep(rand.N(100 * time.Millisecond))
 				p.kill()
@@ -179,18 +179,18 @@ func TestAttack_FL_01_KillNine(t *testing.T) {
 	})
 }
 
-// TestAttack_FL_03_KilledBetween kills the server at the points where something has
-// been spent, or written and not told.
+// TestAttack_FL_03_KilledBetween kills the server at fault points after a secret is spent and
+// before the response.
 func TestAttack_FL_03_KilledBetween(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, url string) {
+	eachDatabase(t, func(t *testing.T, url string) {
 		h := newInstallation(t, faults, "dev", url)
 		emails := h.createAccounts(4)
 		h.start().kill() // the database is made, so that points count from here
-		for range scale(1, 5) {
+		for range scaled(1, 5) {
 			for _, point := range []string{"refresh.consumed", "store.before-commit", "store.after-commit"} {
 				p := h.start(fmt.Sprintf("WATCHWORD_FAULT_POINTS=%s=kill@%d", point, 6+rand.N(20)))
-				l := crash(h, emails, p, func(*ledger) {
+				l := crashDuring(h, emails, p, func(*writeLog) {
 					select {
 					case <-p.ended:
 					case <-time.After(patience):
@@ -211,15 +211,15 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 	})
 }
 
-// killedAtLink kills the server while a link is being spent: it is unspent, or all
-// that it stands for is done.
+// killedAtLink kills the server while a link is being spent: it is unspent, or everything that
+// it does is done.
 func killedAtLink(t *testing.T, h *installation) {
 	t.Helper()
 	const killer = "WATCHWORD_FAULT_POINTS=single-use.taken=kill"
 	p := h.start(killer)
-	newcomer := person()
+	newcomer := newEmail()
 	h.site.Register(t, newcomer, servertest.Password)
-	link := h.mailed(newcomer, "/verify-email")
+	link := h.waitForLink(newcomer, "/verify-email")
 	if r, err := h.site.Try("POST", api("/verify-email"), body{"token": link}); err == nil {
 		t.Fatalf("FL-03: answered with %d", r.Status)
 	}
@@ -237,7 +237,7 @@ func killedAtLink(t *testing.T, h *installation) {
 
 	p = h.start(killer)
 	post(t, h.site, "/password/forgot", body{"email": newcomer}).Want(t, 202)
-	link = h.mailed(newcomer, "/reset-password")
+	link = h.waitForLink(newcomer, "/reset-password")
 	if r, err := h.site.Try("POST", api("/password/reset"), body{"token": link, "password": otherPassword}); err == nil {
 		t.Fatalf("FL-03: answered with %d", r.Status)
 	}

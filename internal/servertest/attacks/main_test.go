@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 // thorough is whether time does not matter.
 var thorough = os.Getenv("WATCHWORD_TEST_ALL") != ""
 
-// scale is how often or how many: the second number where time does not matter.
-func scale(few, many int) int {
+// scaled returns many where time does not matter, few otherwise.
+func scaled(few, many int) int {
 	if thorough {
 		return many
 	}
@@ -54,7 +54,7 @@ func scale(few, many int) int {
 // body is a JSON object.
 type body = map[string]any
 
-// api is a path of the first-party API.
+// api returns a path of the first-party API.
 func api(path string) string { return "/api/v1" + path }
 
 func post(t testing.TB, s *servertest.Server, path string, b any, opts ...servertest.RequestOption) servertest.Response {
@@ -83,11 +83,11 @@ func decode[T any](t testing.TB, r servertest.Response) (v T) {
 	return v
 }
 
-// person is an address that nobody else has.
-func person() string { return "p" + strings.ToLower(rand.Text()[:12]) + "@example.test" }
+// newEmail returns a new email address.
+func newEmail() string { return "p" + strings.ToLower(rand.Text()[:12]) + "@example.test" }
 
-// raw opens the database behind the server's back.
-func raw(t testing.TB, url string) *sql.DB {
+// openDatabase opens the database of the server.
+func openDatabase(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	driver := "pgx"
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
@@ -101,7 +101,7 @@ func raw(t testing.TB, url string) *sql.DB {
 	return db
 }
 
-func ask[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
+func queryValue[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
 	t.Helper()
 	if err := db.QueryRow(query, args...).Scan(&v); err != nil {
 		t.Fatalf("%s: %v", query, err)
@@ -109,15 +109,15 @@ func ask[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
 	return v
 }
 
-// lasting are the tables in which an attack must leave no trace. The audit log, the
+// lastingTables are the tables in which an attack must leave no trace. The audit log, the
 // outbox and the janitor's work are not among them, nor is the time at which
 // something was last seen.
-var lasting = []string{
+var lastingTables = []string{
 	"tenants", "accounts", "credentials", "clients", "sessions", "refresh_families", "single_use",
 	"permissions", "roles", "role_permissions", "assignments", "signing_keys", "retired_keys", "settings", "consents", "device_codes", "remembered",
 }
 
-// dump is every row of the tables as text, in a fixed order.
+// dump returns every row of the tables as text, in a fixed order.
 func dump(t testing.TB, db *sql.DB, tables ...string) (lines []string) {
 	t.Helper()
 	for _, table := range tables {
@@ -130,7 +130,7 @@ func dump(t testing.TB, db *sql.DB, tables ...string) (lines []string) {
 	return lines
 }
 
-// dumpQuery is every row of an answer as text.
+// dumpQuery returns every row of a query as text.
 func dumpQuery(t testing.TB, db *sql.DB, query string) (lines []string) {
 	t.Helper()
 	rows, err := db.Query(query)
@@ -165,15 +165,14 @@ func dumpQuery(t testing.TB, db *sql.DB, query string) (lines []string) {
 	return lines
 }
 
-// unchanged runs fn and fails when it leaves a trace in the lasting tables, but for
-// those that are named.
-func unchanged(t testing.TB, s *servertest.Server, fn func(), but ...string) {
+// requireUnchanged fails the test if fn changes the lasting tables, except those in but.
+func requireUnchanged(t testing.TB, s *servertest.Server, fn func(), but ...string) {
 	t.Helper()
-	db := raw(t, s.Config.DatabaseURL())
+	db := openDatabase(t, s.Config.DatabaseURL())
 	defer db.Close()
 	var tables []string
 next:
-	for _, table := range lasting {
+	for _, table := range lastingTables {
 		for _, b := range but {
 			if b == table {
 				continue next
@@ -196,17 +195,16 @@ func sorted(lines []string) map[string]int {
 	return m
 }
 
-// events counts the audit lines of a kind.
-func events(t testing.TB, db *sql.DB, kind string) int {
+// countEvents counts the audit lines of a kind.
+func countEvents(t testing.TB, db *sql.DB, kind string) int {
 	t.Helper()
-	return ask[int](t, db, "SELECT count(*) FROM audit WHERE event = $1", kind)
+	return queryValue[int](t, db, "SELECT count(*) FROM audit WHERE event = $1", kind)
 }
 
-// patience is how long a test waits for what must happen. It is longer than any
-// busy machine takes, so that only what never happens fails.
+// patience is how long a test waits for an expected event, longer than any busy machine takes.
 const patience = time.Minute
 
-// eventually asks until the answer is yes.
+// eventually waits until fn returns true.
 func eventually(t testing.TB, what string, fn func() bool) {
 	t.Helper()
 	for until := time.Now().Add(patience); !fn(); time.Sleep(5 * time.Millisecond) {
@@ -216,8 +214,8 @@ func eventually(t testing.TB, what string, fn func() bool) {
 	}
 }
 
-// together runs fn n times at once, released by one barrier.
-func together(n int, fn func(i int)) {
+// runAtOnce runs fn n times concurrently, released by one barrier.
+func runAtOnce(n int, fn func(i int)) {
 	var ready, done sync.WaitGroup
 	gate := make(chan struct{})
 	ready.Add(n)
@@ -233,8 +231,8 @@ func together(n int, fn func(i int)) {
 	done.Wait()
 }
 
-// member makes an account with a proved address and the usual password.
-func member(t testing.TB, s *servertest.Server, email string) auth.AccountID {
+// createAccount creates a verified account with the usual password.
+func createAccount(t testing.TB, s *servertest.Server, email string) auth.AccountID {
 	t.Helper()
 	return create(t, s, email, auth.System)
 }
@@ -243,8 +241,8 @@ func origins(list ...string) func(*config.Config) {
 	return func(c *config.Config) { c.CORS.Origins = list }
 }
 
-// each is servertest.Each for tests that make their server themselves.
-func each(t *testing.T, fn func(t *testing.T, url string)) {
+// eachDatabase is servertest.Each for tests that start their own server.
+func eachDatabase(t *testing.T, fn func(t *testing.T, url string)) {
 	t.Helper()
 	for name, make := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
 		t.Run(name, func(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// onceModel is a secret that works once, as one server that does one thing at a time
-// would treat it: the first try gets tokens, every other is refused.
-var onceModel = porcupine.Model{
+// singleUseModel models a single-use secret of a sequential server: the first attempt gets
+// tokens, every other is refused.
+var singleUseModel = porcupine.Model{
 	Init: func() any { return false },
 	Step: func(state, _, output any) (bool, any) {
 		used, got := state.(bool), output.(string)
@@ -31,14 +31,14 @@ var onceModel = porcupine.Model{
 	DescribeOperation: func(_, out any) string { return fmt.Sprint(out) },
 }
 
-// spend lets every node spend the same secret at the same instant, twice each, and asks
-// the model whether one server could have given those answers.
-func spend(t *testing.T, nodes []*servertest.Server, c program, form url.Values) {
+// requireSingleUse spends a secret on every node at once, twice each, and checks the responses
+// against the model.
+func requireSingleUse(t *testing.T, nodes []*servertest.Server, c testClient, form url.Values) {
 	t.Helper()
 	var mu sync.Mutex
 	var ops []porcupine.Operation
 	begin := time.Now()
-	together(2*len(nodes), func(i int) {
+	runAtOnce(2*len(nodes), func(i int) {
 		call := time.Since(begin).Nanoseconds()
 		r := postForm(t, nodes[i%len(nodes)], "/oauth2/token", form.Encode(), c.basic())
 		back := time.Since(begin).Nanoseconds()
@@ -56,47 +56,47 @@ func spend(t *testing.T, nodes []*servertest.Server, c program, form url.Values)
 		defer mu.Unlock()
 		ops = append(ops, porcupine.Operation{ClientId: i, Call: call, Output: answer.Error, Return: back})
 	})
-	if !porcupine.CheckOperations(onceModel, ops) {
+	if !porcupine.CheckOperations(singleUseModel, ops) {
 		t.Fatalf("no single server would have answered so: %+v", ops)
 	}
 }
 
-// TestAttack_FL_11_GrantsOnTwoNodes: the same code, the same refresh token and the same
-// device code, on two nodes at the same instant, work once (FL-10, TK-02, TK-34).
+// TestAttack_FL_11_GrantsOnTwoNodes: a code, a refresh token and a device code work once when
+// two nodes get them at the same moment (FL-10, TK-02, TK-34).
 func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2, servertest.Configure(func(c *config.Config) { c.Tokens.RefreshGrace = 0 }))
-	c := enrol(t, nodes[0], auth.DefaultTenant, client.Registration{
+	c := createClient(t, nodes[0], auth.DefaultTenant, client.Registration{
 		Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}, Scopes: []string{"openid", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}},
 	})
-	member(t, nodes[0], alice)
+	createAccount(t, nodes[0], alice)
 	b := nodes[0].Browser(t)
 	t.Run("FL-11 TK-02 code", func(t *testing.T) {
-		for range scale(5, 40) {
-			spend(t, nodes, c, redemption(authorizeAs(t, b, c)))
+		for range scaled(5, 40) {
+			requireSingleUse(t, nodes, c, redemption(authorizeAs(t, b, c)))
 		}
 	})
 	t.Run("FL-10 RT-02 refresh token", func(t *testing.T) {
-		for range scale(5, 40) {
+		for range scaled(5, 40) {
 			r := postForm(t, nodes[0], "/oauth2/token", redemption(authorizeAs(t, b, c)).Encode(), c.basic()).Want(t, 200)
 			token := decode[servertest.Tokens](t, r).RefreshToken
-			spend(t, nodes, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+			requireSingleUse(t, nodes, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 		}
 	})
 	t.Run("FL-11 TK-34 device code", func(t *testing.T) {
-		for range scale(3, 15) {
-			spend(t, nodes, c, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {approvedDevice(t, nodes[0], b, c)}})
+		for range scaled(3, 15) {
+			requireSingleUse(t, nodes, c, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {approvedDevice(t, nodes[0], b, c)}})
 		}
 	})
 }
 
-// authorizeAs asks for a code, signing alice in when the browser does not know her yet.
-func authorizeAs(t *testing.T, b *servertest.Browser, c program) string {
+// authorizeAs returns a code for alice and signs her in if needed.
+func authorizeAs(t *testing.T, b *servertest.Browser, c testClient) string {
 	t.Helper()
 	page := b.Open(authorizationQuery(c, "scope", "openid offline_access"))
 	if page.Has("password") {
-		page = enter(t, b, alice)
+		page = signIn(t, b, alice)
 	}
 	return page.Answer(t).Get("code")
 }
@@ -105,8 +105,8 @@ func redemption(code string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}
 }
 
-// approvedDevice is the code of a device that alice has approved.
-func approvedDevice(t *testing.T, s *servertest.Server, b *servertest.Browser, c program) string {
+// approvedDevice returns the device code of a device that alice has approved.
+func approvedDevice(t *testing.T, s *servertest.Server, b *servertest.Browser, c testClient) string {
 	t.Helper()
 	asked := decode[struct {
 		Device   string `json:"device_code"`

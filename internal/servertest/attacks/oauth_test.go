@@ -33,34 +33,34 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// program is a registered client with its secret.
-type program struct {
+// testClient is a registered client with its secret.
+type testClient struct {
 	auth.Client
 	Secret string
 }
 
-// basic is the client's Authorization header.
-func (c program) basic() servertest.RequestOption {
+// basic returns the client's Authorization header.
+func (c testClient) basic() servertest.RequestOption {
 	return servertest.Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(string(c.ID))+":"+url.QueryEscape(c.Secret))))
 }
 
-func enrol(t testing.TB, s *servertest.Server, tenant auth.TenantID, r client.Registration) program {
+func createClient(t testing.TB, s *servertest.Server, tenant auth.TenantID, r client.Registration) testClient {
 	t.Helper()
 	c, sec, err := s.Clients.Create(t.Context(), tenant, r, auth.System)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return program{c, sec.Reveal()}
+	return testClient{c, sec.Reveal()}
 }
 
-func machine(t testing.TB, s *servertest.Server) program {
+func newMachine(t testing.TB, s *servertest.Server) testClient {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}})
+	return createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}})
 }
 
-func webApp(t testing.TB, s *servertest.Server) program {
+func newWebApp(t testing.TB, s *servertest.Server) testClient {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}})
+	return createClient(t, s, auth.DefaultTenant, client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}})
 }
 
 // postForm sends a form to an endpoint.
@@ -71,12 +71,12 @@ func postForm(t testing.TB, s *servertest.Server, path, form string, opts ...ser
 
 const forItself = "grant_type=client_credentials"
 
-func machineToken(t testing.TB, s *servertest.Server, c program) string {
+func machineToken(t testing.TB, s *servertest.Server, c testClient) string {
 	t.Helper()
 	return decode[servertest.Tokens](t, postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)).AccessToken
 }
 
-// wantError checks a refusal of the protocol (RFC 6749 §5.2, TK-20).
+// wantError checks an OAuth error response (RFC 6749 §5.2, TK-20).
 func wantError(t testing.TB, r servertest.Response, status int, code string) {
 	t.Helper()
 	var e struct{ Error, Error_description string }
@@ -88,11 +88,11 @@ func wantError(t testing.TB, r servertest.Response, status int, code string) {
 			t.Errorf("error_description has %q", c)
 		}
 	}
-	private(t, r)
+	requireNoStore(t, r)
 }
 
-// private checks the headers of everything that an endpoint of the protocol says.
-func private(t testing.TB, r servertest.Response) {
+// requireNoStore checks the headers of a response of a protocol endpoint.
+func requireNoStore(t testing.TB, r servertest.Response) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"Content-Type": "application/json;charset=UTF-8", "Cache-Control": "no-store", "Pragma": "no-cache", "Etag": "", "X-Content-Type-Options": "nosniff",
@@ -103,19 +103,19 @@ func private(t testing.TB, r servertest.Response) {
 	}
 }
 
-// TestAttack_TK_Door: what a stranger and a careless client send to the token endpoint.
+// TestAttack_TK_Door sends requests of attackers and of faulty clients to the token endpoint.
 func TestAttack_TK_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c, app := machine(t, s), webApp(t, s)
+		c, app := newMachine(t, s), newWebApp(t, s)
 		inBody := "&client_id=" + string(c.ID) + "&client_secret=" + c.Secret
-		wrong := program{c.Client, "wws_wrong"}
+		wrong := testClient{c.Client, "wws_wrong"}
 		good := postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)
-		private(t, good)
+		requireNoStore(t, good)
 		if d := cmp.Diff(map[string]any{"access_token": decode[servertest.Tokens](t, good).AccessToken, "token_type": "Bearer", "expires_in": 900.0, "scope": "read"}, decode[body](t, good)); d != "" {
 			t.Errorf("answer (-want +got):\n%s", d)
 		}
-		private(t, postForm(t, s, "/oauth2/token", forItself+inBody).Want(t, 200))
+		requireNoStore(t, postForm(t, s, "/oauth2/token", forItself+inBody).Want(t, 200))
 
 		r := postForm(t, s, "/oauth2/token", forItself, wrong.basic())
 		wantError(t, r, 401, "invalid_client") // TK-11
@@ -128,7 +128,7 @@ func TestAttack_TK_Door(t *testing.T) {
 			t.Errorf("TK-11: a challenge to a form: %q", r.Header.Get("WWW-Authenticate"))
 		}
 		answers := map[string]servertest.Response{}
-		for name, c := range map[string]program{"wrong": wrong, "unknown": {auth.Client{ID: "cl_nobody"}, c.Secret}, "other": {c.Client, app.Secret}} {
+		for name, c := range map[string]testClient{"wrong": wrong, "unknown": {auth.Client{ID: "cl_nobody"}, c.Secret}, "other": {c.Client, app.Secret}} {
 			answers[name] = postForm(t, s, "/oauth2/token", forItself, c.basic())
 		}
 		requireSameAnswers(t, answers)
@@ -171,7 +171,7 @@ func TestAttack_TK_Door(t *testing.T) {
 func TestAttack_TK_15_Media(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	c := machine(t, s)
+	c := newMachine(t, s)
 	for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"} {
 		for _, method := range []string{"GET", "PUT", "DELETE", "PATCH"} { // EP-03: GET as well
 			r := s.Do(t, method, path, nil, c.basic())
@@ -192,12 +192,12 @@ func TestAttack_TK_15_Media(t *testing.T) {
 	s.Do(t, "POST", "/oauth2/token", forItself, c.basic(), servertest.Header("Content-Type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")).Want(t, 200)
 }
 
-// TK-14: nothing in the address counts, and none of it gets into the log.
+// TK-14: parameters in the URL have no effect, and the log does not contain them.
 func TestAttack_TK_14_Address(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
 	s := servertest.New(t, servertest.Log(slog.New(slog.NewJSONHandler(&log, nil))))
-	c := machine(t, s)
+	c := newMachine(t, s)
 	for _, query := range []string{"?client_id=" + string(c.ID) + "&client_secret=" + c.Secret, "?" + forItself, "?code=" + c.Secret, "?"} {
 		for _, form := range []string{"", forItself, "token=x"} {
 			for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"} {
@@ -207,7 +207,7 @@ func TestAttack_TK_14_Address(t *testing.T) {
 		}
 	}
 	machineToken(t, s, c)
-	postForm(t, s, "/oauth2/token", forItself, program{c.Client, "wrong-" + c.Secret}.basic()).Want(t, 401)
+	postForm(t, s, "/oauth2/token", forItself, testClient{c.Client, "wrong-" + c.Secret}.basic()).Want(t, 401)
 	text := log.String()
 	if !strings.Contains(text, `"route":"/oauth2/token"`) || !strings.Contains(text, string(c.ID)) {
 		t.Fatalf("the log does not tell of the requests:\n%s", text)
@@ -235,11 +235,11 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// TK-12 at the door.
+// TK-12 over HTTP.
 func TestAttack_TK_12_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := machine(t, s)
+		c := newMachine(t, s)
 		c.Secret = "a:b%c+d e&é"
 		err := s.DB.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(c.Secret), CreatedAt: tx.Now}}
@@ -254,11 +254,11 @@ func TestAttack_TK_12_Door(t *testing.T) {
 	})
 }
 
-// TK-29, TK-30: what one node is told holds on the other in the same moment.
+// TK-29, TK-30: a change on one node applies to the other at once.
 func TestAttack_TK_29_30_TwoNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2)
-	c := machine(t, nodes[0])
+	c := newMachine(t, nodes[0])
 	access := machineToken(t, nodes[1], c)
 	if _, err := nodes[0].Clients.Disable(t.Context(), auth.DefaultTenant, c.ID, auth.System); err != nil {
 		t.Fatal(err)
@@ -276,25 +276,25 @@ func TestAttack_TK_29_30_TwoNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	machineToken(t, nodes[1], c)
-	machineToken(t, nodes[1], program{c.Client, next.Reveal()})
+	machineToken(t, nodes[1], testClient{c.Client, next.Reveal()})
 	nodes[0].Clock.Advance(time.Hour)
 	wantError(t, postForm(t, nodes[1], "/oauth2/token", forItself, c.basic()), 401, "invalid_client")
-	machineToken(t, nodes[1], program{c.Client, next.Reveal()})
+	machineToken(t, nodes[1], testClient{c.Client, next.Reveal()})
 }
 
-// BF-11: failures from one address are throttled, successes are not counted.
+// BF-11: failures from one address are limited, successes are not counted.
 func TestAttack_BF_11_Clients(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := machine(t, s)
+		c := newMachine(t, s)
 		address, credential := s.Config.Limits.Rate("client.ip"), s.Config.Limits.Rate("client.credential")
 		for range address.Burst + 10 {
-			postForm(t, s, "/oauth2/token", forItself, c.basic(), from("192.0.2.1")).Want(t, 200)
+			postForm(t, s, "/oauth2/token", forItself, c.basic(), fromIP("192.0.2.1")).Want(t, 200)
 		}
 		i := 0
 		for ; i < address.Burst+10; i++ {
 			path := []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"}[i%3]
-			r := postForm(t, s, path, forItself+"&token=x", program{auth.Client{ID: auth.ClientID(fmt.Sprint("cl_", i))}, "x"}.basic(), from("192.0.2.1"))
+			r := postForm(t, s, path, forItself+"&token=x", testClient{auth.Client{ID: auth.ClientID(fmt.Sprint("cl_", i))}, "x"}.basic(), fromIP("192.0.2.1"))
 			if r.Status == 429 {
 				wantError(t, r, 429, "temporarily_unavailable")
 				if r.Header.Get("Retry-After") == "" {
@@ -309,7 +309,7 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		}
 		limited := 0
 		for i := range credential.Count + 10 {
-			r := postForm(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic(), from(fmt.Sprintf("198.51.100.%d", i)))
+			r := postForm(t, s, "/oauth2/token", forItself, testClient{c.Client, "x"}.basic(), fromIP(fmt.Sprintf("198.51.100.%d", i)))
 			if r.Status == 429 {
 				limited++
 			}
@@ -317,24 +317,24 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		if limited != 10 {
 			t.Errorf("%d failures for one client were limited, want 10", limited)
 		}
-		postForm(t, s, "/oauth2/token", forItself, c.basic(), from("203.0.113.1")).Want(t, 200) // nobody shuts a client out
-	}, servertest.RealLimits(), servertest.Configure(proxied))
+		postForm(t, s, "/oauth2/token", forItself, c.basic(), fromIP("203.0.113.1")).Want(t, 200) // nobody shuts a client out
+	}, servertest.RealLimits(), servertest.Configure(trustLocalProxy))
 }
 
-// EP-01 to EP-05 at the door.
+// EP-01 to EP-05 over HTTP.
 func TestAttack_EP_Introspection(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		api, job := machine(t, s), machine(t, s)
+		api, job := newMachine(t, s), newMachine(t, s)
 		tokens := s.SignUp(t, alice)
 		inactive := func(name string, r servertest.Response) {
 			t.Helper()
-			private(t, r)
+			requireNoStore(t, r)
 			if got := strings.TrimSpace(string(r.Want(t, 200).Body)); got != `{"active":false}` {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
-		ask := func(c program, token string, more ...string) servertest.Response {
+		ask := func(c testClient, token string, more ...string) servertest.Response {
 			return postForm(t, s, "/oauth2/introspect", "token="+url.QueryEscape(token)+strings.Join(more, ""), c.basic())
 		}
 		for name, form := range map[string]string{"nobody": "", "public": "&client_id=first-party", "id alone": "&client_id=" + string(api.ID)} {
@@ -344,7 +344,7 @@ func TestAttack_EP_Introspection(t *testing.T) {
 		}
 		mine := machineToken(t, s, job)
 		for _, hint := range []string{"", "&token_type_hint=refresh_token", "&token_type_hint=x"} { // EP-03
-			private(t, ask(api, tokens.AccessToken, hint))
+			requireNoStore(t, ask(api, tokens.AccessToken, hint))
 			if v := decode[body](t, ask(api, tokens.AccessToken, hint).Want(t, 200)); v["active"] != true || v["client_id"] != "first-party" || v["token_type"] != "Bearer" || v["iss"] != s.Issuer {
 				t.Errorf("EP-03: %v", v)
 			}
@@ -386,16 +386,16 @@ func TestAttack_EP_Introspection(t *testing.T) {
 	})
 }
 
-// EP-06: while the database takes no writes, a revocation says so and changes nothing.
+// EP-06: while the database accepts no writes, revocation responds 503 and changes nothing.
 func TestAttack_EP_06_StorageAway(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		job := machine(t, s)
+		job := newMachine(t, s)
 		access, tokens := machineToken(t, s, job), s.SignUp(t, alice)
 		if err := s.DB.FlushAudit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		release := hold(t, s)
+		release := lockDatabase(t, s)
 		for name, r := range map[string]servertest.Response{
 			"access":  postForm(t, s, "/oauth2/revoke", "token="+access, job.basic()),
 			"refresh": postForm(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken),
@@ -414,10 +414,10 @@ func TestAttack_EP_06_StorageAway(t *testing.T) {
 	})
 }
 
-// hold keeps others from writing until it is told to stop.
-func hold(t testing.TB, s *servertest.Server) (release func()) {
+// lockDatabase blocks writes to the database until release is called.
+func lockDatabase(t testing.TB, s *servertest.Server) (release func()) {
 	t.Helper()
-	db := raw(t, s.Config.DatabaseURL())
+	db := openDatabase(t, s.Config.DatabaseURL())
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -440,20 +440,20 @@ func hold(t testing.TB, s *servertest.Server) (release func()) {
 	}
 }
 
-// discovery is a tenant's metadata.
-func discovery(t testing.TB, s *servertest.Server, path string, opts ...servertest.RequestOption) body {
+// fetchMetadata returns a tenant's metadata.
+func fetchMetadata(t testing.TB, s *servertest.Server, path string, opts ...servertest.RequestOption) body {
 	t.Helper()
 	return decode[body](t, s.Do(t, "GET", path, nil, opts...).Want(t, 200))
 }
 
-func list(v any) (out []string) {
+func stringList(v any) (out []string) {
 	for _, e := range v.([]any) {
 		out = append(out, e.(string))
 	}
 	return out
 }
 
-// EP-11: what the metadata names works, and what it does not name is refused.
+// EP-11: everything in the metadata works, and everything else is refused.
 func TestAttack_EP_11_Metadata(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -461,21 +461,21 @@ func TestAttack_EP_11_Metadata(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme"} {
-			m := discovery(t, s, tenant.Path()+"/.well-known/openid-configuration")
-			if d := cmp.Diff(m, discovery(t, s, "/.well-known/oauth-authorization-server"+tenant.Path())); d != "" {
+			m := fetchMetadata(t, s, tenant.Path()+"/.well-known/openid-configuration")
+			if d := cmp.Diff(m, fetchMetadata(t, s, "/.well-known/oauth-authorization-server"+tenant.Path())); d != "" {
 				t.Errorf("the two documents differ:\n%s", d)
 			}
-			endpoints(t, s, tenant, m)
-			authMethods(t, s, tenant, m)
-			grantTypes(t, s, tenant, m)
+			requireEndpoints(t, s, tenant, m)
+			requireAuthMethods(t, s, tenant, m)
+			requireGrantTypes(t, s, tenant, m)
 			requireRegistrable(t, s, tenant, m)
 		}
 	})
 }
 
-// endpoints: every address of the metadata is the tenant's own and is served; no
-// other endpoint of the protocol is.
-func endpoints(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
+// requireEndpoints fails the test unless every URL of the metadata is the tenant's and is
+// served, and no other protocol endpoint is.
+func requireEndpoints(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
 	known := map[string]bool{}
 	for name, v := range m {
 		address, ok := v.(string)
@@ -508,21 +508,21 @@ func endpoints(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body)
 	}
 }
 
-// authMethods tries every method and algorithm at every endpoint.
-func authMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
+// requireAuthMethods tries every method and algorithm at every endpoint.
+func requireAuthMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
 	for _, name := range []string{"token", "introspection", "revocation"} {
 		path := strings.TrimPrefix(m[name+"_endpoint"].(string), s.Issuer)
 		form := forItself + "&token=x"
-		offered := list(m[name+"_endpoint_auth_methods_supported"])
+		offered := stringList(m[name+"_endpoint_auth_methods_supported"])
 		for _, method := range []string{"client_secret_basic", "client_secret_post", "client_secret_jwt", "tls_client_auth", "none"} {
-			works := proves(t, s, tenant, path, form, method)
+			works := canAuthenticate(t, s, tenant, path, form, method)
 			if works != slices.Contains(offered, method) {
 				t.Errorf("%s: %s works: %v, is offered: %v", name, method, works, !works)
 			}
 		}
-		algorithms := list(m[name+"_endpoint_auth_signing_alg_values_supported"])
-		for alg, key := range signers(t) {
-			works := signs(t, s, tenant, path, form, alg, key)
+		algorithms := stringList(m[name+"_endpoint_auth_signing_alg_values_supported"])
+		for alg, key := range newSigners(t) {
+			works := canAssert(t, s, tenant, path, form, alg, key)
 			if works != slices.Contains(algorithms, string(alg)) || !slices.Contains(offered, "private_key_jwt") {
 				t.Errorf("%s: private_key_jwt with %s works: %v, is offered: %v", name, alg, works, algorithms)
 			}
@@ -530,9 +530,9 @@ func authMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m bod
 	}
 }
 
-// proves tries a method with a client that was made for it. That a public client may
-// do what it asks is another question, so only invalid_client is a refusal.
-func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form, method string) bool {
+// canAuthenticate reports whether the method is accepted. Only invalid_client is a refusal: a
+// public client may lack other rights.
+func canAuthenticate(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form, method string) bool {
 	r := client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(method)}}
 	if method == "none" {
 		r.Type, r.RedirectURIs = auth.ClientSPA, []string{"https://app.example.test/cb"}
@@ -541,7 +541,7 @@ func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form
 	if err != nil {
 		return false
 	}
-	c := program{made, sec.Reveal()}
+	c := testClient{made, sec.Reveal()}
 	var answer servertest.Response
 	switch method {
 	case "client_secret_basic":
@@ -554,7 +554,7 @@ func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form
 	return answer.Status != 401
 }
 
-func signers(t *testing.T) map[jose.SignatureAlgorithm]crypto.Signer {
+func newSigners(t *testing.T) map[jose.SignatureAlgorithm]crypto.Signer {
 	t.Helper()
 	made := func(k crypto.Signer, err error) crypto.Signer {
 		if err != nil {
@@ -572,7 +572,7 @@ func signers(t *testing.T) map[jose.SignatureAlgorithm]crypto.Signer {
 	return map[jose.SignatureAlgorithm]crypto.Signer{jose.ES256: es256, jose.ES384: es384, jose.RS256: rs, jose.RS512: rs, jose.PS256: rs, jose.EdDSA: made(ed, err)}
 }
 
-func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form string, alg jose.SignatureAlgorithm, key crypto.Signer) bool {
+func canAssert(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form string, alg jose.SignatureAlgorithm, key crypto.Signer) bool {
 	t.Helper()
 	jwks, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k"}}})
 	if err != nil {
@@ -600,15 +600,15 @@ func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form 
 	return first.Status == 200
 }
 
-// grantTypes asks with every grant there is.
-func grantTypes(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
-	c := enrol(t, s, tenant, client.Registration{Name: "A", Type: auth.ClientMachine})
+// requireGrantTypes tries every grant.
+func requireGrantTypes(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
+	c := createClient(t, s, tenant, client.Registration{Name: "A", Type: auth.ClientMachine})
 	path := strings.TrimPrefix(m["token_endpoint"].(string), s.Issuer)
 	for _, g := range []string{"client_credentials", "refresh_token", "authorization_code", "password", "implicit", "urn:ietf:params:oauth:grant-type:device_code",
 		"urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:openid:params:grant-type:ciba"} {
 		r := postForm(t, s, path, "grant_type="+url.QueryEscape(g), c.basic())
 		unsupported := strings.Contains(string(r.Body), "unsupported_grant_type")
-		if unsupported == slices.Contains(list(m["grant_types_supported"]), g) {
+		if unsupported == slices.Contains(stringList(m["grant_types_supported"]), g) {
 			t.Errorf("%s: %s", g, r.Body)
 		}
 	}
@@ -625,39 +625,38 @@ func grantTypes(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body
 	wantError(t, postForm(t, s, other.Path()+"/oauth2/token", forItself, c.basic()), 401, "invalid_client")
 }
 
-// EP-09, EP-10: the documents say the same whatever a request calls us, and the keys
-// are public, apart and only for reading.
+// EP-09, EP-10: the documents do not depend on headers of the request, and the keys are public.
 func TestAttack_EP_09_10_Documents(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	plain := discovery(t, s, "/.well-known/openid-configuration")
+	plain := fetchMetadata(t, s, "/.well-known/openid-configuration")
 	for _, h := range []servertest.RequestOption{servertest.Header("Host", "evil.test"), servertest.Header("X-Forwarded-Host", "evil.test"),
 		servertest.Header("X-Forwarded-Proto", "https"), servertest.Header("Forwarded", "host=evil.test;proto=https")} {
-		if d := cmp.Diff(plain, discovery(t, s, "/.well-known/openid-configuration", h)); d != "" {
+		if d := cmp.Diff(plain, fetchMetadata(t, s, "/.well-known/openid-configuration", h)); d != "" {
 			t.Errorf("EP-09 (-plain +spoofed):\n%s", d)
 		}
 	}
-	before := jwks(t, s)
+	before := publishedKeys(t, s)
 	if err := s.Keys.Rotate(t.Context(), auth.DefaultTenant, "ES256", auth.System); err != nil {
 		t.Fatal(err)
 	}
-	after := jwks(t, s)
+	after := publishedKeys(t, s)
 	if len(after) != len(before)+1 {
 		t.Errorf("EP-10: %d keys before, %d after the next one was published", len(before), len(after))
 	}
-	c := machine(t, s)
-	if kid := header(t, machineToken(t, s, c))["kid"]; before[kid.(string)] == nil {
+	c := newMachine(t, s)
+	if kid := jwtHeader(t, machineToken(t, s, c))["kid"]; before[kid.(string)] == nil {
 		t.Error("EP-10: signed with a key that nobody could know yet")
 	}
 	s.Clock.Advance(s.Config.Keys.PublishAhead + time.Minute)
-	if kid := header(t, machineToken(t, s, c))["kid"]; after[kid.(string)] == nil || before[kid.(string)] != nil {
+	if kid := jwtHeader(t, machineToken(t, s, c))["kid"]; after[kid.(string)] == nil || before[kid.(string)] != nil {
 		t.Errorf("EP-10: signed with %v", kid)
 	}
 	s.Do(t, "HEAD", "/.well-known/jwks.json", nil).Want(t, 200)
 	s.Do(t, "POST", "/.well-known/jwks.json", nil).Want(t, 405)
 }
 
-func header(t testing.TB, jwt string) (h body) {
+func jwtHeader(t testing.TB, jwt string) (h body) {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(jwt, ".")[0])
 	if err == nil {
@@ -669,8 +668,8 @@ func header(t testing.TB, jwt string) (h body) {
 	return h
 }
 
-// jwks is the published keys by kid, none of them with a secret part.
-func jwks(t testing.TB, s *servertest.Server) map[string]body {
+// publishedKeys returns the published keys by kid, and checks that none has a private member.
+func publishedKeys(t testing.TB, s *servertest.Server) map[string]body {
 	t.Helper()
 	set := decode[struct{ Keys []body }](t, s.Do(t, "GET", "/.well-known/jwks.json", nil).Want(t, 200))
 	out := map[string]body{}
@@ -689,20 +688,20 @@ func jwks(t testing.TB, s *servertest.Server) map[string]body {
 	return out
 }
 
-// OP-05: who got a token, who failed and what was done to clients is in the log of
-// events within the documented second.
+// OP-05: issued tokens, failures and changes of clients are in the audit log within the
+// documented second.
 func TestAttack_OP_05_Clients(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := machine(t, s)
+		c := newMachine(t, s)
 		access := machineToken(t, s, c)
-		postForm(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic()).Want(t, 401)
+		postForm(t, s, "/oauth2/token", forItself, testClient{c.Client, "x"}.basic()).Want(t, 401)
 		postForm(t, s, "/oauth2/revoke", "token="+access, c.basic()).Want(t, 200)
-		db := raw(t, s.Config.DatabaseURL())
+		db := openDatabase(t, s.Config.DatabaseURL())
 		for kind, outcome := range map[auth.EventKind]auth.Outcome{auth.EventTokenIssued: auth.Success, auth.EventClientRefused: auth.Failure,
 			auth.EventTokenRevoked: auth.Success, auth.EventClientChanged: auth.Success} {
-			eventually(t, string(kind)+" is recorded", func() bool { return events(t, db, string(kind)) == 1 })
-			got := ask[string](t, db, "SELECT outcome || ' ' || ip FROM audit WHERE event = $1", string(kind))
+			eventually(t, string(kind)+" is recorded", func() bool { return countEvents(t, db, string(kind)) == 1 })
+			got := queryValue[string](t, db, "SELECT outcome || ' ' || ip FROM audit WHERE event = $1", string(kind))
 			want := string(outcome) + " 127.0.0.1"
 			if kind == auth.EventClientChanged {
 				want = string(outcome) + " " // by the system, from nowhere
@@ -711,17 +710,17 @@ func TestAttack_OP_05_Clients(t *testing.T) {
 				t.Errorf("%s: %q, want %q", kind, got, want)
 			}
 		}
-		if n := ask[int](t, db, "SELECT count(*) FROM audit WHERE detail LIKE '%wws_%' OR detail LIKE '%eyJ%'"); n != 0 {
+		if n := queryValue[int](t, db, "SELECT count(*) FROM audit WHERE detail LIKE '%wws_%' OR detail LIKE '%eyJ%'"); n != 0 {
 			t.Errorf("%d lines hold a secret", n)
 		}
 	})
 }
 
-// A configuration that takes the endpoint as audience does so at the door.
+// A configuration that accepts the endpoint as audience does so over HTTP.
 func TestAssertionAudience(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.AssertionAudience = "endpoint" }))
-	if !signs(t, s, auth.DefaultTenant, "/oauth2/token", forItself, jose.ES256, signers(t)[jose.ES256]) {
+	if !canAssert(t, s, auth.DefaultTenant, "/oauth2/token", forItself, jose.ES256, newSigners(t)[jose.ES256]) {
 		t.Error("the issuer is no audience any more")
 	}
 }

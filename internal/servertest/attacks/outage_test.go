@@ -20,8 +20,8 @@ import (
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// wires are the way to PostgreSQL: they can be cut and can fall silent.
-type wires struct {
+// databaseProxy is a connection to PostgreSQL that can be cut or become silent.
+type databaseProxy struct {
 	l      net.Listener
 	target string
 	mode   atomic.Int32
@@ -36,8 +36,8 @@ const (
 	silent          // accepts; nothing arrives any more
 )
 
-// through returns a way to the database and the URL by that way.
-func through(t testing.TB, dsn string) (*wires, string) {
+// proxyDatabase returns a proxy of the database and the URL through it.
+func proxyDatabase(t testing.TB, dsn string) (*databaseProxy, string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
 	if err != nil {
@@ -47,17 +47,17 @@ func through(t testing.TB, dsn string) (*wires, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wires{l: l, target: u.Host}
+	w := &databaseProxy{l: l, target: u.Host}
 	u.Host = l.Addr().String()
 	go w.serve()
 	t.Cleanup(func() {
 		l.Close()
-		w.cut()
+		w.cutConnections()
 	})
 	return w, u.String()
 }
 
-func (w *wires) serve() {
+func (w *databaseProxy) serve() {
 	for {
 		in, err := w.l.Accept()
 		if err != nil {
@@ -68,7 +68,7 @@ func (w *wires) serve() {
 			in.Close()
 			continue
 		case silent:
-			w.keep(in)
+			w.add(in)
 			continue
 		}
 		out, err := net.Dial("tcp", w.target)
@@ -76,19 +76,19 @@ func (w *wires) serve() {
 			in.Close()
 			continue
 		}
-		w.keep(in, out)
+		w.add(in, out)
 		go w.pipe(in, out)
 		go w.pipe(out, in)
 	}
 }
 
-func (w *wires) keep(conns ...net.Conn) {
+func (w *databaseProxy) add(conns ...net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conns = append(w.conns, conns...)
 }
 
-func (w *wires) pipe(to, from net.Conn) {
+func (w *databaseProxy) pipe(to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
@@ -103,7 +103,7 @@ func (w *wires) pipe(to, from net.Conn) {
 	}
 }
 
-func (w *wires) cut() {
+func (w *databaseProxy) cutConnections() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.conns {
@@ -112,10 +112,10 @@ func (w *wires) cut() {
 	w.conns = nil
 }
 
-func (w *wires) set(mode int32) {
+func (w *databaseProxy) setMode(mode int32) {
 	before := w.mode.Swap(mode)
 	if mode == hangingUp || before == silent {
-		w.cut()
+		w.cutConnections()
 	}
 }
 
@@ -133,26 +133,25 @@ func requireRetryAfter(t testing.TB, what string, r servertest.Response) {
 	}
 }
 
-// TestAttack_FL_05_OP_08_DatabaseGone takes the database away during traffic: what
-// needs it is refused in time, what does not goes on, and all is well again within
-// ten seconds of its return.
+// TestAttack_FL_05_OP_08_DatabaseGone cuts the database off during traffic: requests that need
+// it are refused in time, others go on, and everything works within ten seconds of its return.
 func TestAttack_FL_05_OP_08_DatabaseGone(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]int32{"hanging up": hangingUp, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, dsn := through(t, storetest.Postgres(t))
+			w, dsn := proxyDatabase(t, storetest.Postgres(t))
 			s := servertest.New(t, servertest.Database(dsn))
 			tokens := s.SignUp(t, alice)
-			c := cookieIn(t, s, alice, servertest.Password)
+			c := signInCookie(t, s, alice, servertest.Password)
 			waitForOutbox(t, s)
 			v := newVerifier(t, s)
 			s.Managed(t, "/readyz").Want(t, 200)
-			for range scale(1, 3) {
-				w.set(mode)
+			for range scaled(1, 3) {
+				w.setMode(mode)
 				s.Clock.Advance(2 * time.Second) // what is remembered for a second is forgotten
 				requireUnavailable(t, s, v, tokens, c.Value)
-				w.set(passing)
+				w.setMode(passing)
 				requireRecovery(t, s)
 			}
 			s.Refresh(t, tokens.RefreshToken)
@@ -161,7 +160,7 @@ func TestAttack_FL_05_OP_08_DatabaseGone(t *testing.T) {
 	}
 }
 
-// requireUnavailable checks every kind of request at a server without a database.
+// requireUnavailable sends every kind of request to a server without a database.
 func requireUnavailable(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.Tokens, cookie string) {
 	t.Helper()
 	requests := map[string]func() (servertest.Response, error){
@@ -169,7 +168,7 @@ func requireUnavailable(t *testing.T, s *servertest.Server, v *verifier, tokens 
 			return s.Try("POST", api("/login"), body{"email": alice, "password": servertest.Password})
 		},
 		"register": func() (servertest.Response, error) {
-			return s.Try("POST", api("/register"), body{"email": person(), "password": servertest.Password})
+			return s.Try("POST", api("/register"), body{"email": newEmail(), "password": servertest.Password})
 		},
 		"forgot": func() (servertest.Response, error) {
 			return s.Try("POST", api("/password/forgot"), body{"email": alice})
@@ -227,7 +226,7 @@ func requireUnavailable(t *testing.T, s *servertest.Server, v *verifier, tokens 
 	}
 }
 
-// requireRecovery waits until the server is ready and signs people in.
+// requireRecovery waits until the server is ready and signs users in.
 func requireRecovery(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	at := time.Now()
@@ -243,19 +242,19 @@ func requireRecovery(t *testing.T, s *servertest.Server) {
 	t.Logf("ready again after %s", time.Since(at))
 }
 
-// TestAttack_FL_06_Terminated ends all connections of the database during traffic:
-// only what was under way fails, reads do not, and nothing is done twice.
+// TestAttack_FL_06_Terminated terminates all database connections during traffic: only requests
+// under way fail, reads do not, and nothing is done twice.
 func TestAttack_FL_06_Terminated(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Database(storetest.Postgres(t)))
-	admin := raw(t, s.Config.DatabaseURL())
+	admin := openDatabase(t, s.Config.DatabaseURL())
 	const workers = 6
 	var rotations, failed, reads atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range workers {
-		email := person()
-		member(t, s, email)
+		email := newEmail()
+		createAccount(t, s, email)
 		tokens := s.Login(t, email, servertest.Password)
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
@@ -278,10 +277,10 @@ func TestAttack_FL_06_Terminated(t *testing.T) {
 			}
 		})
 	}
-	for range scale(4, 40) {
+	for range scaled(4, 40) {
 		time.Sleep(80 * time.Millisecond)
 		before := failed.Load()
-		ask[int](t, admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		queryValue[int](t, admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 		time.Sleep(80 * time.Millisecond)
 		if n := failed.Load() - before; n > workers {
 			t.Errorf("FL-06: %d requests failed, %d were under way", n, workers)
@@ -289,27 +288,27 @@ func TestAttack_FL_06_Terminated(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
-	done := ask[int64](t, admin, "SELECT sum(generation) FROM refresh_families")
+	done := queryValue[int64](t, admin, "SELECT sum(generation) FROM refresh_families")
 	if done < rotations.Load()-failed.Load() || done > rotations.Load()+failed.Load() || rotations.Load() < workers {
 		t.Errorf("FL-06: %d rotations were acknowledged, %d done, %d failed", rotations.Load(), done, failed.Load())
 	}
-	if n := ask[int](t, admin, "SELECT count(*) FROM refresh_families WHERE revoked_at IS NOT NULL"); n != 0 {
+	if n := queryValue[int](t, admin, "SELECT count(*) FROM refresh_families WHERE revoked_at IS NOT NULL"); n != 0 {
 		t.Errorf("FL-06: %d families were revoked", n)
 	}
 	t.Logf("%d rotations, %d refused, %d reads", rotations.Load(), failed.Load(), reads.Load())
 }
 
-// TestAttack_FL_12_MailServerGone: nobody waits for mail; it comes later, once, in
+// TestAttack_FL_12_MailServerGone: requests do not wait for mail; it is sent later, once, in
 // order.
 func TestAttack_FL_12_MailServerGone(t *testing.T) {
 	t.Parallel()
 	for name, how := range map[string]smtptest.Behaviour{"hanging": smtptest.Hang, "refusing": smtptest.Later, "cut": smtptest.Drop} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, url string) {
+			eachDatabase(t, func(t *testing.T, url string) {
 				sink := smtptest.New(t, smtptest.Options{Misbehave: func(smtptest.Stage, string) smtptest.Behaviour { return how }})
 				s := servertest.New(t, servertest.Database(url), servertest.SMTP(sink.URL()))
-				email := person()
+				email := newEmail()
 				var slowest time.Duration
 				timed := func(path string, b body) {
 					at := time.Now()
@@ -325,8 +324,8 @@ func TestAttack_FL_12_MailServerGone(t *testing.T) {
 				if slowest > 20*time.Second { // the mail server hangs for longer
 					t.Errorf("FL-12: an answer took %s", slowest)
 				}
-				db := raw(t, s.Config.DatabaseURL())
-				if n := ask[int](t, db, "SELECT count(*) FROM outbox"); n != 7 {
+				db := openDatabase(t, s.Config.DatabaseURL())
+				if n := queryValue[int](t, db, "SELECT count(*) FROM outbox"); n != 7 {
 					t.Errorf("FL-12: %d mails wait, want 7", n)
 				}
 				eventually(t, "a try to deliver", func() bool { s.Outbox.Wake(); return sink.Connections() > 0 })
@@ -335,7 +334,7 @@ func TestAttack_FL_12_MailServerGone(t *testing.T) {
 				eventually(t, "all mails are out", func() bool {
 					s.Clock.Advance(time.Second)
 					s.Outbox.Wake()
-					return ask[int](t, db, "SELECT count(*) FROM outbox") == 0
+					return queryValue[int](t, db, "SELECT count(*) FROM outbox") == 0
 				})
 				var kinds []string
 				seen := map[string]bool{}

@@ -18,10 +18,10 @@ const (
 	knownCookie    = "__Host-watchword-known"
 )
 
-// openPages goes through all pages of a flow and gives each to look.
+// openPages opens all pages of a flow and calls look with each.
 func openPages(t testing.TB, s *servertest.Server, look func(name string, p *servertest.Page)) {
 	t.Helper()
-	c := thirdParty(t, s, auth.DefaultTenant)
+	c := newThirdParty(t, s, auth.DefaultTenant)
 	b := s.Browser(t)
 	see := func(name string, p *servertest.Page) *servertest.Page {
 		if p.Away {
@@ -53,12 +53,12 @@ func openPages(t testing.TB, s *servertest.Server, look func(name string, p *ser
 	see("wrong method", b.Open("/account/logout")).Want(t, 405)
 }
 
-// TestAttack_AZ_35_PageHeaders: no page can be framed, sniffed or kept, runs a script of
-// somebody else or tells another site where it is.
+// TestAttack_AZ_35_PageHeaders: no page can be framed, sniffed or cached, runs foreign scripts,
+// or reveals its URL to other sites.
 func TestAttack_AZ_35_PageHeaders(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		check := func(name string, p *servertest.Page) {
 			h, csp := p.Header, p.Header.Get("Content-Security-Policy")
 			for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
@@ -80,10 +80,10 @@ func TestAttack_AZ_35_PageHeaders(t *testing.T) {
 		}
 		openPages(t, s, check)
 
-		c := thirdParty(t, s, auth.DefaultTenant)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c, "response_mode", "form_post"))
-		enter(t, b, alice)
+		signIn(t, b, alice)
 		p := b.Press("approve").Want(t, 200)
 		check("form_post", p)
 		if csp := p.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self'") {
@@ -95,12 +95,12 @@ func TestAttack_AZ_35_PageHeaders(t *testing.T) {
 	})
 }
 
-// TestAttack_AZ_36_NoScripts: scripts of other origins get nothing from the endpoints
-// that a browser visits.
+// TestAttack_AZ_36_NoScripts: scripts of other origins cannot read the endpoints that a browser
+// visits.
 func TestAttack_AZ_36_NoScripts(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(origins("https://app.example.test")))
-	c := thirdParty(t, s, auth.DefaultTenant)
+	c := newThirdParty(t, s, auth.DefaultTenant)
 	for _, path := range []string{authorizationQuery(c), authorizationQuery(c, "prompt", "none"), "/oauth2/authorize", "/oauth2/logout", "/login", "/continue?flow=x", "/consent", "/account"} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			for _, origin := range []string{"https://app.example.test", "https://evil.test", "null"} {
@@ -115,18 +115,17 @@ func TestAttack_AZ_36_NoScripts(t *testing.T) {
 	}
 }
 
-// TestAttack_AZ_37_ConsentForgery sends the yes of the consent page from anywhere but
-// that page.
+// TestAttack_AZ_37_ConsentForgery sends the consent form without its page.
 func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		member(t, s, eve)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		createAccount(t, s, eve)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		at := func(email string) *servertest.Browser {
 			b := s.Browser(t)
 			b.Open(authorizationQuery(c))
-			enter(t, b, email).At(t, "/consent")
+			signIn(t, b, email).At(t, "/consent")
 			return b
 		}
 		mine, theirs := at(alice), at(eve)
@@ -145,7 +144,7 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 			return v
 		}
 		page := mine.Page
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for name, form := range map[string]url.Values{
 				"without it":               change("csrf", ""),
 				"another session's":        change("csrf", foreign.Get("csrf")),
@@ -167,7 +166,7 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 				}
 			}
 		}, "sessions")
-		if n := ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM consents"); n != 0 {
+		if n := queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM consents"); n != 0 {
 			t.Errorf("AZ-37 %d consents", n)
 		}
 		first := mine.Press("approve").Answer(t)
@@ -181,12 +180,12 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 	})
 }
 
-// TestAttack_AZ_39_NoPasswordGoesAlong: after a sign-in the browser is sent on by GET.
+// TestAttack_AZ_39_NoPasswordGoesAlong: the redirect after a sign-in is a GET.
 func TestAttack_AZ_39_NoPasswordGoesAlong(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
-	c := thirdParty(t, s, auth.DefaultTenant)
+	createAccount(t, s, alice)
+	c := newThirdParty(t, s, auth.DefaultTenant)
 	b := s.Browser(t)
 	b.Open(authorizationQuery(c))
 	form := b.Page.Fields(t, "submit")
@@ -198,12 +197,12 @@ func TestAttack_AZ_39_NoPasswordGoesAlong(t *testing.T) {
 	}
 }
 
-// TestAttack_AZ_18_Silent: prompt=none shows nothing and leaves nothing behind.
+// TestAttack_AZ_18_Silent: prompt=none shows no page and stores nothing.
 func TestAttack_AZ_18_Silent(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		silent := func() url.Values {
 			t.Helper()
@@ -238,13 +237,13 @@ func TestAttack_AZ_18_Silent(t *testing.T) {
 	})
 }
 
-// TestAttack_AZ_41_Markup: what strangers write is text wherever it is shown.
+// TestAttack_AZ_41_Markup: foreign input is escaped on every page.
 func TestAttack_AZ_41_Markup(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	for i, bad := range []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `{{7*7}}`, `'"--><svg/onload=alert(1)>`, `javascript:alert(1)`} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Name = auth.Clip(bad, 60)
 			r.Scopes = []string{"openid", "a<b>", "{{7*7}}"}
 		})
@@ -281,16 +280,16 @@ func TestAttack_AZ_41_Markup(t *testing.T) {
 	}
 }
 
-// TestAttack_SE_03_BrowserCookies looks at all cookies that a browser gets.
+// TestAttack_SE_03_BrowserCookies checks all cookies that a browser gets.
 func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		var emails []string
 		for range 6 {
-			emails = append(emails, person())
-			member(t, s, emails[len(emails)-1])
+			emails = append(emails, newEmail())
+			createAccount(t, s, emails[len(emails)-1])
 		}
-		c := thirdParty(t, s, auth.DefaultTenant)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t) // fails for attributes that a browser would not take
 		for _, email := range emails {
 			if b.Open(authorizationQuery(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
@@ -303,7 +302,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 					t.Errorf("SE-03 %s has %d bytes", name, len(v))
 				}
 				for _, table := range []string{"sessions", "flows", "remembered"} {
-					for _, line := range dump(t, raw(t, s.Config.DatabaseURL()), table) {
+					for _, line := range dump(t, openDatabase(t, s.Config.DatabaseURL()), table) {
 						for part := range strings.SplitSeq(v, ".") {
 							if strings.Contains(line, part) {
 								t.Errorf("SE-03 the secret of %s is stored in %s", name, table)
@@ -322,12 +321,12 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_11_PagesOfAnotherTenant: nobody is signed in with one tenant because they
-// are with another, whatever the cookies are called.
+// TestAttack_SE_11_PagesOfAnotherTenant: a session in one tenant is none in another, whatever
+// the cookies are called.
 func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		t2 := secondTenant(t, s)
 		b := s.Browser(t)
 		b.Open("/account").At(t, "/login")
@@ -357,16 +356,16 @@ func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_12_GarbageOnPages sends cookies that are none to the pages.
+// TestAttack_SE_12_GarbageOnPages sends invalid cookies to the pages.
 func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open("/account")
 		b.Press("submit", "email", alice, "password", servertest.Password, "remember", "on").At(t, "/account")
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for name, change := range map[string]func(string) string{
 				"truncated": func(v string) string { return v[:len(v)-1] },
 				"tampered":  func(v string) string { return v[:8] + string(v[8]^1) + v[9:] },
@@ -381,7 +380,7 @@ func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 					line = append(line, cookie+"="+change(b.Cookie(cookie)))
 				}
 				for _, path := range []string{"/account", "/login", "/continue?flow=x", "/device", authorizationQuery(c, "prompt", "none"), "/logout"} {
-					answers, _ := wire(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\nCookie: "+strings.Join(line, "; ")+"\r\nConnection: close\r\n\r\n")
+					answers, _ := sendRaw(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\nCookie: "+strings.Join(line, "; ")+"\r\nConnection: close\r\n\r\n")
 					if len(answers) != 1 || answers[0].StatusCode >= 500 {
 						t.Errorf("SE-12 %s at %s: %v", name, path, answers)
 						continue
@@ -396,11 +395,11 @@ func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_13_ReturnTo: no parameter says where a sign-in leads to.
+// TestAttack_SE_13_ReturnTo: no parameter sets the target of a sign-in.
 func TestAttack_SE_13_ReturnTo(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	for _, to := range []string{"//evil.test", `/\evil.test`, "https:evil.test", "%2f%2fevil.test", "/%09/evil.test", "javascript:alert(1)", "@evil.test", "https://our-host.evil.test", "https://evil.test/"} {
 		b := s.Browser(t)
 		var query []string

@@ -15,16 +15,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// registered registers somebody and proves the address.
-func registered(t testing.TB, s *servertest.Server, password string) string {
+// registerAndVerify registers an account and verifies its address.
+func registerAndVerify(t testing.TB, s *servertest.Server, password string) string {
 	t.Helper()
-	email := person()
+	email := newEmail()
 	s.Register(t, email, password)
 	s.Verify(t, email)
 	return email
 }
 
-// TestAttack_PW_01_Prefixes: no two passwords are one, however long they are alike.
+// TestAttack_PW_01_Prefixes: passwords with a long common prefix are different passwords.
 func TestAttack_PW_01_Prefixes(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -34,15 +34,15 @@ func TestAttack_PW_01_Prefixes(t *testing.T) {
 			{long[:63] + "x", long[:63] + "y"}, {long[:127] + "x", long[:127] + "y"},
 			{"brave-walnuts\x00-77", "brave-walnuts"}, {"brave-walnuts\x00-77", "brave-walnuts\x00-78"},
 		} {
-			email := registered(t, s, c.right)
+			email := registerAndVerify(t, s, c.right)
 			login(t, s, email, c.wrong).WantCode(t, 401, "invalid_credentials")
 			s.Login(t, email, c.right)
 		}
 	})
 }
 
-// TestAttack_PW_02_Long: a password of a megabyte is refused for nothing, one of the
-// greatest length is taken.
+// TestAttack_PW_02_Long: a password of a megabyte is refused without a hash, one of the maximum
+// length is accepted.
 func TestAttack_PW_02_Long(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -52,7 +52,7 @@ func TestAttack_PW_02_Long(t *testing.T) {
 			huge := strings.Repeat("a", size)
 			for path, b := range map[string]body{
 				"/login":           {"email": alice, "password": huge},
-				"/register":        {"email": person(), "password": huge},
+				"/register":        {"email": newEmail(), "password": huge},
 				"/password/change": {"current_password": huge, "new_password": otherPassword},
 			} {
 				if r := post(t, s, path, b, servertest.Bearer(tokens.AccessToken)); r.Status != 400 && r.Status != 413 {
@@ -65,15 +65,14 @@ func TestAttack_PW_02_Long(t *testing.T) {
 		}
 		for _, size := range []int{64, 128} {
 			pw := strings.Repeat("brave-walnuts-7 ", 8)[:size]
-			s.Login(t, registered(t, s, pw), pw)
+			s.Login(t, registerAndVerify(t, s, pw), pw)
 		}
 		over := post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": strings.Repeat("x7 ", 50)}, servertest.Bearer(tokens.AccessToken))
 		over.WantCode(t, 400, "password_refused")
 	})
 }
 
-// TestAttack_PW_03_Text: what was typed is what counts, but for the form in which a
-// keyboard composes it.
+// TestAttack_PW_03_Text: passwords are compared as typed, except for Unicode normalization.
 func TestAttack_PW_03_Text(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -88,7 +87,7 @@ func TestAttack_PW_03_Text(t *testing.T) {
 			{"nul\x00in-the-middle-7", nil, []string{"nul", "nulin-the-middle-7"}},
 			{"\ttabs and\nlines 77", nil, []string{" tabs and lines 77"}},
 		} {
-			email := registered(t, s, c.set)
+			email := registerAndVerify(t, s, c.set)
 			for _, pw := range append(c.same, c.set) {
 				s.Login(t, email, pw)
 			}
@@ -99,8 +98,7 @@ func TestAttack_PW_03_Text(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_04_Policy: what is refused, each time with reasons that programs can
-// read.
+// TestAttack_PW_04_Policy: refused passwords, each with reasons that programs can read.
 func TestAttack_PW_04_Policy(t *testing.T) {
 	t.Parallel()
 	const breached = "violet-tractor-spoon-9"
@@ -130,7 +128,7 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			}
 			return list
 		}
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for name, password := range map[string]string{
 				"7 characters": "xK9#pQ2", "common": "password1", "common, other case": "PassWord123", "breached": breached,
 				"address": "marmaduke@example.test", "part of the address": "marmaduke1", "name": "Winterbottom1", "keyboard": "qwertyuiop", "repeated": "aaaaaaaaaaaa",
@@ -147,35 +145,35 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Clock.Advance(2 * time.Second)
-		short := reasons(person(), "Xk9#pQ2 zW5&vB")
-		none := reasons(person(), "quietottersquietotters")
+		short := reasons(newEmail(), "Xk9#pQ2 zW5&vB")
+		none := reasons(newEmail(), "quietottersquietotters")
 		if len(short) != 1 || len(none) != 3 {
 			t.Errorf("PW-04 by the tenant's policy: %v for 14 characters, %v without upper case, digit and special", short, none)
 		}
-		post(t, s, "/register", body{"email": person(), "password": "Xk9#pQ2 zW5&vB7!"}).Want(t, 202)
+		post(t, s, "/register", body{"email": newEmail(), "password": "Xk9#pQ2 zW5&vB7!"}).Want(t, 202)
 	}, servertest.Configure(func(c *config.Config) { c.Password.BreachedFile = file }))
 }
 
-// TestAttack_PW_05_CurrentPassword changes things with a stolen session alone.
+// TestAttack_PW_05_CurrentPassword changes an account with only a stolen session.
 func TestAttack_PW_05_CurrentPassword(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
 		by := servertest.Bearer(tokens.AccessToken)
-		db := raw(t, s.Config.DatabaseURL())
-		unchanged(t, s, func() {
+		db := openDatabase(t, s.Config.DatabaseURL())
+		requireUnchanged(t, s, func() {
 			for _, b := range []body{{"new_password": otherPassword}, {"current_password": nil, "new_password": otherPassword}} {
 				if r := post(t, s, "/password/change", b, by); r.Status != 400 {
 					t.Errorf("PW-05 without the current password: %d", r.Status)
 				}
 			}
-			before := ask[int](t, db, "SELECT count(*) FROM audit WHERE outcome = 'failure'")
+			before := queryValue[int](t, db, "SELECT count(*) FROM audit WHERE outcome = 'failure'")
 			for _, current := range []string{"", wrongPassword, strings.ToUpper(servertest.Password), servertest.Password + " "} {
 				post(t, s, "/password/change", body{"current_password": current, "new_password": otherPassword}, by).WantCode(t, 403, "wrong_password")
 				s.Do(t, "DELETE", api("/me"), body{"current_password": current}, by).WantCode(t, 403, "wrong_password")
 				s.Do(t, "PATCH", api("/me"), body{"email": eve, "current_password": current}, by).WantCode(t, 403, "wrong_password")
 			}
-			if n := ask[int](t, db, "SELECT count(*) FROM audit WHERE outcome = 'failure'") - before; n != 12 {
+			if n := queryValue[int](t, db, "SELECT count(*) FROM audit WHERE outcome = 'failure'") - before; n != 12 {
 				t.Errorf("%d audit lines for 12 failures", n)
 			}
 			post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}).Want(t, 401)
@@ -184,10 +182,9 @@ func TestAttack_PW_05_CurrentPassword(t *testing.T) {
 	})
 }
 
-// forgot asks for a link and returns its token. When it returns, that the mail has
-// gone is written down: a clock that is moved before would end the lease on it, and
-// the mail would come twice.
-func forgot(t testing.TB, s *servertest.Server, email string, opts ...servertest.RequestOption) string {
+// requestReset requests a reset link and returns its token. It waits until the delivery is
+// recorded, because moving the clock earlier would end its lease and send the mail twice.
+func requestReset(t testing.TB, s *servertest.Server, email string, opts ...servertest.RequestOption) string {
 	t.Helper()
 	post(t, s, "/password/forgot", body{"email": email}, opts...).Want(t, 202)
 	for {
@@ -198,12 +195,12 @@ func forgot(t testing.TB, s *servertest.Server, email string, opts ...servertest
 	}
 }
 
-func reset(t testing.TB, s *servertest.Server, token, password string) servertest.Response {
+func resetPassword(t testing.TB, s *servertest.Server, token, password string) servertest.Response {
 	t.Helper()
 	return post(t, s, "/password/reset", body{"token": token, "password": password})
 }
 
-// TestAttack_PW_08_ResetLinks uses links that are not to be used any more.
+// TestAttack_PW_08_ResetLinks uses links that are no longer valid.
 func TestAttack_PW_08_ResetLinks(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -211,50 +208,50 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		refused := func(name, token string) {
 			t.Helper()
 			done := s.Hasher.Stats().Done
-			unchanged(t, s, func() { reset(t, s, token, "third-brave-teapot-55").WantCode(t, 400, "invalid_link") })
+			requireUnchanged(t, s, func() { resetPassword(t, s, token, "third-brave-teapot-55").WantCode(t, 400, "invalid_link") })
 			if s.Hasher.Stats().Done != done {
 				t.Errorf("PW-08 %s: a password was hashed", name)
 			}
 		}
-		older := forgot(t, s, alice)
-		newer := forgot(t, s, alice)
+		older := requestReset(t, s, alice)
+		newer := requestReset(t, s, alice)
 		refused("older", older)
-		reset(t, s, newer, otherPassword).Want(t, 204)
+		resetPassword(t, s, newer, otherPassword).Want(t, 204)
 		refused("used twice", newer)
 
-		late := forgot(t, s, alice)
+		late := requestReset(t, s, alice)
 		s.Clock.Advance(s.Config.Links.Reset - time.Second)
-		reset(t, s, late, "123").WantCode(t, 400, "password_refused") // alive: the password is what is wrong
+		resetPassword(t, s, late, "123").WantCode(t, 400, "password_refused") // alive: the password is what is wrong
 		s.Clock.Advance(2 * time.Second)
 		refused("after its expiry", late)
 
-		before := forgot(t, s, alice)
+		before := requestReset(t, s, alice)
 		tokens := s.Login(t, alice, otherPassword)
 		post(t, s, "/password/change", body{"current_password": otherPassword, "new_password": servertest.Password}, servertest.Bearer(tokens.AccessToken)).Want(t, 204)
 		refused("after a change of the password", before)
 
-		other := forgot(t, s, alice)
+		other := requestReset(t, s, alice)
 		t2 := secondTenant(t, s)
 		t2.signUp(t, "carol@example.test")
 		t2.post(t, "/password/reset", body{"token": other, "password": otherPassword}).WantCode(t, 400, "invalid_link")
 		for name, token := range map[string]string{
 			"shortened": other[:len(other)-1], "longer": other + "A", "other case": strings.ToUpper(other), "other prefix": "wwr_" + other[4:],
-			"digest": ask[string](t, raw(t, s.Config.DatabaseURL()), "SELECT digest FROM single_use WHERE used_at IS NULL AND account_id IS NOT NULL ORDER BY created_at DESC LIMIT 1"),
+			"digest": queryValue[string](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT digest FROM single_use WHERE used_at IS NULL AND account_id IS NOT NULL ORDER BY created_at DESC LIMIT 1"),
 		} {
 			refused(name, token)
 		}
 		s.Register(t, bob, servertest.Password)
 		refused("a link of another kind", servertest.LinkToken(t, s.WaitMail(t, bob)))
-		reset(t, s, other, otherPassword).Want(t, 204)
+		resetPassword(t, s, other, otherPassword).Want(t, 204)
 	})
 }
 
-// TestAttack_PW_09_PoisonedHost asks for a link with every header that names
-// another host: the mail knows the configured base URL only.
+// TestAttack_PW_09_PoisonedHost requests a link with every header that names another host: the
+// mail uses only the configured base URL.
 func TestAttack_PW_09_PoisonedHost(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]servertest.Option{
-		"no proxy": nil, "trusted proxy": {servertest.Configure(proxied)},
+		"no proxy": nil, "trusted proxy": {servertest.Configure(trustLocalProxy)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,9 +262,9 @@ func TestAttack_PW_09_PoisonedHost(t *testing.T) {
 				h("Host", "evil.test"), h("X-Forwarded-Host", "evil.test"), h("X-Forwarded-Proto", "javascript"), h("X-Forwarded-Prefix", "/evil.test"), h("Forwarded", "for=1.2.3.4;host=evil.test;proto=http"),
 				h("X-Original-Host", "evil.test"), h("X-Host", "evil.test"), h("X-Original-URL", "//evil.test/"), h("Referer", "https://evil.test/"), h("X-Forwarded-Server", "evil.test"),
 			} {
-				forgot(t, s, alice, opt)
+				requestReset(t, s, alice, opt)
 			}
-			answers, _ := wire(t, s, "POST http://evil.test/api/v1/password/forgot HTTP/1.1\r\nHost: evil.test\r\nContent-Type: application/json\r\nContent-Length: 30\r\nConnection: close\r\n\r\n{\"email\":\"alice@example.test\"}")
+			answers, _ := sendRaw(t, s, "POST http://evil.test/api/v1/password/forgot HTTP/1.1\r\nHost: evil.test\r\nContent-Type: application/json\r\nContent-Length: 30\r\nConnection: close\r\n\r\n{\"email\":\"alice@example.test\"}")
 			if len(answers) != 1 || answers[0].StatusCode != 202 {
 				t.Fatalf("absolute form: %v", answers)
 			}
@@ -292,16 +289,16 @@ func TestAttack_PW_09_PoisonedHost(t *testing.T) {
 	}
 }
 
-// TestAttack_PW_10_PW_19_Pages opens links as mail scanners do, and looks at what
-// the page gives away.
+// TestAttack_PW_10_PW_19_Pages opens links as mail scanners do, and checks what the page
+// reveals.
 func TestAttack_PW_10_PW_19_Pages(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
 		s.Register(t, bob, servertest.Password)
-		links := map[string]string{"/verify-email": servertest.LinkToken(t, s.WaitMail(t, bob)), "/reset-password": forgot(t, s, alice)}
+		links := map[string]string{"/verify-email": servertest.LinkToken(t, s.WaitMail(t, bob)), "/reset-password": requestReset(t, s, alice)}
 		for path, token := range links {
-			unchanged(t, s, func() {
+			requireUnchanged(t, s, func() {
 				for _, method := range []string{"GET", "HEAD", "GET"} {
 					r := s.Do(t, method, path+"?token="+token, nil, servertest.Header("Accept", "text/html")).Want(t, 200)
 					if r.Header.Get("Referrer-Policy") != "no-referrer" || r.Header.Get("Cache-Control") != "no-store" || len(r.Header["Set-Cookie"]) != 0 {
@@ -337,13 +334,13 @@ func TestAttack_PW_10_PW_19_Pages(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers: whoever was in with the old
-// password is out; the owner is told.
+// TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers: a new password ends all other sessions, and
+// the owner is notified.
 func TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		own := s.SignUp(t, alice)
-		thief, cookie := s.Login(t, alice, servertest.Password), cookieIn(t, s, alice, servertest.Password)
+		thief, cookie := s.Login(t, alice, servertest.Password), signInCookie(t, s, alice, servertest.Password)
 		out := func(tokens servertest.Tokens) {
 			t.Helper()
 			me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
@@ -357,8 +354,8 @@ func TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers(t *testing.T) {
 		if m := s.WaitMail(t, alice); m.Kind != auth.MailPasswordChanged {
 			t.Errorf("mail %s", m.Kind)
 		}
-		thief, cookie = s.Login(t, alice, otherPassword), cookieIn(t, s, alice, otherPassword)
-		reset(t, s, forgot(t, s, alice), servertest.Password).Want(t, 204)
+		thief, cookie = s.Login(t, alice, otherPassword), signInCookie(t, s, alice, otherPassword)
+		resetPassword(t, s, requestReset(t, s, alice), servertest.Password).Want(t, 204)
 		out(own)
 		out(thief)
 		me(t, s, withCookie(cookie)).Want(t, 401)
@@ -368,11 +365,11 @@ func TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_13_Addresses registers addresses that would send mail elsewhere.
+// TestAttack_PW_13_Addresses registers addresses that would send mail to other recipients.
 func TestAttack_PW_13_Addresses(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for _, email := range []string{
 				`"a@evil"@good.test`, "a@good.test\r\nBcc: b@evil.test", "a@good.test%0d%0aBcc:b@evil.test", "a@good.test,b@evil.test", "a@good.test;b@evil.test", "<a@evil.test>a@good.test",
 				"a@good.test\nTo: b@evil.test", "a b@good.test", "a@good.test b@evil.test", "a@[127.0.0.1]", "a@good..test", "@good.test", "a@", "a@-good.test", "a@go_od.test", "a@good.test\x00",
@@ -400,13 +397,13 @@ func TestAttack_PW_13_Addresses(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_14_OwnProfile makes oneself more than one is.
+// TestAttack_PW_14_OwnProfile sends members of the profile that a user may not change.
 func TestAttack_PW_14_OwnProfile(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
 		by := servertest.Bearer(tokens.AccessToken)
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for _, member := range []string{`"email_verified":true`, `"phone_verified":true`, `"roles":["admin"]`, `"permissions":["watchword:admin"]`, `"tenant":"t2"`, `"tenant_id":"t2"`, `"id":"x"`,
 				`"disabled_at":null`, `"is_admin":true`, `"__proto__":{"admin":true}`, `"Name":"x"`, `"EMAIL":"x@example.test"`} {
 				s.Do(t, "PATCH", api("/me"), `{"name":"Alice",`+member+`}`, by, jsonType).WantCode(t, 400, "member_unknown")
@@ -424,7 +421,7 @@ func TestAttack_PW_14_OwnProfile(t *testing.T) {
 		}
 		s.Login(t, alice, servertest.Password)
 		login(t, s, eve, servertest.Password).WantCode(t, 401, "invalid_credentials")
-		reset := forgot(t, s, alice) // the old address still recovers
+		reset := requestReset(t, s, alice) // the old address still recovers
 		if reset == "" {
 			t.Fatal("no link")
 		}
@@ -436,13 +433,12 @@ func TestAttack_PW_14_OwnProfile(t *testing.T) {
 
 var jsonType = servertest.Header("Content-Type", "application/json")
 
-// TestAttack_PW_15_LinkOfAnother: alice's link, opened by eve, proves alice's
-// address and gives nobody anything else.
+// TestAttack_PW_15_LinkOfAnother: alice's link, opened by eve, verifies only alice's address.
 func TestAttack_PW_15_LinkOfAnother(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		eves := s.SignUp(t, eve)
-		c := cookieIn(t, s, eve, servertest.Password)
+		c := signInCookie(t, s, eve, servertest.Password)
 		s.Register(t, alice, servertest.Password)
 		r := post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, alice))}, withCookie(c), withOwnOrigin(s)).Want(t, 200)
 		if len(r.Header["Set-Cookie"]) != 0 || bytes.Contains(r.Body, []byte("token")) {
@@ -458,7 +454,7 @@ func TestAttack_PW_15_LinkOfAnother(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_16_RegisteredBefore: eve registers alice's address first.
+// TestAttack_PW_16_RegisteredBefore: eve registers alice's address before alice.
 func TestAttack_PW_16_RegisteredBefore(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -473,7 +469,7 @@ func TestAttack_PW_16_RegisteredBefore(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_17_Spellings registers alice once more in every spelling.
+// TestAttack_PW_17_Spellings registers alice again in every spelling.
 func TestAttack_PW_17_Spellings(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -482,7 +478,7 @@ func TestAttack_PW_17_Spellings(t *testing.T) {
 			post(t, s, "/register", body{"email": email, "password": otherPassword}).Want(t, 202)
 		}
 		waitForOutbox(t, s)
-		if n := ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM accounts"); n != 1 {
+		if n := queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM accounts"); n != 1 {
 			t.Errorf("PW-17: %d accounts", n)
 		}
 		login(t, s, alice, otherPassword).WantCode(t, 401, "invalid_credentials")
@@ -490,16 +486,16 @@ func TestAttack_PW_17_Spellings(t *testing.T) {
 	})
 }
 
-// TestAttack_OP_06_StoredHashes: the same password twice is stored as two texts that
-// name their parameters; higher parameters are applied at the next sign-in.
+// TestAttack_OP_06_StoredHashes: two hashes of one password differ and contain their
+// parameters; higher parameters apply from the next sign-in.
 func TestAttack_OP_06_StoredHashes(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		member(t, s, bob)
-		db := raw(t, s.Config.DatabaseURL())
+		createAccount(t, s, alice)
+		createAccount(t, s, bob)
+		db := openDatabase(t, s.Config.DatabaseURL())
 		hash := func(email string) string {
-			return ask[string](t, db, "SELECT c.secret FROM credentials c JOIN accounts a ON a.id = c.account_id WHERE a.email = $1", email)
+			return queryValue[string](t, db, "SELECT c.secret FROM credentials c JOIN accounts a ON a.id = c.account_id WHERE a.email = $1", email)
 		}
 		if hash(alice) == hash(bob) || !strings.HasPrefix(hash(alice), "$argon2id$v=19$m=64,t=1,p=1$") {
 			t.Errorf("stored as %s and %s", hash(alice), hash(bob))

@@ -8,14 +8,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestRepair_B12_PopupClientsKeepTheirWindow: for a client that signs people in in popups
-// no answer of its flows has an opener policy; every other answer has one.
+// TestRepair_B12_PopupClientsKeepTheirWindow: only responses in flows of clients with the
+// setting popup have no opener policy.
 func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		popup := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Popup = true })
-		for _, c := range []program{popup, thirdParty(t, s, auth.DefaultTenant)} {
+		createAccount(t, s, alice)
+		popup := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Popup = true })
+		for _, c := range []testClient{popup, newThirdParty(t, s, auth.DefaultTenant)} {
 			want := "same-origin"
 			if c.ID == popup.ID {
 				want = ""
@@ -44,18 +44,18 @@ func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
 	})
 }
 
-// TestRepair_M_SilentRenewalInDevelopment: on a server on loopback, prompt=none works for
-// a page of the server on loopback, and for no program.
+// TestRepair_M_SilentRenewalInDevelopment: on a loopback server, prompt=none works for a page
+// on loopback, and for no native client.
 func TestRepair_M_SilentRenewalInDevelopment(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		b := s.Browser(t)
 		b.Open("/login")
-		enter(t, b, alice)
+		signIn(t, b, alice)
 		const callback = "http://localhost:5173/callback"
 		for kind, want := range map[auth.ClientType]string{auth.ClientSPA: "", auth.ClientNative: "consent_required"} {
-			c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+			c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 				r.Type, r.FirstParty, r.RedirectURIs = kind, true, []string{callback}
 			})
 			got := b.Open(authorizationQuery(c, "redirect_uri", callback, "prompt", "none")).Answer(t)

@@ -30,7 +30,7 @@ var binaries struct {
 	made map[string]string // owned by mu: path by build tags
 }
 
-func binary(t testing.TB, tags string) string {
+func buildBinary(t testing.TB, tags string) string {
 	t.Helper()
 	b := &binaries
 	b.mu.Lock()
@@ -56,7 +56,7 @@ func binary(t testing.TB, tags string) string {
 
 const faults = "faults" // the build tag
 
-// installation is what stays when a process dies: database, key, addresses, settings.
+// installation is what survives a process: database, key, addresses and settings.
 type installation struct {
 	t      *testing.T
 	binary string
@@ -67,11 +67,11 @@ type installation struct {
 	site   *servertest.Server
 }
 
-// newInstallation prepares one on a database. Limits are high; hashing is cheap unless env
-// says otherwise.
+// newInstallation returns an installation on a database. Limits are high and hashing is cheap
+// unless env overrides them.
 func newInstallation(t *testing.T, tags, mode, database string, env ...string) *installation {
 	t.Helper()
-	h := &installation{t: t, binary: binary(t, tags), mode: mode, dir: t.TempDir(), config: config.Default()}
+	h := &installation{t: t, binary: buildBinary(t, tags), mode: mode, dir: t.TempDir(), config: config.Default()}
 	c := h.config
 	c.Listen, c.Manage = freeAddress(t), freeAddress(t)
 	c.Issuer = "http://" + c.Listen
@@ -95,8 +95,8 @@ func newInstallation(t *testing.T, tags, mode, database string, env ...string) *
 	return h
 }
 
-// taken are the addresses that were given out; the system would give them out again.
-var taken sync.Map
+// usedAddresses are the addresses that were given out; the system would give them out again.
+var usedAddresses sync.Map
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
@@ -106,13 +106,13 @@ func freeAddress(t testing.TB) string {
 			t.Fatal(err)
 		}
 		l.Close()
-		if _, again := taken.LoadOrStore(l.Addr().String(), true); !again {
+		if _, again := usedAddresses.LoadOrStore(l.Addr().String(), true); !again {
 			return l.Addr().String()
 		}
 	}
 }
 
-// createAccounts makes accounts before anything runs.
+// createAccounts creates accounts before the first start.
 func (h *installation) createAccounts(n int) (emails []string) {
 	h.t.Helper()
 	s, err := server.New(h.t.Context(), h.config, server.Options{Now: time.Now})
@@ -121,7 +121,7 @@ func (h *installation) createAccounts(n int) (emails []string) {
 	}
 	defer s.Close()
 	for range n {
-		email := person()
+		email := newEmail()
 		if _, err := s.Accounts.Create(h.t.Context(), auth.DefaultTenant, account.Creation{Email: email, Password: servertest.Password, Verified: true}, auth.System); err != nil {
 			h.t.Fatal(err)
 		}
@@ -132,13 +132,13 @@ func (h *installation) createAccounts(n int) (emails []string) {
 
 // process is a running command.
 type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
-	code  int // after ended
-	says  *buffer
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	code   int // after ended
+	output *buffer
 }
 
-// start runs the command until it is ready.
+// start runs the command and waits until it is ready.
 func (h *installation) start(env ...string) *process {
 	h.t.Helper()
 	for try := 0; ; try++ {
@@ -151,8 +151,8 @@ func (h *installation) start(env ...string) *process {
 			time.Sleep(2 * time.Millisecond)
 		}
 		p.kill()
-		if try == 5 || !strings.Contains(p.says.String(), "address already in use") {
-			h.t.Fatalf("I6: not ready by itself:\n%s", p.says)
+		if try == 5 || !strings.Contains(p.output.String(), "address already in use") {
+			h.t.Fatalf("I6: not ready by itself:\n%s", p.output)
 		}
 		time.Sleep(200 * time.Millisecond) // somebody has borrowed the port
 	}
@@ -160,8 +160,8 @@ func (h *installation) start(env ...string) *process {
 
 func (h *installation) launch(env ...string) *process {
 	h.t.Helper()
-	p := &process{cmd: exec.Command(h.binary, h.mode), ended: make(chan struct{}), says: &buffer{}}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = h.dir, append(append([]string{}, h.env...), env...), p.says, p.says
+	p := &process{cmd: exec.Command(h.binary, h.mode), ended: make(chan struct{}), output: &buffer{}}
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = h.dir, append(append([]string{}, h.env...), env...), p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
@@ -183,15 +183,14 @@ func (p *process) running() bool {
 	}
 }
 
-// kill is kill -9.
+// kill sends SIGKILL.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.ended
 }
 
-// end is SIGTERM. It returns the exit code, or -1 when the process takes longer than
-// that.
-func (p *process) end(long time.Duration) int {
+// terminate sends SIGTERM and returns the exit code, or -1 after the timeout.
+func (p *process) terminate(long time.Duration) int {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
@@ -201,8 +200,8 @@ func (p *process) end(long time.Duration) int {
 	}
 }
 
-// mailed waits for a mail in the mailbox of development and returns its token.
-func (h *installation) mailed(email, page string) (token string) {
+// waitForLink waits for a mail in the development mailbox and returns its token.
+func (h *installation) waitForLink(email, page string) (token string) {
 	h.t.Helper()
 	eventually(h.t, "a mail to "+email, func() bool {
 		r, err := h.site.Try("GET", "/dev/mailbox.json", nil)
@@ -229,20 +228,20 @@ func (h *installation) mailed(email, page string) (token string) {
 // before it has recorded a delivery keeps its lease for minutes, and later mails wait.
 func (h *installation) requireDelivered(email string) {
 	h.t.Helper()
-	db := raw(h.t, h.config.DatabaseURL())
+	db := openDatabase(h.t, h.config.DatabaseURL())
 	defer db.Close()
 	eventually(h.t, "an empty queue of "+email, func() bool {
-		return ask[int](h.t, db, "SELECT count(*) FROM outbox WHERE queue = $1", secret.Digest(email)) == 0
+		return queryValue[int](h.t, db, "SELECT count(*) FROM outbox WHERE queue = $1", secret.Digest(email)) == 0
 	})
 }
 
-// requireConsistent checks that the database is whole, but for what is named.
+// requireConsistent checks the consistency of the database, except for the checks in but.
 func (h *installation) requireConsistent(but ...string) {
 	h.t.Helper()
-	db := raw(h.t, h.config.DatabaseURL())
+	db := openDatabase(h.t, h.config.DatabaseURL())
 	defer db.Close()
 	if strings.HasPrefix(h.config.DatabaseURL(), "sqlite:") {
-		if got := ask[string](h.t, db, "PRAGMA integrity_check"); got != "ok" {
+		if got := queryValue[string](h.t, db, "PRAGMA integrity_check"); got != "ok" {
 			h.t.Errorf("integrity: %s", got)
 		}
 		if n := len(dumpQuery(h.t, db, "PRAGMA foreign_key_check")); n != 0 {
@@ -256,14 +255,14 @@ func (h *installation) requireConsistent(but ...string) {
 		"families without a session":  "SELECT count(*) FROM refresh_families f WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = f.tenant_id AND s.id = f.session_id)",
 		"families that outlive it":    "SELECT count(*) FROM refresh_families f JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id WHERE s.ended_at IS NOT NULL AND f.revoked_at IS NULL",
 	} {
-		if n := ask[int](h.t, db, query); n != 0 && !slices.Contains(but, what) {
+		if n := queryValue[int](h.t, db, query); n != 0 && !slices.Contains(but, what) {
 			h.t.Errorf("%d %s", n, what)
 		}
 	}
 }
 
-// TestAttack_OP_01_MasterKey starts the real server without a key, with a bad one
-// and with one that others can read.
+// TestAttack_OP_01_MasterKey starts the real binary without a master key, with a bad one, and
+// with a file that others can read.
 func TestAttack_OP_01_MasterKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -290,7 +289,7 @@ func TestAttack_OP_01_MasterKey(t *testing.T) {
 		t.Run("OP-01 "+name, func(t *testing.T) {
 			t.Parallel()
 			data := filepath.Join(t.TempDir(), "data")
-			cmd := exec.Command(binary(t, ""), "serve")
+			cmd := exec.Command(buildBinary(t, ""), "serve")
 			cmd.Dir = t.TempDir()
 			cmd.Env = []string{"WATCHWORD_ISSUER=http://127.0.0.1:1", "WATCHWORD_LISTEN=127.0.0.1:0", "WATCHWORD_MANAGE=127.0.0.1:0", "WATCHWORD_SMTP_URL=smtp://127.0.0.1:1", "WATCHWORD_SMTP_FROM=a@example.test",
 				"WATCHWORD_DATA=" + data, c.set}

@@ -9,36 +9,35 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// pushed is the request_uri of a request that c has pushed.
-func pushed(t testing.TB, s *servertest.Server, c program) string {
+// pushRequest pushes a request of the client and returns its request_uri.
+func pushRequest(t testing.TB, s *servertest.Server, c testClient) string {
 	t.Helper()
 	form := url.Values{"response_type": {"code"}, "redirect_uri": {ledgerCallback}, "scope": {"openid"}, "code_challenge": {pkceChallenge}, "code_challenge_method": {"S256"}}
 	r := postForm(t, s, "/oauth2/par", form.Encode(), c.basic()).Want(t, 201)
-	private(t, r)
+	requireNoStore(t, r)
 	return decode[struct {
 		URI string `json:"request_uri"`
 	}](t, r).URI
 }
 
-// TestAttack_AZ_30_ForeignPushedRequest: what one client has pushed is of no use to
-// another, however the answer would travel.
+// TestAttack_AZ_30_ForeignPushedRequest: another client cannot use a pushed request.
 func TestAttack_AZ_30_ForeignPushedRequest(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		par := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.RequirePushed = true })
-		conf := thirdParty(t, s, auth.DefaultTenant)
-		uri := pushed(t, s, par)
+		createAccount(t, s, alice)
+		par := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.RequirePushed = true })
+		conf := newThirdParty(t, s, auth.DefaultTenant)
+		uri := pushRequest(t, s, par)
 		b := s.Browser(t)
 		b.Open("/oauth2/authorize?"+url.Values{"client_id": {string(conf.ID)}, "request_uri": {uri}}.Encode()).Want(t, 400)
 		b.Open("/oauth2/authorize?"+url.Values{"client_id": {string(par.ID)}, "request_uri": {uri}}.Encode()).Want(t, 200).At(t, "/login")
-		if n := ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM single_use WHERE kind = 'code'"); n != 0 {
+		if n := queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM single_use WHERE kind = 'code'"); n != 0 {
 			t.Errorf("%d codes", n)
 		}
 	})
 }
 
-// TestAttack_AZ_34_PushByGet: pushing is for POST (RFC 9126 §2).
+// TestAttack_AZ_34_PushByGet: the PAR endpoint accepts only POST (RFC 9126 §2).
 func TestAttack_AZ_34_PushByGet(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -49,7 +48,8 @@ func TestAttack_AZ_34_PushByGet(t *testing.T) {
 	}
 }
 
-// TestAttack_AZ_42_WhoAnswers: every answer names the issuer of its tenant (RFC 9207).
+// TestAttack_AZ_42_WhoAnswers: every authorization response has the issuer of its tenant (RFC
+// 9207).
 func TestAttack_AZ_42_WhoAnswers(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -57,7 +57,7 @@ func TestAttack_AZ_42_WhoAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for tenant, issuer := range map[auth.TenantID]string{auth.DefaultTenant: s.Issuer, "acme": s.Issuer + "/t/acme"} {
-			c := thirdParty(t, s, tenant)
+			c := newThirdParty(t, s, tenant)
 			for name, changes := range map[string][]string{
 				"no session":  {"prompt", "none"},
 				"bad request": {"code_challenge", ""},
@@ -72,13 +72,13 @@ func TestAttack_AZ_42_WhoAnswers(t *testing.T) {
 	})
 }
 
-// TestAttack_TK_20_NobodyKeepsTokens: whatever the token endpoint says, no cache keeps
-// it and no browser takes it for something else.
+// TestAttack_TK_20_NobodyKeepsTokens: no cache stores responses of the token endpoint, and no
+// browser sniffs them.
 func TestAttack_TK_20_NobodyKeepsTokens(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := machine(t, s)
-		private(t, postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200))
+		c := newMachine(t, s)
+		requireNoStore(t, postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200))
 		for form, code := range map[string]string{
 			"": "invalid_request", "grant_type=password&username=a&password=b": "unsupported_grant_type", "grant_type=authorization_code&code=x": "unauthorized_client",
 		} {

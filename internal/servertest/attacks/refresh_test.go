@@ -36,8 +36,8 @@ func TestAttack_RT_01_Reuse(t *testing.T) {
 			me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 			refresh(t, s, tokens.RefreshToken).Want(t, 401)
 		}
-		db := raw(t, s.Config.DatabaseURL())
-		if n := events(t, db, string(auth.EventRefreshReused)); n != 1 {
+		db := openDatabase(t, s.Config.DatabaseURL())
+		if n := countEvents(t, db, string(auth.EventRefreshReused)); n != 1 {
 			t.Errorf("%d audit lines", n)
 		}
 		if m := s.WaitMail(t, alice); m.Kind != auth.MailSessionsEnded {
@@ -51,13 +51,12 @@ func TestAttack_RT_01_Reuse(t *testing.T) {
 	})
 }
 
-// parallelRefresh uses one token on all nodes at once and returns the distinct
-// successors that were given out.
+// parallelRefresh uses one token on all nodes at once and returns the distinct successors.
 func parallelRefresh(t *testing.T, nodes []*servertest.Server, token string, workers int) []string {
 	t.Helper()
 	var mu sync.Mutex
 	var got []string
-	together(workers, func(i int) {
+	runAtOnce(workers, func(i int) {
 		r, err := nodes[i%len(nodes)].Try("POST", api("/refresh"), body{"refresh_token": token})
 		if err != nil {
 			t.Error(err)
@@ -77,12 +76,12 @@ func parallelRefresh(t *testing.T, nodes []*servertest.Server, token string, wor
 	return slices.Compact(got)
 }
 
-// race lets many use the newest token of a family at once, again and again: there
-// is one successor, and at the end one live token.
-func race(t *testing.T, nodes []*servertest.Server, rounds int) {
+// raceRefreshes uses the newest token of a family many times at once, in rounds: there is one
+// successor each time, and one live token at the end.
+func raceRefreshes(t *testing.T, nodes []*servertest.Server, rounds int) {
 	t.Helper()
-	email := person()
-	member(t, nodes[0], email)
+	email := newEmail()
+	createAccount(t, nodes[0], email)
 	token := nodes[0].Login(t, email, servertest.Password).RefreshToken
 	for range rounds {
 		next := parallelRefresh(t, nodes, token, 64)
@@ -91,11 +90,11 @@ func race(t *testing.T, nodes []*servertest.Server, rounds int) {
 		}
 		token = next[0]
 	}
-	db := raw(t, nodes[0].Config.DatabaseURL())
-	if n := ask[int](t, db, "SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL"); n != 1 {
+	db := openDatabase(t, nodes[0].Config.DatabaseURL())
+	if n := queryValue[int](t, db, "SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL"); n != 1 {
 		t.Errorf("%d families", n)
 	}
-	if n := ask[int](t, db, "SELECT generation FROM refresh_families WHERE revoked_at IS NULL"); n != rounds {
+	if n := queryValue[int](t, db, "SELECT generation FROM refresh_families WHERE revoked_at IS NULL"); n != rounds {
 		t.Errorf("%d rotations, want %d", n, rounds)
 	}
 	rotate(t, nodes[0], token)
@@ -105,14 +104,14 @@ func race(t *testing.T, nodes []*servertest.Server, rounds int) {
 func TestAttack_RT_02_Parallel(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		race(t, []*servertest.Server{s}, scale(4, 50))
+		raceRefreshes(t, []*servertest.Server{s}, scaled(4, 50))
 	})
 }
 
 // TestAttack_FL_10_TwoNodes: 64 at once on two nodes.
 func TestAttack_FL_10_TwoNodes(t *testing.T) {
 	t.Parallel()
-	race(t, servertest.Nodes(t, 2), scale(4, 50))
+	raceRefreshes(t, servertest.Nodes(t, 2), scaled(4, 50))
 }
 
 // TestAttack_FL_11_LinksOnTwoNodes: one link, on two nodes at once, works once.
@@ -136,7 +135,7 @@ func TestAttack_FL_11_LinksOnTwoNodes(t *testing.T) {
 		t.Helper()
 		var mu sync.Mutex
 		statuses := map[int]int{}
-		together(32, func(i int) {
+		runAtOnce(32, func(i int) {
 			r, err := nodes[i%2].Try("POST", api(path), b(i))
 			if err != nil {
 				t.Error(err)
@@ -150,13 +149,13 @@ func TestAttack_FL_11_LinksOnTwoNodes(t *testing.T) {
 			t.Errorf("FL-11 %s: %v", path, statuses)
 		}
 	}
-	for range scale(3, 30) {
-		email := person()
+	for range scaled(3, 30) {
+		email := newEmail()
 		nodes[0].Register(t, email, servertest.Password)
 		token := mail(email)
 		spend(t, "/verify-email", func(int) body { return body{"token": token} }, 200)
-		known := person()
-		member(t, nodes[0], known)
+		known := newEmail()
+		createAccount(t, nodes[0], known)
 		post(t, nodes[1], "/password/forgot", body{"email": known}).Want(t, 202)
 		token = mail(known)
 		spend(t, "/password/reset", func(i int) body {
@@ -174,8 +173,8 @@ func TestAttack_FL_11_LinksOnTwoNodes(t *testing.T) {
 	}
 }
 
-// TestAttack_RT_03_ForeignTenant: a token of one tenant is nothing to another, and
-// suffers no harm there.
+// TestAttack_RT_03_ForeignTenant: a token of one tenant is refused by another and stays valid
+// in its own.
 func TestAttack_RT_03_ForeignTenant(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -185,7 +184,7 @@ func TestAttack_RT_03_ForeignTenant(t *testing.T) {
 		t2 := secondTenant(t, s)
 		theirs := t2.signUp(t, "carol@example.test")
 		s.Clock.Advance(time.Minute)
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			t2.post(t, "/refresh", body{"refresh_token": tokens.RefreshToken}).WantCode(t, 401, "invalid_refresh_token")
 			t2.post(t, "/refresh", body{"refresh_token": spent}).WantCode(t, 401, "invalid_refresh_token")
 			t2.post(t, "/logout", body{"refresh_token": tokens.RefreshToken}, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
@@ -196,13 +195,13 @@ func TestAttack_RT_03_ForeignTenant(t *testing.T) {
 	})
 }
 
-// TestAttack_RT_04_RT_05_NoScopeHere: the first-party call takes no scope, so none
-// can be widened or narrowed by it.
+// TestAttack_RT_04_RT_05_NoScopeHere: the first-party refresh accepts no scope, so none can be
+// widened.
 func TestAttack_RT_04_RT_05_NoScopeHere(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for _, member := range []string{"scope", "client_id", "audience", "roles"} {
 				post(t, s, "/refresh", body{"refresh_token": tokens.RefreshToken, member: "watchword:admin"}).WantCode(t, 400, "member_unknown")
 			}
@@ -213,8 +212,7 @@ func TestAttack_RT_04_RT_05_NoScopeHere(t *testing.T) {
 	})
 }
 
-// TestAttack_RT_06_Lifetimes: used daily, dead at the absolute limit; not used, dead
-// at the idle limit.
+// TestAttack_RT_06_Lifetimes: daily use ends at the absolute limit, disuse at the idle limit.
 func TestAttack_RT_06_Lifetimes(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -238,14 +236,14 @@ func TestAttack_RT_06_Lifetimes(t *testing.T) {
 	})
 }
 
-// TestAttack_RT_11_WrongKind shows each secret where another is asked for.
+// TestAttack_RT_11_WrongKind sends each secret where another kind is expected.
 func TestAttack_RT_11_WrongKind(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
-		c := cookieIn(t, s, alice, servertest.Password)
-		link := forgot(t, s, alice)
-		unchanged(t, s, func() {
+		c := signInCookie(t, s, alice, servertest.Password)
+		link := requestReset(t, s, alice)
+		requireUnchanged(t, s, func() {
 			for _, secret := range []string{tokens.RefreshToken, c.Value, link, "wwk_x"} {
 				me(t, s, servertest.Bearer(secret)).Want(t, 401)
 			}
@@ -254,7 +252,7 @@ func TestAttack_RT_11_WrongKind(t *testing.T) {
 			}
 			for _, secret := range []string{tokens.AccessToken, tokens.RefreshToken, c.Value} {
 				post(t, s, "/verify-email", body{"token": secret}).WantCode(t, 400, "invalid_link")
-				reset(t, s, secret, otherPassword).WantCode(t, 400, "invalid_link")
+				resetPassword(t, s, secret, otherPassword).WantCode(t, 400, "invalid_link")
 			}
 			me(t, s, withCookie(&http.Cookie{Name: cookieName, Value: tokens.RefreshToken})).Want(t, 401)
 			me(t, s, withCookie(&http.Cookie{Name: cookieName, Value: tokens.AccessToken})).Want(t, 401)
@@ -262,8 +260,8 @@ func TestAttack_RT_11_WrongKind(t *testing.T) {
 	})
 }
 
-// claims are the claims of an access token, not verified.
-func claims(t testing.TB, token string) (v struct {
+// parseClaims returns claims of an access token without verification.
+func parseClaims(t testing.TB, token string) (v struct {
 	Roles       []string `json:"roles"`
 	Permissions []string `json:"permissions"`
 	SessionID   string   `json:"sid"`
@@ -280,29 +278,29 @@ func claims(t testing.TB, token string) (v struct {
 	return v
 }
 
-// TestAttack_RT_15_Roles: what is taken away is gone with the next refresh.
+// TestAttack_RT_15_Roles: removed roles are missing from the next refreshed token.
 func TestAttack_RT_15_Roles(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		id := member(t, s, alice)
+		id := createAccount(t, s, alice)
 		ctx, by := t.Context(), auth.System
 		if err := s.Access.Assign(ctx, auth.DefaultTenant, id, auth.AdminRole, by); err != nil {
 			t.Fatal(err)
 		}
 		tokens := s.Login(t, alice, servertest.Password)
-		if c := claims(t, tokens.AccessToken); !slices.Equal(c.Roles, []string{auth.AdminRole}) || len(c.Permissions) == 0 {
+		if c := parseClaims(t, tokens.AccessToken); !slices.Equal(c.Roles, []string{auth.AdminRole}) || len(c.Permissions) == 0 {
 			t.Fatalf("claims %+v", c)
 		}
 		if err := s.Access.Unassign(ctx, auth.DefaultTenant, id, auth.AdminRole, by, auth.AllowNoAdministrator); err != nil {
 			t.Fatal(err)
 		}
-		if c := claims(t, rotate(t, s, tokens.RefreshToken).AccessToken); len(c.Roles)+len(c.Permissions) != 0 {
+		if c := parseClaims(t, rotate(t, s, tokens.RefreshToken).AccessToken); len(c.Roles)+len(c.Permissions) != 0 {
 			t.Errorf("claims %+v", c)
 		}
 	})
 }
 
-// TestAttack_RT_16_Restart: what was rotated before a restart is known after it.
+// TestAttack_RT_16_Restart: rotations before a restart are known after it.
 func TestAttack_RT_16_Restart(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -320,14 +318,14 @@ func TestAttack_RT_16_Restart(t *testing.T) {
 	})
 }
 
-// TestAttack_RT_17_LostAnswer hangs up before the answer and tries again: the same
-// successor as long as that is not used, theft after it.
+// TestAttack_RT_17_LostAnswer hangs up before the response and retries: the successor is the
+// same until it is used; after that the retry is reuse.
 func TestAttack_RT_17_LostAnswer(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
 		waitForOutbox(t, s)
-		db := raw(t, s.Config.DatabaseURL())
+		db := openDatabase(t, s.Config.DatabaseURL())
 		c := dial(t, s.URL)
 		b := `{"refresh_token":"` + tokens.RefreshToken + `"}`
 		if _, err := fmt.Fprintf(c, "POST /api/v1/refresh HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(b), b); err != nil {
@@ -343,7 +341,7 @@ func TestAttack_RT_17_LostAnswer(t *testing.T) {
 		if again := rotate(t, s, tokens.RefreshToken); again.RefreshToken != next.RefreshToken {
 			t.Error("a second branch")
 		}
-		if n := ask[int](t, db, "SELECT generation FROM refresh_families"); n != 1 {
+		if n := queryValue[int](t, db, "SELECT generation FROM refresh_families"); n != 1 {
 			t.Errorf("%d rotations", n)
 		}
 		s.Clock.Advance(time.Hour)

@@ -10,9 +10,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestRepair_S2_TheBrowserThatRegistered: the link of a registration asks for nothing
-// in the browser that registered, and for a password in every other. The password of
-// who registered comes to life in neither of the others.
+// TestRepair_S2_TheBrowserThatRegistered: a registration link needs no password in the browser
+// that registered, and a new one in any other browser, where the first password never becomes
+// valid.
 func TestRepair_S2_TheBrowserThatRegistered(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -36,7 +36,7 @@ func TestRepair_S2_TheBrowserThatRegistered(t *testing.T) {
 		if p := owner.Open(link).Want(t, 200); !p.Has("password") {
 			t.Errorf("another browser is not asked for a password: %s", p.Text())
 		}
-		token := tokenOf(t, link)
+		token := linkToken(t, link)
 		s.Do(t, "POST", "/verify-email", "token="+token, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), withOwnOrigin(s)).Want(t, 400)
 		login(t, s, bob, otherPassword).WantCode(t, 403, "email_not_verified")
 		owner.Press("submit", "password", servertest.Password).At(t, "/verify-email/done")
@@ -45,7 +45,7 @@ func TestRepair_S2_TheBrowserThatRegistered(t *testing.T) {
 	})
 }
 
-// TestRepair_N2_EveryPageHasAWayOn: what a mailed link leads to is no dead end.
+// TestRepair_N2_EveryPageHasAWayOn: every page behind a mailed link has a next step.
 func TestRepair_N2_EveryPageHasAWayOn(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -94,7 +94,7 @@ func TestRepair_N2_EveryPageHasAWayOn(t *testing.T) {
 func TestRepair_N2_FlowOverLeadsHome(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.ClientURI = "https://ledger.example/" })
+	c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.ClientURI = "https://ledger.example/" })
 	b := s.Browser(t)
 	flow := b.Open(authorizationQuery(c)).At(t, "/login").Value("flow")
 	s.Clock.Advance(24 * time.Hour)
@@ -106,7 +106,7 @@ func TestRepair_N2_FlowOverLeadsHome(t *testing.T) {
 	}
 }
 
-func tokenOf(t *testing.T, link string) string {
+func linkToken(t *testing.T, link string) string {
 	t.Helper()
 	u, err := url.Parse(link)
 	if err != nil {

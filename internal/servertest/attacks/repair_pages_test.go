@@ -9,19 +9,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// The consent page calls a client an app on the device only where it may be one, and
-// promises no claim that does not exist.
+// The consent page calls only native clients an app on the device, and lists only existing
+// claims.
 func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	for _, kind := range []auth.ClientType{auth.ClientWeb, auth.ClientNative} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Type, r.RedirectURIs = kind, []string{"http://127.0.0.1/callback"}
 		})
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c, "scope", "openid profile", "redirect_uri", "http://127.0.0.1/callback"))
-		text := enter(t, b, alice).At(t, "/consent").Text()
+		text := signIn(t, b, alice).At(t, "/consent").Text()
 		if strings.Contains(text, "app on your device") != (kind == auth.ClientNative) {
 			t.Errorf("%s: %s", kind, text)
 		}
@@ -31,12 +31,12 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 	}
 }
 
-// A person who is signed in gets a new password from the account page, where password
-// managers lead too.
+// A signed-in user sets a new password from the account page, the target of /.well-
+// known/change-password.
 func TestRepair_N21_NewPasswordFromTheAccountPage(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	b := s.Browser(t)
 	b.Open("/login")
 	b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/account")

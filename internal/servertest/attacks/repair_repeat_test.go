@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// pressTwice presses the button of the page once more: after Back, or with a second click that
-// leaves before the first is answered, when the browser still has the cookies of before.
+// pressTwice presses a button twice: after Back, and by a second click before the first
+// response, with the cookies of before.
 func pressTwice(t *testing.T, b *servertest.Browser, button string, fields ...string) (first, second *servertest.Page) {
 	t.Helper()
 	page, before := b.Page, map[string]string{}
@@ -34,12 +34,12 @@ func pressTwice(t *testing.T, b *servertest.Browser, button string, fields ...st
 	return first, b.Press(button, fields...)
 }
 
-// signedIn is a browser at the account page.
-func signedIn(t *testing.T, s *servertest.Server, email string) *servertest.Browser {
+// signInBrowser returns a browser at the account page.
+func signInBrowser(t *testing.T, s *servertest.Server, email string) *servertest.Browser {
 	t.Helper()
 	b := s.Browser(t)
 	b.Open("/login")
-	enter(t, b, email).Want(t, 200).At(t, "/account")
+	signIn(t, b, email).Want(t, 200).At(t, "/account")
 	return b
 }
 
@@ -47,11 +47,11 @@ func signedIn(t *testing.T, s *servertest.Server, email string) *servertest.Brow
 func TestRepair_B1_AccountForms(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c))
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		b.Press("approve").Answer(t)
 		for _, button := range []string{"others", "remove-0", "new-password"} {
 			s.Login(t, alice, servertest.Password) // another device
@@ -70,16 +70,16 @@ func TestRepair_B1_AccountForms(t *testing.T) {
 	})
 }
 
-// Signing out twice is signing out, with one account in the browser and with more.
+// Signing out twice has the effect of once, with one account in the browser and with several.
 func TestRepair_B1_SignOut(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		first, second := pressTwice(t, signedIn(t, s, alice), "logout")
+		createAccount(t, s, alice)
+		first, second := pressTwice(t, signInBrowser(t, s, alice), "logout")
 		first.Want(t, 200).At(t, "/logout/done")
 		second.Want(t, 200).At(t, "/logout/done")
 
-		b := signedIn(t, s, alice)
+		b := signInBrowser(t, s, alice)
 		b.Open("/logout").Want(t, 200)
 		first, second = pressTwice(t, b, "approve")
 		first.Want(t, 200).At(t, "/logout/done")
@@ -87,17 +87,17 @@ func TestRepair_B1_SignOut(t *testing.T) {
 	})
 }
 
-// Where two are signed in, the second click signs out nobody else.
+// With two accounts in the browser, a second click does not sign out the other account.
 func TestRepair_B1_SignOutOneOfTwo(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		member(t, s, bob)
-		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
-		b := signedIn(t, s, alice)
+		createAccount(t, s, alice)
+		createAccount(t, s, bob)
+		c := createClient(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		b := signInBrowser(t, s, alice)
 		b.Open(authorizationQuery(c, "prompt", "select_account")).At(t, "/choose-account")
 		b.Press("other").At(t, "/login")
-		enter(t, b, bob).Answer(t)
+		signIn(t, b, bob).Answer(t)
 		b.Open("/account").Want(t, 200)
 		first, second := pressTwice(t, b, "logout")
 		first.Want(t, 200).At(t, "/account")
@@ -107,12 +107,12 @@ func TestRepair_B1_SignOutOneOfTwo(t *testing.T) {
 	})
 }
 
-// A link that was requested in a flow leads the browser of that flow back to the client, also
-// where nothing is left to ask.
+// A link requested in a flow leads its browser back to the client, even if no further step is
+// needed.
 func TestRepair_N2_LinkLeadsToTheClient(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		c := createClient(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c)).At(t, "/login")
 		b.Open(b.Page.Link("register")).At(t, "/register")
@@ -123,19 +123,18 @@ func TestRepair_N2_LinkLeadsToTheClient(t *testing.T) {
 		first.Want(t, 200).At(t, "/login")
 		second.Want(t, 200).At(t, "/login")
 		b.Open(link).Want(t, 200).At(t, "/login")
-		if enter(t, b, alice).Answer(t).Get("code") == "" {
+		if signIn(t, b, alice).Answer(t).Get("code") == "" {
 			t.Error("no code")
 		}
 		b.Open(link).Want(t, 200).At(t, "/verify-email/done")
 	})
 }
 
-// A link gives another browser nothing of the flow, and the flow's browser nothing of the
-// other: neither follows, and no session begins.
+// A link opened in another browser gives neither browser the flow or session of the other.
 func TestRepair_N2_LinkInAnotherBrowser(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := thirdParty(t, s, auth.DefaultTenant)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		attacker, victim := s.Browser(t), s.Browser(t)
 		attacker.Open(authorizationQuery(c)).At(t, "/login")
 		flow := attacker.Page.URL.Query().Get("flow")

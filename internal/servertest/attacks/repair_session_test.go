@@ -8,8 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// Two accounts are signed in side by side. When the current one ends, by itself or by
-// the person, the browser keeps the other.
+// When the current of two accounts in a browser ends, the browser keeps the other.
 func TestRepair_S22_TheOtherAccountStays(t *testing.T) {
 	t.Parallel()
 	const bob = "bob@example.test"
@@ -42,9 +41,9 @@ func TestRepair_S22_TheOtherAccountStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				member(t, s, alice)
-				member(t, s, bob)
-				c := thirdParty(t, s, auth.DefaultTenant)
+				createAccount(t, s, alice)
+				createAccount(t, s, bob)
+				c := newThirdParty(t, s, auth.DefaultTenant)
 				b := s.Browser(t)
 				for _, email := range []string{alice, bob} { // bob is the current one then
 					if b.Open(authorizationQuery(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
@@ -72,7 +71,7 @@ func cookieOf(b *servertest.Browser) servertest.RequestOption {
 	return servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName))
 }
 
-// keepCookies lets the browser take the session cookie of an answer.
+// keepCookies stores the session cookie of a response in the browser.
 func keepCookies(t *testing.T, b *servertest.Browser, r servertest.Response) {
 	t.Helper()
 	c := requireOneCookie(t, r)

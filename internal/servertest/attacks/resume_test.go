@@ -13,32 +13,34 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-func ownApp(r *client.Registration) { r.FirstParty, r.Scopes = true, []string{"openid", "email"} }
-
-func liveSessions(t *testing.T, s *servertest.Server) int {
-	t.Helper()
-	return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND client_id = 'first-party'")
+func makeFirstParty(r *client.Registration) {
+	r.FirstParty, r.Scopes = true, []string{"openid", "email"}
 }
 
-// TestRepair_B1_SignInSentTwice: the second response leads to the client as well, with a code of its
-// own. There is one session, and it lives.
+func countLiveSessions(t *testing.T, s *servertest.Server) int {
+	t.Helper()
+	return queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND client_id = 'first-party'")
+}
+
+// TestRepair_B1_SignInSentTwice: the second response leads to the client as well, with its own
+// code. There is one session.
 func TestRepair_B1_SignInSentTwice(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		for name, lost := range map[string]bool{"the cookie came": false, "the cookie was lost": true} {
 			for _, prompt := range []string{"", "login"} {
-				before := liveSessions(t, s)
+				before := countLiveSessions(t, s)
 				b := s.Browser(t)
 				page := b.Open(authorizationQuery(c, "prompt", prompt)).At(t, "/login")
-				first := enter(t, b, alice).Answer(t)
+				first := signIn(t, b, alice).Answer(t)
 				if lost {
 					b.SetCookie(cookieName, "")
 				}
 				hashes := s.Hasher.Stats().Done
 				b.Page = page
-				second := enter(t, b, alice).Answer(t)
+				second := signIn(t, b, alice).Answer(t)
 
 				if first.Get("code") == "" || second.Get("code") == "" || first.Get("code") == second.Get("code") || second.Get("state") != "the-state" {
 					t.Errorf("%s: first %v, second %v", name, first, second)
@@ -46,7 +48,7 @@ func TestRepair_B1_SignInSentTwice(t *testing.T) {
 				if n := s.Hasher.Stats().Done - hashes; !lost && n != 0 {
 					t.Errorf("%s: %d hashes", name, n)
 				}
-				if n := liveSessions(t, s) - before; n != 1 {
+				if n := countLiveSessions(t, s) - before; n != 1 {
 					t.Errorf("%s: %d sessions", name, n)
 				}
 				redeem(t, s, c, first)
@@ -58,15 +60,15 @@ func TestRepair_B1_SignInSentTwice(t *testing.T) {
 	})
 }
 
-// TestRepair_B1_SignInSentAtOnce: however many arrive together, each response leads to the client,
-// and there is one session.
+// TestRepair_B1_SignInSentAtOnce: each of several concurrent responses leads to the client, and
+// there is one session.
 func TestRepair_B1_SignInSentAtOnce(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		for _, prompt := range []string{"", "login"} {
-			before := liveSessions(t, s)
+			before := countLiveSessions(t, s)
 			b := s.Browser(t)
 			form := b.Open(authorizationQuery(c, "prompt", prompt)).At(t, "/login").Fields(t, "submit")
 			form.Set("email", alice)
@@ -87,23 +89,24 @@ func TestRepair_B1_SignInSentAtOnce(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := liveSessions(t, s) - before; n != 1 {
+			if n := countLiveSessions(t, s) - before; n != 1 {
 				t.Errorf("%d sessions", n)
 			}
 		}
 	})
 }
 
-// TestRepair_B1_WrongPasswordStaysWrong: a repetition signs nobody in who has not proved it.
+// TestRepair_B1_WrongPasswordStaysWrong: a repeated form with another password or account does
+// not use the first sign-in.
 func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		member(t, s, eve)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		createAccount(t, s, eve)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		b := s.Browser(t)
 		page := b.Open(authorizationQuery(c)).At(t, "/login")
-		enter(t, b, alice).Answer(t)
+		signIn(t, b, alice).Answer(t)
 		b.SetCookie(cookieName, "")
 
 		b.Page = page
@@ -112,7 +115,7 @@ func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
 			t.Error("a session without the password")
 		}
 		b.Page = page // somebody else at the same page
-		enter(t, b, eve).Answer(t)
+		signIn(t, b, eve).Answer(t)
 		if p := b.Open("/account").At(t, "/account"); !strings.Contains(p.Text(), eve) || strings.Contains(p.Text(), alice) {
 			t.Errorf("signed in: %s", p.Text())
 		}
@@ -124,12 +127,12 @@ func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
 func TestRepair_B11_Lunch(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		b := s.Browser(t)
 		page := b.Open(authorizationQuery(c)).At(t, "/login")
 		s.Clock.Advance(61 * time.Minute)
-		redeem(t, s, c, enter(t, b, alice).Answer(t))
+		redeem(t, s, c, signIn(t, b, alice).Answer(t))
 
 		bookmark := "/login?flow=" + page.Value("flow")
 		redeem(t, s, c, b.Open(bookmark).Answer(t)) // Back, reload
@@ -143,16 +146,17 @@ func TestRepair_B11_Lunch(t *testing.T) {
 		own := s.Browser(t)
 		own.Open("/account").At(t, "/login")
 		s.Clock.Advance(61 * time.Minute)
-		enter(t, own, alice).At(t, "/account")
+		signIn(t, own, alice).At(t, "/account")
 	})
 }
 
-// TestRepair_B11_SidePages: the forms beside the sign-in work after lunch as well.
+// TestRepair_B11_SidePages: the registration and reset forms of a flow work after an hour as
+// well.
 func TestRepair_B11_SidePages(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
-	c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+	createAccount(t, s, alice)
+	c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 	for _, path := range []string{"register", "forgot"} {
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c)).At(t, "/login")
@@ -166,19 +170,19 @@ func TestRepair_B11_SidePages(t *testing.T) {
 			}
 			b.Open(sent.Link("login")).At(t, "/login")
 		}
-		redeem(t, s, c, enter(t, b, alice).Answer(t))
+		redeem(t, s, c, signIn(t, b, alice).Answer(t))
 	}
 }
 
-// TestRepair_B11_LogoutPage: the page that asks works twice, and after lunch.
+// TestRepair_B11_LogoutPage: the confirmation works twice, and after two hours.
 func TestRepair_B11_LogoutPage(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		b := s.Browser(t)
 		for _, open := range []time.Duration{0, 2 * time.Hour} {
 			b.Open("/account").At(t, "/login")
-			enter(t, b, alice).At(t, "/account")
+			signIn(t, b, alice).At(t, "/account")
 			page := b.Open("/logout").Want(t, 200)
 			s.Clock.Advance(open)
 
@@ -190,27 +194,27 @@ func TestRepair_B11_LogoutPage(t *testing.T) {
 	})
 }
 
-// B1: a browser keeps the form whose response was a page, such as the one that posts a code. Whoever
-// comes to the browser later and sends that form again is asked for the password.
+// B1: a browser keeps a form whose response was a page, such as form_post. Another person who
+// sends that form again later must enter the password.
 func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		for name, later := range map[string]time.Duration{"at once": 0, "within the minute": 30 * time.Second, "after the minute": 2 * time.Minute, "in the evening": 8 * time.Hour} {
 			b := s.Browser(t)
 			page := b.Open(authorizationQuery(c, "response_mode", "form_post")).At(t, "/login")
-			enter(t, b, alice)
+			signIn(t, b, alice)
 			b.Open("/logout").Want(t, 200)
 			b.Press("approve").At(t, "/logout/done")
 			s.Clock.Advance(later)
 
 			b.Page = page
-			enter(t, b, alice)
+			signIn(t, b, alice)
 			if b.Cookie(cookieName) != "" || !strings.HasSuffix(b.Page.URL.Path, "/login") {
 				t.Errorf("%s: signed in again at %s", name, b.Page.URL)
 			}
-			enter(t, b, alice) // who types the password is signed in
+			signIn(t, b, alice) // who types the password is signed in
 			if b.Cookie(cookieName) == "" {
 				t.Errorf("%s: the password does not sign in", name)
 			}
@@ -218,29 +222,30 @@ func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 
 		b := s.Browser(t) // signed in, but prompt=login asks for the user
 		page := b.Open(authorizationQuery(c, "response_mode", "form_post", "prompt", "login")).At(t, "/login")
-		enter(t, b, alice)
+		signIn(t, b, alice)
 		s.Clock.Advance(2 * time.Minute)
 		b.Page = page
-		enter(t, b, alice).At(t, "/login")
+		signIn(t, b, alice).At(t, "/login")
 	})
 }
 
-// A sign-in form that is sent again and again is counted like a sign-in, since each response has a code.
+// A sign-in form that is sent repeatedly counts as a sign-in each time, since each response has
+// a code.
 func TestRepair_B1_RepeatedSignInsAreLimited(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		for _, later := range []time.Duration{0, 2 * time.Minute} {
 			s.Clock.Advance(24 * time.Hour)
 			b := s.Browser(t)
 			page := b.Open(authorizationQuery(c)).At(t, "/login")
-			enter(t, b, alice).Answer(t)
+			signIn(t, b, alice).Answer(t)
 			s.Clock.Advance(later)
 			codes, refused := 0, false
 			for range 8 {
 				b.Page = page
-				if r := enter(t, b, alice); r.Status == 429 {
+				if r := signIn(t, b, alice); r.Status == 429 {
 					refused = true
 				} else if r.Answer(t).Get("code") != "" {
 					codes++
@@ -253,15 +258,15 @@ func TestRepair_B1_RepeatedSignInsAreLimited(t *testing.T) {
 	}, servertest.Limits(func(l *config.Limits) { *l.Rate("login.success") = config.Rate{Count: 3, Per: time.Hour} }))
 }
 
-// TestSideFormsEndNoFlow: a form beside sign-in, or a refused one, shows its page. It issues no code,
-// which the browser would never get, and the link of its page leads to the client.
+// TestSideFormsEndNoFlow: the registration and reset forms, and refused forms, show their page.
+// They issue no code, and the link of the page leads to the client.
 func TestSideFormsEndNoFlow(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
 		codes := func() int {
-			return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM single_use WHERE kind = 'code'")
+			return queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM single_use WHERE kind = 'code'")
 		}
 		for name, side := range map[string]struct {
 			link   string // on the page of sign-in
@@ -281,7 +286,7 @@ func TestSideFormsEndNoFlow(t *testing.T) {
 				page = b.Open(login.Link(side.link)).Want(t, 200)
 			}
 			b.Page = login
-			enter(t, b, alice).Answer(t)
+			signIn(t, b, alice).Answer(t)
 			before := codes()
 
 			b.Page = page

@@ -15,10 +15,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-func ordersOpen(c *config.Config) { c.OAuth.Resources = config.Resources{{URL: ordersAPI}} }
+func addOrdersResource(c *config.Config) { c.OAuth.Resources = config.Resources{{URL: ordersAPI}} }
 
 // change registers something else of a client.
-func (c program) change(t testing.TB, s *servertest.Server, fn func(*client.Registration)) {
+func (c testClient) change(t testing.TB, s *servertest.Server, fn func(*client.Registration)) {
 	t.Helper()
 	_, _, err := s.Clients.Update(t.Context(), auth.DefaultTenant, c.ID, "", auth.System, func(r *client.Registration) error {
 		fn(r)
@@ -29,14 +29,14 @@ func (c program) change(t testing.TB, s *servertest.Server, fn func(*client.Regi
 	}
 }
 
-// TestRepair_R1_AdministratorsByTheDatabase: a role that was taken away, and a scope that
-// was taken from a machine, are gone with the next request, whatever the token says.
+// TestRepair_R1_AdministratorsByTheDatabase: a removed role or machine scope has no effect from
+// the next request on, whatever the token contains.
 func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		id := clerk(t, s)
-		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{auth.AdminPermission}})
-		person, program := servertest.Bearer(administrator(t, s)), servertest.Bearer(machineToken(t, s, robot))
+		id := createClerk(t, s)
+		robot := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{auth.AdminPermission}})
+		person, program := servertest.Bearer(newAdministratorToken(t, s)), servertest.Bearer(machineToken(t, s, robot))
 		const path = "/api/v1/admin/clients"
 		s.Do(t, "GET", path, nil, person).Want(t, 200)
 		s.Do(t, "GET", path, nil, program).Want(t, 200)
@@ -52,12 +52,12 @@ func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
 	})
 }
 
-// TestRepair_S1_OlderThanTheScope: a token from before the scope opens nothing and has its
-// client refresh, which gives the scope; one that was asked for with less is told what it lacks.
+// TestRepair_S1_OlderThanTheScope: a token from before the scope is refused and its client
+// refreshes to get the scope; a token requested with a smaller scope gets insufficient_scope.
 func TestRepair_S1_OlderThanTheScope(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		clerk(t, s)
+		createClerk(t, s)
 		now := s.Login(t, alice, servertest.Password)
 		with := func(scope string) string {
 			t.Helper()
@@ -77,7 +77,7 @@ func TestRepair_S1_OlderThanTheScope(t *testing.T) {
 		if c := refused.Header.Get("WWW-Authenticate"); !strings.HasPrefix(c, `Bearer error="invalid_token"`) {
 			t.Errorf("challenge %q", c)
 		}
-		if _, err := raw(t, s.Config.DatabaseURL()).Exec(`UPDATE refresh_families SET scope = '["openid","profile","email","offline_access"]'`); err != nil {
+		if _, err := openDatabase(t, s.Config.DatabaseURL()).Exec(`UPDATE refresh_families SET scope = '["openid","profile","email","offline_access"]'`); err != nil {
 			t.Fatal(err)
 		}
 		me(t, s, servertest.Bearer(rotate(t, s, now.RefreshToken).AccessToken)).Want(t, 200)
@@ -90,12 +90,12 @@ func TestRepair_S1_OlderThanTheScope(t *testing.T) {
 	})
 }
 
-// TestRepair_S1_ReplayAtTheIssuer: what an API receives opens neither the issuer nor another
-// API, and administration only when it was asked for.
+// TestRepair_S1_ReplayAtTheIssuer: a token for one API is refused by the issuer and by other
+// APIs; administration needs its scope.
 func TestRepair_S1_ReplayAtTheIssuer(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		clerk(t, s)
+		createClerk(t, s)
 		plain := s.Login(t, alice, servertest.Password)
 		me(t, s, servertest.Bearer(plain.AccessToken)).Want(t, 200)
 		refused := s.Do(t, "GET", "/api/v1/admin/clients", nil, servertest.Bearer(plain.AccessToken)).WantCode(t, 403, "insufficient_scope")
@@ -114,7 +114,7 @@ func TestRepair_S1_ReplayAtTheIssuer(t *testing.T) {
 			"refresh":                   rotate(t, s, orders.RefreshToken).AccessToken,
 			"a resource at the refresh": decode[servertest.Tokens](t, post(t, s, "/refresh", body{"refresh_token": plain.RefreshToken, "resource": ordersAPI}).Want(t, 200)).AccessToken,
 		} {
-			got := carriedBy(t, access)
+			got := rightsOf(t, access)
 			if got.Audience != ordersAPI || strings.Contains(got.Scope, "watchword:") || !slices.Equal(got.Permissions, []string{may}) || len(got.Roles) != 2 {
 				t.Errorf("%s: %+v", by, got)
 			}
@@ -135,53 +135,53 @@ func TestRepair_S1_ReplayAtTheIssuer(t *testing.T) {
 			post(t, s, "/refresh", body{"refresh_token": second.RefreshToken, "resource": resource}).WantCode(t, 400, "invalid_target")
 		}
 		ask("/login", body{"resource": billingAPI}).WantCode(t, 400, "invalid_target")
-		program{Client: auth.Client{ID: auth.FirstParty}}.change(t, s, func(r *client.Registration) { r.Audiences = []string{billingAPI} })
+		testClient{Client: auth.Client{ID: auth.FirstParty}}.change(t, s, func(r *client.Registration) { r.Audiences = []string{billingAPI} })
 		ask("/login", body{"resource": billingAPI}).Want(t, 200)
 		if got := decode[servertest.Tokens](t, ask("/login", body{"scope": "openid nothing:like-it " + may}).Want(t, 200)); got.Scope != "openid "+may {
 			t.Errorf("scope %q", got.Scope)
 		}
 		ask("/login", body{"session": "cookie", "scope": "openid"}).WantCode(t, 400, "session_invalid")
-	}, servertest.Configure(ordersOpen))
+	}, servertest.Configure(addOrdersResource))
 }
 
-// TestRepair_R3_ScopesThatNamePermissions: a scope that is the name of a permission is
-// granted, and asked about, only where the person has the permission.
+// TestRepair_R3_ScopesThatNamePermissions: a scope that names a permission is shown and granted
+// only to users who have the permission.
 func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		id := clerk(t, s)
-		member(t, s, eve)
-		app := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+		id := createClerk(t, s)
+		createAccount(t, s, eve)
+		app := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Scopes = []string{"openid", "offline_access", may, "files"}
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 		})
 		b := s.Browser(t)
 		b.Open(authorizationQuery(app, "scope", "openid files "+may))
-		if page := enter(t, b, eve).At(t, "/consent"); strings.Contains(page.Text(), may) || !strings.Contains(page.Text(), "files") {
+		if page := signIn(t, b, eve).At(t, "/consent"); strings.Contains(page.Text(), may) || !strings.Contains(page.Text(), "files") {
 			t.Errorf("the consent page: %s", page.Text())
 		}
-		c := shop{t, s, b, app}
-		if got := c.token(redemption(b.Press("approve").Answer(t).Get("code"))); got["scope"] != "openid files" {
+		c := testSetup{t, s, b, app}
+		if got := c.requestToken(redemption(b.Press("approve").Answer(t).Get("code"))); got["scope"] != "openid files" {
 			t.Errorf("eve's scope is %q", got["scope"])
 		}
 		if got := b.Open(authorizationQuery(app, "scope", may)).Answer(t); got.Get("error") != "access_denied" {
 			t.Errorf("nothing is left, and the answer is %v", got)
 		}
-		if got := c.device("openid "+may, ""); got["scope"] != "openid" {
+		if got := c.authorizeDevice("openid "+may, ""); got["scope"] != "openid" {
 			t.Errorf("eve's device has %q", got["scope"])
 		}
 
 		// What alice has is granted, and gone and back again with her role.
 		c.b = s.Browser(t)
 		c.b.Open("/login")
-		enter(t, c.b, alice)
-		tokens := c.code("openid offline_access "+may, "")
+		signIn(t, c.b, alice)
+		tokens := c.signInForTokens("openid offline_access "+may, "")
 		step := func(what, scope string, change func() error) {
 			t.Helper()
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
-			if tokens = c.refreshed(tokens); tokens["scope"] != scope || strings.Contains(scope, may) != (len(carriedBy(t, tokens["access_token"].(string)).Permissions) == 1) {
+			if tokens = c.refresh(tokens); tokens["scope"] != scope || strings.Contains(scope, may) != (len(rightsOf(t, tokens["access_token"].(string)).Permissions) == 1) {
 				t.Errorf("%s: scope %q", what, tokens["scope"])
 			}
 		}
@@ -198,15 +198,15 @@ func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
 	})
 }
 
-// TestRepair_S10_TwoExchanges: two exchanges lead no further than one, with the policy
-// that allows most, and rights never grow on the way (R4).
+// TestRepair_S10_TwoExchanges: two exchanges allow no more than one, even with the widest
+// policy, and rights never grow (R4).
 func TestRepair_S10_TwoExchanges(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		clerk(t, s)
-		stranger := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		createClerk(t, s)
+		stranger := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid"} })
 		for _, impersonate := range []bool{false, true} {
-			gateway := shop{t, s, s.Browser(t), enrol(t, s, auth.DefaultTenant, client.Registration{
+			gateway := testSetup{t, s, s.Browser(t), createClient(t, s, auth.DefaultTenant, client.Registration{
 				Name: "Gateway", Type: auth.ClientMachine, FirstParty: true, Scopes: []string{"openid", may, auth.ScopeAccount, auth.AdminPermission},
 				ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Audiences: []string{billingAPI},
 					Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{"*"}, Audiences: []string{s.Issuer, billingAPI}, Impersonate: impersonate}}})}
@@ -219,24 +219,24 @@ func TestRepair_S10_TwoExchanges(t *testing.T) {
 			}
 			b := s.Browser(t)
 			b.Open(authorizationQuery(stranger, "scope", "openid"))
-			if enter(t, b, alice); b.Page.URL.Path == "/consent" {
+			if signIn(t, b, alice); b.Page.URL.Path == "/consent" {
 				b.Press("approve")
 			}
-			theirs := shop{t, s, b, stranger}.token(redemption(b.Page.Answer(t).Get("code")))["access_token"].(string)
+			theirs := testSetup{t, s, b, stranger}.requestToken(redemption(b.Page.Answer(t).Get("code")))["access_token"].(string)
 			wantError(t, exchange(theirs, s.Issuer), 400, "invalid_target")
 			first := decode[servertest.Tokens](t, exchange(theirs, billingAPI).Want(t, 200)).AccessToken
 			wantError(t, exchange(first, s.Issuer), 400, "invalid_target")
-			if got := carriedBy(t, first); len(got.Roles)+len(got.Permissions) != 0 {
+			if got := rightsOf(t, first); len(got.Roles)+len(got.Permissions) != 0 {
 				t.Errorf("R4: rights grew to %+v", got)
 			}
 
 			// From a token of the operator's own client: what it has, and with a scope only that.
 			own := s.Login(t, alice, servertest.Password).AccessToken
-			if got := carriedBy(t, decode[servertest.Tokens](t, exchange(own, billingAPI).Want(t, 200)).AccessToken); len(got.Roles) != 2 || !slices.Equal(got.Permissions, []string{may}) {
+			if got := rightsOf(t, decode[servertest.Tokens](t, exchange(own, billingAPI).Want(t, 200)).AccessToken); len(got.Roles) != 2 || !slices.Equal(got.Permissions, []string{may}) {
 				t.Errorf("R4: %+v", got)
 			}
 			narrow := decode[servertest.Tokens](t, exchange(own, s.Issuer, "scope", "openid").Want(t, 200)).AccessToken
-			if got := carriedBy(t, narrow); len(got.Roles)+len(got.Permissions) != 0 {
+			if got := rightsOf(t, narrow); len(got.Roles)+len(got.Permissions) != 0 {
 				t.Errorf("R4: narrowed to openid, and it carries %+v", got)
 			}
 			me(t, s, servertest.Bearer(narrow)).WantCode(t, 403, "insufficient_scope")

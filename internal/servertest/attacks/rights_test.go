@@ -31,17 +31,18 @@ const (
 	may        = "orders:write"
 )
 
-// administrator is an access token of alice for her account and the administration API.
-func administrator(t testing.TB, s *servertest.Server) string {
+// newAdministratorToken returns an access token of alice for her account and the administration
+// API.
+func newAdministratorToken(t testing.TB, s *servertest.Server) string {
 	t.Helper()
 	r := post(t, s, "/login", body{"email": alice, "password": servertest.Password, "scope": auth.ScopeAccount + " " + auth.AdminPermission})
 	return decode[servertest.Tokens](t, r.Want(t, 200)).AccessToken
 }
 
-// clerk is alice with the role clerk, which may write orders, and with that of administrators.
-func clerk(t testing.TB, s *servertest.Server) auth.AccountID {
+// createClerk creates alice with the roles clerk, which may write orders, and administrator.
+func createClerk(t testing.TB, s *servertest.Server) auth.AccountID {
 	t.Helper()
-	id, ctx := member(t, s, alice), t.Context()
+	id, ctx := createAccount(t, s, alice), t.Context()
 	_, err := s.Access.CreateRole(ctx, auth.DefaultTenant, "clerk", "", auth.System)
 	for _, do := range []func() error{
 		func() error { return s.Access.Allow(ctx, auth.DefaultTenant, "clerk", may, auth.System) },
@@ -58,15 +59,15 @@ func clerk(t testing.TB, s *servertest.Server) auth.AccountID {
 	return id
 }
 
-// carried is what a token says of rights.
-type carried struct {
+// tokenRights are the rights in a token.
+type tokenRights struct {
 	Audience    any      `json:"aud"`
 	Scope       string   `json:"scope"`
 	Roles       []string `json:"roles"`
 	Permissions []string `json:"permissions"`
 }
 
-func carriedBy(t testing.TB, jwt string) (c carried) {
+func rightsOf(t testing.TB, jwt string) (c tokenRights) {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(jwt, ".")[1])
 	if err == nil {
@@ -78,8 +79,8 @@ func carriedBy(t testing.TB, jwt string) (c carried) {
 	return c
 }
 
-// site publishes one document that describes a client.
-func site(t testing.TB) (url string, with servertest.Option) {
+// serveDocument serves one client metadata document.
+func serveDocument(t testing.TB) (url string, with servertest.Option) {
 	t.Helper()
 	var srv *httptest.Server
 	srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -98,46 +99,46 @@ func site(t testing.TB) (url string, with servertest.Option) {
 	})
 }
 
-// shop is a client that people use, and what it asks of the token endpoint.
-type shop struct {
+// testSetup is a client with users, and its requests to the token endpoint.
+type testSetup struct {
 	t testing.TB
 	s *servertest.Server
 	b *servertest.Browser // in which alice is signed in
-	program
+	testClient
 }
 
-// shops are the four ways to become a client.
-func shops(t *testing.T, s *servertest.Server, document string) map[string]shop {
+// newSetups returns one client of each of the four kinds.
+func newSetups(t *testing.T, s *servertest.Server, document string) map[string]testSetup {
 	t.Helper()
 	b := s.Browser(t)
 	b.Open("/login")
-	enter(t, b, alice)
+	signIn(t, b, alice)
 	all := func(r *client.Registration) {
 		r.Scopes = []string{"openid", "offline_access", may}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode, auth.GrantTokenExchange}
 	}
 	made := decode[body](t, s.Do(t, "POST", "/oauth2/register", body{"client_name": "Self", "redirect_uris": []string{ledgerCallback},
 		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}, "scope": "openid offline_access " + may}).Want(t, 201))
-	clients := map[string]program{
-		"first":    thirdParty(t, s, auth.DefaultTenant, all, func(r *client.Registration) { r.FirstParty = true }),
-		"third":    thirdParty(t, s, auth.DefaultTenant, all),
+	clients := map[string]testClient{
+		"first":    newThirdParty(t, s, auth.DefaultTenant, all, func(r *client.Registration) { r.FirstParty = true }),
+		"third":    newThirdParty(t, s, auth.DefaultTenant, all),
 		"self":     {auth.Client{ID: auth.ClientID(made["client_id"].(string))}, made["client_secret"].(string)},
 		"document": {auth.Client{ID: auth.ClientID(document)}, ""},
 	}
-	out := map[string]shop{}
+	out := map[string]testSetup{}
 	for name, c := range clients {
-		out[name] = shop{t, s, b, c}
+		out[name] = testSetup{t, s, b, c}
 	}
 	return out
 }
 
-// token asks the token endpoint, with the client's secret if it has one.
-func (c shop) token(form url.Values) body {
+// requestToken sends a form to the token endpoint, with the client's secret if it has one.
+func (c testSetup) requestToken(form url.Values) body {
 	c.t.Helper()
 	return decode[body](c.t, c.post(oauth.TokenPath, form).Want(c.t, 200))
 }
 
-func (c shop) post(path string, form url.Values) servertest.Response {
+func (c testSetup) post(path string, form url.Values) servertest.Response {
 	c.t.Helper()
 	if c.Secret == "" {
 		form.Set("client_id", string(c.ID))
@@ -146,56 +147,56 @@ func (c shop) post(path string, form url.Values) servertest.Response {
 	return postForm(c.t, c.s, path, form.Encode(), c.basic())
 }
 
-// code signs alice in by the code flow.
-func (c shop) code(scope, resource string) body {
+// signInForTokens signs alice in by the code flow.
+func (c testSetup) signInForTokens(scope, resource string) body {
 	c.t.Helper()
-	page := c.b.Open(authorizationQuery(c.program, "scope", scope, "resource", resource))
+	page := c.b.Open(authorizationQuery(c.testClient, "scope", scope, "resource", resource))
 	if strings.HasPrefix(page.URL.Path, "/consent") {
 		page = c.b.Press("approve")
 	}
-	return c.token(redemption(page.Answer(c.t).Get("code")))
+	return c.requestToken(redemption(page.Answer(c.t).Get("code")))
 }
 
-// device approves a device.
-func (c shop) device(scope, resource string) body {
+// authorizeDevice approves a device.
+func (c testSetup) authorizeDevice(scope, resource string) body {
 	c.t.Helper()
 	form := url.Values{"scope": {scope}}
 	if resource != "" {
 		form.Set("resource", resource)
 	}
-	asked := decode[askedDevice](c.t, c.post(oidc.DeviceAuthorizationPath, form).Want(c.t, 200))
+	asked := decode[deviceAuthorization](c.t, c.post(oidc.DeviceAuthorizationPath, form).Want(c.t, 200))
 	c.b.Open(strings.TrimPrefix(asked.Complete, c.s.Issuer)).Want(c.t, 200)
 	c.b.Press("submit").Want(c.t, 200)
 	c.b.Press("approve").Want(c.t, 200)
-	return c.token(url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {asked.Device}})
+	return c.requestToken(url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {asked.Device}})
 }
 
-func (c shop) refreshed(tokens body) body {
+func (c testSetup) refresh(tokens body) body {
 	c.t.Helper()
-	return c.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}})
+	return c.requestToken(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}})
 }
 
-func (c shop) exchanged(tokens body) body {
+func (c testSetup) exchange(tokens body) body {
 	c.t.Helper()
-	return c.token(url.Values{"grant_type": {string(auth.GrantTokenExchange)}, "subject_token": {tokens["access_token"].(string)}, "subject_token_type": {accessTokenType}})
+	return c.requestToken(url.Values{"grant_type": {string(auth.GrantTokenExchange)}, "subject_token": {tokens["access_token"].(string)}, "subject_token_type": {accessTokenType}})
 }
 
 const accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
 
-// TestRepair_S1_WhatTokensCarry: whichever way a client comes in and a token is issued, a
-// client of others carries no role, of the permissions those that were asked for,
-// registered and allowed, and without a resource nothing that an API takes.
+// TestRepair_S1_WhatTokensCarry: for every kind of client and grant, tokens of third-party
+// clients contain no roles, only the permissions in the granted scope, and are useless at an
+// API without its resource.
 func TestRepair_S1_WhatTokensCarry(t *testing.T) {
 	t.Parallel()
-	document, open := site(t)
+	document, open := serveDocument(t)
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		clerk(t, s)
-		api := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Orders", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{ordersAPI}}})
-		all := carried{Roles: []string{auth.AdminRole, "clerk"}, Permissions: []string{may}}
-		for name, c := range shops(t, s, document) {
+		createClerk(t, s)
+		api := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Orders", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{ordersAPI}}})
+		all := tokenRights{Roles: []string{auth.AdminRole, "clerk"}, Permissions: []string{may}}
+		for name, c := range newSetups(t, s, document) {
 			for _, scope := range []string{"openid offline_access", "openid offline_access " + may + " watchword:account watchword:admin"} {
 				for _, resource := range []string{"", ordersAPI} {
-					want := carried{Audience: s.Issuer + "/oauth2/userinfo", Scope: "openid offline_access", Roles: []string{}, Permissions: []string{}}
+					want := tokenRights{Audience: s.Issuer + "/oauth2/userinfo", Scope: "openid offline_access", Roles: []string{}, Permissions: []string{}}
 					if name == "first" {
 						want.Audience, want.Roles, want.Permissions = s.Issuer, all.Roles, append(slices.Clone(all.Permissions), auth.AdminPermission)
 					}
@@ -209,15 +210,15 @@ func TestRepair_S1_WhatTokensCarry(t *testing.T) {
 						want.Audience = resource
 						want.Permissions = slices.DeleteFunc(want.Permissions, auth.Reserved)
 					}
-					for grant, first := range map[string]func(string, string) body{"code": c.code, "device": c.device} {
+					for grant, first := range map[string]func(string, string) body{"code": c.signInForTokens, "device": c.authorizeDevice} {
 						tokens := first(scope, resource)
-						c.wants(grant, tokens, want, api)
-						next := c.refreshed(tokens)
-						c.wants(grant+", refresh", next, want, api)
+						c.requireRights(grant, tokens, want, api)
+						next := c.refresh(tokens)
+						c.requireRights(grant+", refresh", next, want, api)
 						if name == "first" || name == "third" {
 							less := want
 							less.Scope = strings.Replace(want.Scope, " offline_access", "", 1)
-							c.wants(grant+", exchange", c.exchanged(next), less, api)
+							c.requireRights(grant+", exchange", c.exchange(next), less, api)
 						}
 					}
 				}
@@ -226,18 +227,18 @@ func TestRepair_S1_WhatTokensCarry(t *testing.T) {
 	}, open)
 }
 
-// wants checks a token, what the API that serves the resource learns of it, and what it
-// opens.
-func (c shop) wants(by string, tokens body, want carried, api program) {
+// requireRights checks a token, its introspection by the API that serves the resource, and the
+// routes that accept it.
+func (c testSetup) requireRights(by string, tokens body, want tokenRights, api testClient) {
 	c.t.Helper()
 	access := tokens["access_token"].(string)
-	if d := cmp.Diff(want, carriedBy(c.t, access)); d != "" || tokens["scope"] != want.Scope {
+	if d := cmp.Diff(want, rightsOf(c.t, access)); d != "" || tokens["scope"] != want.Scope {
 		c.t.Errorf("%s by %s: answered scope %q (-want +got):\n%s", c.ID, by, tokens["scope"], d)
 	}
 	// What introspection tells is what the token says, and an API learns of its own alone.
 	told := decode[struct {
 		Active bool `json:"active"`
-		carried
+		tokenRights
 	}](c.t, postForm(c.t, c.s, "/oauth2/introspect", url.Values{"token": {access}}.Encode(), api.basic()).Want(c.t, 200))
 	if active := want.Audience == ordersAPI || want.Audience == c.s.Issuer; told.Active != active ||
 		active && (!slices.Equal(told.Roles, want.Roles) || !slices.Equal(told.Permissions, want.Permissions)) {

@@ -17,7 +17,7 @@ import (
 )
 
 // everyTable is the whole database.
-var everyTable = append([]string{"audit", "outbox"}, lasting...)
+var everyTable = append([]string{"audit", "outbox"}, lastingTables...)
 
 // buffer is a log that a test reads.
 type buffer struct {
@@ -41,7 +41,7 @@ func debugLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// secrets are what nobody may find anywhere, by what they are.
+// secrets are secrets by name that must not appear anywhere.
 type secrets map[string]string
 
 // add notes a secret and, for those with parts, the parts by which they could be
@@ -62,7 +62,7 @@ func (v secrets) add(name, secret string) {
 	}
 }
 
-// search looks for all of them.
+// search fails the test if the text contains any of the secrets.
 func (v secrets) search(t testing.TB, where string, in []byte) {
 	t.Helper()
 	if len(in) == 0 {
@@ -75,8 +75,8 @@ func (v secrets) search(t testing.TB, where string, in []byte) {
 	}
 }
 
-// life is everything that one can do, with every secret that comes up noted.
-func life(t *testing.T, s *servertest.Server, seen secrets) {
+// exerciseEverything uses every function and records every secret.
+func exerciseEverything(t *testing.T, s *servertest.Server, seen secrets) {
 	t.Helper()
 	tokens := func(name string, v servertest.Tokens) servertest.Tokens {
 		seen.add("access token of "+name, v.AccessToken)
@@ -98,7 +98,7 @@ func life(t *testing.T, s *servertest.Server, seen secrets) {
 	post(t, s, "/login", `{"email":"`+alice+`","password":"`+wrongPassword+`","extra":"`+otherPassword+`"}`, jsonType).Want(t, 400)
 	post(t, s, "/login", `{"email":"`+wrongPassword, jsonType).Want(t, 400)
 	first := tokens("first sign-in", s.Login(t, alice, servertest.Password))
-	c := cookieIn(t, s, alice, servertest.Password)
+	c := signInCookie(t, s, alice, servertest.Password)
 	seen.add("cookie", c.Value)
 	me(t, s, withCookie(c)).Want(t, 200)
 	by := servertest.Bearer(first.AccessToken)
@@ -116,11 +116,11 @@ func life(t *testing.T, s *servertest.Server, seen secrets) {
 	s.Do(t, "GET", api("/me/sessions"), nil, by).Want(t, 200)
 	post(t, s, "/password/change", body{"current_password": wrongPassword, "new_password": otherPassword}, by).Want(t, 403)
 	post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, by).Want(t, 204)
-	resetLink := forgot(t, s, bob)
+	resetLink := requestReset(t, s, bob)
 	seen.add("reset link", resetLink)
 	s.Do(t, "GET", "/reset-password?token="+resetLink, nil).Want(t, 200)
-	reset(t, s, resetLink, servertest.Password).Want(t, 204)
-	unused := forgot(t, s, bob)
+	resetPassword(t, s, resetLink, servertest.Password).Want(t, 204)
+	unused := requestReset(t, s, bob)
 	seen.add("unused reset link", unused)
 	third := tokens("third sign-in", s.Login(t, bob, servertest.Password))
 	rotated := rotate(t, s, third.RefreshToken)
@@ -138,17 +138,17 @@ func life(t *testing.T, s *servertest.Server, seen secrets) {
 	seen[string(s.Config.MasterKey.Bytes())] = "master key, bytes"
 }
 
-// TestAttack_RT_12_OP_04_NoSecretAnywhere leads a whole life at debug level and
-// then searches the database, its files, the log, the metrics and the audit log.
+// TestAttack_RT_12_OP_04_NoSecretAnywhere uses every function at debug level and searches the
+// database, its files, the log, the metrics and the audit log.
 func TestAttack_RT_12_OP_04_NoSecretAnywhere(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, url string) {
+	eachDatabase(t, func(t *testing.T, url string) {
 		var log buffer
 		s := servertest.New(t, servertest.Database(url), servertest.Log(debugLog(&log)))
 		seen := secrets{}
-		life(t, s, seen)
+		exerciseEverything(t, s, seen)
 		waitForOutbox(t, s)
-		db := raw(t, s.Config.DatabaseURL())
+		db := openDatabase(t, s.Config.DatabaseURL())
 		seen.search(t, "the tables", []byte(strings.Join(dump(t, db, everyTable...), "\n")))
 		if path, ok := strings.CutPrefix(s.Config.DatabaseURL(), "sqlite:"); ok {
 			for _, file := range []string{path, path + "-wal"} {
@@ -173,8 +173,8 @@ func TestAttack_RT_12_OP_04_NoSecretAnywhere(t *testing.T) {
 	})
 }
 
-// TestAttack_OP_04_LogInjection sends line breaks and terminal commands in
-// everything that may reach a log.
+// TestAttack_OP_04_LogInjection sends line breaks and terminal escapes in everything that is
+// logged.
 func TestAttack_OP_04_LogInjection(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]func(io.Writer) slog.Handler{
@@ -188,7 +188,7 @@ func TestAttack_OP_04_LogInjection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log buffer
-			s := servertest.New(t, servertest.Log(slog.New(handler(&log))), servertest.Configure(proxied))
+			s := servertest.New(t, servertest.Log(slog.New(handler(&log))), servertest.Configure(trustLocalProxy))
 			tokens := s.SignUp(t, alice)
 			const evil = "x\r\n{\"level\":\"FORGED\"}\n\x1b[31mred\x1b]0;title\x07\u2028\u0085\x00"
 			login(t, s, evil, evil).Want(t, 401)
@@ -203,10 +203,10 @@ func TestAttack_OP_04_LogInjection(t *testing.T) {
 				"User-Agent: a\x1b[31mFORGED", "User-Agent: \xc2\x9b31mFORGED\xe2\x80\xa8", "X-Request-Id: a\xc2\x85FORGED", "X-Forwarded-For: 1.2.3.4\x1b[31m", "X-Request-Id: level=FORGED msg=\"x\"",
 				"Authorization: Bearer \xe2\x80\xaeFORGED", "Cookie: " + cookieName + "=\xc2\x9bFORGED",
 			} {
-				wire(t, s, "GET /api/v1/me HTTP/1.1\r\nHost: x\r\n"+line+"\r\nConnection: close\r\n\r\n")
+				sendRaw(t, s, "GET /api/v1/me HTTP/1.1\r\nHost: x\r\n"+line+"\r\nConnection: close\r\n\r\n")
 			}
-			wire(t, s, "FORGED\x1b[31m /x HTTP/1.1\r\nHost: x\r\n\r\n")
-			wire(t, s, "GET /livez HTTP/1.1\r\nHost: x\x1b[31mFORGED\r\n\r\n")
+			sendRaw(t, s, "FORGED\x1b[31m /x HTTP/1.1\r\nHost: x\r\n\r\n")
+			sendRaw(t, s, "GET /livez HTTP/1.1\r\nHost: x\x1b[31mFORGED\r\n\r\n")
 			if err := s.Stop(); err != nil {
 				t.Fatal(err)
 			}

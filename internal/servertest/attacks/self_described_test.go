@@ -10,25 +10,25 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// selfRegistered registers a client the way a stranger does.
-func selfRegistered(t testing.TB, s *servertest.Server, m body) program {
+// registerDynamically registers a client by dynamic registration.
+func registerDynamically(t testing.TB, s *servertest.Server, m body) testClient {
 	t.Helper()
 	made := decode[body](t, s.Do(t, "POST", "/oauth2/register", m).Want(t, 201))
 	c, err := s.Clients.Get(t.Context(), auth.DefaultTenant, auth.ClientID(made["client_id"].(string)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return program{Client: c}
+	return testClient{Client: c}
 }
 
-// The pages about a device name no host that nothing proves.
+// The pages of a device flow show no unproved host.
 func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := selfRegistered(t, s, body{"client_name": "Bank of Example", "redirect_uris": []string{"https://login.bank.example/callback"},
+		createAccount(t, s, alice)
+		c := registerDynamically(t, s, body{"client_name": "Bank of Example", "redirect_uris": []string{"https://login.bank.example/callback"},
 			"grant_types": []string{"authorization_code", string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none"})
-		a := askDevice(t, s, c)
+		a := authorizeDevice(t, s, c)
 		b := s.Browser(t)
 		b.Open("/login")
 		b.Press("submit", "email", alice, "password", servertest.Password)
@@ -42,18 +42,18 @@ func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 		if text := b.Open("/account").Want(t, 200).Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "Bank of Example") {
 			t.Errorf("the account page says: %s", text)
 		}
-	}, registration("open"))
+	}, setRegistrationMode("open"))
 }
 
-// What an administrator sets of a client that registered itself is shown, and holds
-// against what the client says next.
+// Settings of an administrator for a self-registered client are shown as bounds and apply to
+// later registrations.
 func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		rp := body{"client_name": "RP", "redirect_uris": []string{"https://rp.example.test/cb"}, "grant_types": []string{"authorization_code", "refresh_token"}}
 		made := decode[body](t, s.Do(t, "POST", "/oauth2/register", rp).Want(t, 201))
 		id := made["client_id"].(string)
-		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
+		robot := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
 		admin, one := servertest.Bearer(machineToken(t, s, robot)), "/api/v1/admin/clients/"+id
 		got := decode[body](t, s.Do(t, "PATCH", one, body{"scopes": []string{"openid"}, "grant_types": []string{"authorization_code"}, "dpop_bound_access_tokens": true,
 			"require_pushed_authorization_requests": true, "require_signed_request_object": false, "require_auth_time": true, "client_name": "Seen"}, admin).Want(t, 200))
@@ -63,7 +63,7 @@ func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 		}
 		rp["client_id"] = id
 		got = decode[body](t, s.Do(t, "PUT", "/oauth2/register/"+id, rp, servertest.Bearer(made["registration_access_token"].(string))).Want(t, 200))
-		if got["scope"] != "openid" || len(list(got["grant_types"])) != 1 || got["dpop_bound_access_tokens"] != true || got["require_pushed_authorization_requests"] != true ||
+		if got["scope"] != "openid" || len(stringList(got["grant_types"])) != 1 || got["dpop_bound_access_tokens"] != true || got["require_pushed_authorization_requests"] != true ||
 			got["require_auth_time"] != true || got["client_name"] != "Seen" {
 			t.Errorf("the client's own answer: %v", got)
 		}
@@ -74,24 +74,24 @@ func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 			t.Errorf("no scopes: %v", refusal)
 		}
 		got = decode[body](t, s.Do(t, "PATCH", one, body{"grant_types": []string{}}, admin).Want(t, 200))
-		if bounds := got["bounds"].(map[string]any); len(list(bounds["scopes"])) != 1 || bounds["grant_types"] == nil || len(list(bounds["grant_types"])) != 0 {
+		if bounds := got["bounds"].(map[string]any); len(stringList(bounds["scopes"])) != 1 || bounds["grant_types"] == nil || len(stringList(bounds["grant_types"])) != 0 {
 			t.Errorf("shown: %v", bounds)
 		}
 		got = decode[body](t, s.Do(t, "PUT", "/oauth2/register/"+id, rp, servertest.Bearer(made["registration_access_token"].(string))).Want(t, 200))
-		if len(list(got["grant_types"])) != 0 || got["scope"] != "openid" {
+		if len(stringList(got["grant_types"])) != 0 || got["scope"] != "openid" {
 			t.Errorf("the client's own answer: %v", got)
 		}
-	}, registration("open"))
+	}, setRegistrationMode("open"))
 }
 
-// A link to this server leads to no stranger's page by itself, whatever is wrong with it
-// and whoever is signed in, until somebody in this browser has allowed that client.
+// No link to this server redirects to a self-described client, whatever the error and whoever
+// is signed in, until the user has allowed the client in this browser.
 func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		const phish = "https://phish.example/login"
-		c := selfRegistered(t, s, body{"client_name": "Phish", "redirect_uris": []string{phish, "http://127.0.0.1/cb"}, "post_logout_redirect_uris": []string{phish},
+		c := registerDynamically(t, s, body{"client_name": "Phish", "redirect_uris": []string{phish, "http://127.0.0.1/cb"}, "post_logout_redirect_uris": []string{phish},
 			"token_endpoint_auth_method": "none"})
 		c.RedirectURIs = []string{phish}
 		id := url.QueryEscape(string(c.ID))
@@ -129,12 +129,12 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		if r := stranger(local); r.Status != 303 {
 			t.Errorf("loopback: %d", r.Status)
 		}
-		if r := stranger(authorizationQuery(thirdParty(t, s, auth.DefaultTenant), "prompt", "none")); r.Status != 303 {
+		if r := stranger(authorizationQuery(newThirdParty(t, s, auth.DefaultTenant), "prompt", "none")); r.Status != 303 {
 			t.Errorf("an operator's client: %d", r.Status)
 		}
 
 		b.Open(authorizationQuery(c, "redirect_uri", phish))
-		enter(t, b, alice)
+		signIn(t, b, alice)
 		delete(links, "log-out")
 		asks("signed in, nothing allowed", func(link string) servertest.Response {
 			p := b.Open(link)
@@ -164,9 +164,9 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		if p := b.Open("/oauth2/logout?client_id=" + id + "&post_logout_redirect_uri=" + url.QueryEscape(phish)); !p.Away {
 			t.Errorf("a second log-out stays at %s", p.URL)
 		}
-		another := selfRegistered(t, s, body{"client_name": "Another", "redirect_uris": []string{phish}, "token_endpoint_auth_method": "none"})
+		another := registerDynamically(t, s, body{"client_name": "Another", "redirect_uris": []string{phish}, "token_endpoint_auth_method": "none"})
 		if p := b.Open(authorizationQuery(another, "prompt", "none", "redirect_uri", phish)); p.Away {
 			t.Error("another client is known by the first one's cookie")
 		}
-	}, registration("open"))
+	}, setRegistrationMode("open"))
 }

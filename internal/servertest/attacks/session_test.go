@@ -14,15 +14,15 @@ import (
 
 const cookieName = "__Host-watchword"
 
-// cookieIn signs in for a browser and returns the cookie.
-func cookieIn(t testing.TB, s *servertest.Server, email, password string, opts ...servertest.RequestOption) *http.Cookie {
+// signInCookie signs in for a browser and returns the cookie.
+func signInCookie(t testing.TB, s *servertest.Server, email, password string, opts ...servertest.RequestOption) *http.Cookie {
 	t.Helper()
 	r := post(t, s, "/login", body{"email": email, "password": password, "session": "cookie"}, opts...).Want(t, 204)
 	return requireOneCookie(t, r)
 }
 
-// requireOneCookie is the one cookie that an answer sets, beside the one by which accounts know the
-// browser.
+// requireOneCookie returns the only cookie that a response sets, apart from that of known
+// browsers.
 func requireOneCookie(t testing.TB, r servertest.Response) *http.Cookie {
 	t.Helper()
 	set := slices.DeleteFunc((&http.Response{Header: r.Header}).Cookies(), func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, knownCookie) })
@@ -32,7 +32,7 @@ func requireOneCookie(t testing.TB, r servertest.Response) *http.Cookie {
 	return set[0]
 }
 
-// withOwnOrigin makes a request come from the server's own page.
+// withOwnOrigin sets the Origin of the server's own pages.
 func withOwnOrigin(s *servertest.Server) servertest.RequestOption {
 	return servertest.Header("Origin", s.Issuer)
 }
@@ -41,15 +41,15 @@ func withCookie(c *http.Cookie) servertest.RequestOption {
 	return servertest.Header("Cookie", c.Name+"="+c.Value)
 }
 
-// TestAttack_SE_01_NewIdentifiers: whatever proves the person again gives the
-// browser another cookie, and the one before is dead.
+// TestAttack_SE_01_NewIdentifiers: every new proof of the user gives the browser a new cookie
+// and invalidates the previous one.
 func TestAttack_SE_01_NewIdentifiers(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		first := cookieIn(t, s, alice, servertest.Password)
+		first := signInCookie(t, s, alice, servertest.Password)
 		me(t, s, withCookie(first)).Want(t, 200)
-		second := cookieIn(t, s, alice, servertest.Password, withCookie(first), withOwnOrigin(s))
+		second := signInCookie(t, s, alice, servertest.Password, withCookie(first), withOwnOrigin(s))
 		if second.Value == first.Value {
 			t.Error("signing in again kept the identifier")
 		}
@@ -63,8 +63,7 @@ func TestAttack_SE_01_NewIdentifiers(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_02_Fixation: a cookie that the attacker has set never becomes a
-// session, least of all the victim's.
+// TestAttack_SE_02_Fixation: a cookie that an attacker set never becomes a session.
 func TestAttack_SE_02_Fixation(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -72,10 +71,10 @@ func TestAttack_SE_02_Fixation(t *testing.T) {
 		s.SignUp(t, eve)
 		for name, planted := range map[string]*http.Cookie{
 			"made up":   {Name: cookieName, Value: "wwa_" + strings.Repeat("A", 43)},
-			"eve's own": cookieIn(t, s, eve, servertest.Password),
+			"eve's own": signInCookie(t, s, eve, servertest.Password),
 		} {
 			t.Run("SE-02 "+name, func(t *testing.T) {
-				got := cookieIn(t, s, alice, servertest.Password, withCookie(planted), withOwnOrigin(s))
+				got := signInCookie(t, s, alice, servertest.Password, withCookie(planted), withOwnOrigin(s))
 				if got.Value == planted.Value {
 					t.Fatal("the planted cookie was kept")
 				}
@@ -94,7 +93,7 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 		s.SignUp(t, alice)
 		seen := map[string]bool{}
 		for range 20 {
-			c := cookieIn(t, s, alice, servertest.Password)
+			c := signInCookie(t, s, alice, servertest.Password)
 			if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode && c.SameSite != http.SameSiteStrictMode ||
 				c.Domain != "" || c.Path != "/" || len(c.Raw) > 4096 {
 				t.Fatalf("cookie %s", c.Raw)
@@ -103,20 +102,20 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 				t.Fatalf("cookie value %s", c.Value)
 			}
 			seen[c.Value] = true
-			if n := ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM sessions WHERE digest = $1", c.Value); n != 0 {
+			if n := queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM sessions WHERE digest = $1", c.Value); n != 0 {
 				t.Error("the secret itself is stored")
 			}
 		}
 	})
 }
 
-// TestAttack_SE_04_ReplayAfterLogout replays the cookie and asks for the pages that
-// the browser has seen.
+// TestAttack_SE_04_ReplayAfterLogout sends the cookie again after the logout, and checks that
+// pages are not cached.
 func TestAttack_SE_04_ReplayAfterLogout(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		c := cookieIn(t, s, alice, servertest.Password)
+		c := signInCookie(t, s, alice, servertest.Password)
 		for _, path := range []string{"/me", "/me/sessions", "/me/export"} {
 			r := s.Do(t, "GET", api(path), nil, withCookie(c)).Want(t, 200)
 			if r.Header.Get("Cache-Control") != "no-store" {
@@ -134,13 +133,13 @@ func TestAttack_SE_04_ReplayAfterLogout(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_05_Limits reaches both limits by one second.
+// TestAttack_SE_05_Limits reaches the idle and the absolute limit by one second.
 func TestAttack_SE_05_Limits(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
 		idle, absolute := s.Config.Sessions.Idle, s.Config.Sessions.Lifetime
-		c := cookieIn(t, s, alice, servertest.Password)
+		c := signInCookie(t, s, alice, servertest.Password)
 		s.Clock.Advance(idle - time.Second)
 		me(t, s, withCookie(c)).Want(t, 200)
 		s.Clock.Advance(idle - time.Second)
@@ -151,7 +150,7 @@ func TestAttack_SE_05_Limits(t *testing.T) {
 		me(t, s, withCookie(c)).Want(t, 401)
 		s.Clock.Advance(idle)
 
-		c = cookieIn(t, s, alice, servertest.Password)
+		c = signInCookie(t, s, alice, servertest.Password)
 		for since := time.Duration(0); since+idle/2 < absolute; since += idle / 2 {
 			me(t, s, withCookie(c)).Want(t, 200)
 			s.Clock.Advance(idle / 2)
@@ -169,14 +168,14 @@ type sessionList struct {
 	} `json:"sessions"`
 }
 
-// TestAttack_SE_09_EndSessions ends one, all others, and all by an operator.
+// TestAttack_SE_09_EndSessions ends one session, all others, and all as an operator.
 func TestAttack_SE_09_EndSessions(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		own := s.SignUp(t, alice)
 		s.SignUp(t, bob)
-		bobs := cookieIn(t, s, bob, servertest.Password)
-		c := cookieIn(t, s, alice, servertest.Password)
+		bobs := signInCookie(t, s, bob, servertest.Password)
+		c := signInCookie(t, s, alice, servertest.Password)
 		tokens := s.Login(t, alice, servertest.Password)
 		id := func(opt servertest.RequestOption) string {
 			for _, v := range decode[sessionList](t, s.Do(t, "GET", api("/me/sessions"), nil, opt).Want(t, 200)).Sessions {
@@ -189,7 +188,7 @@ func TestAttack_SE_09_EndSessions(t *testing.T) {
 		}
 		cookieID, tokenID, bobsID := id(withCookie(c)), id(servertest.Bearer(tokens.AccessToken)), id(withCookie(bobs))
 
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			s.Do(t, "DELETE", api("/me/sessions/"+bobsID), nil, servertest.Bearer(own.AccessToken)).Want(t, 404)
 			s.Do(t, "DELETE", api("/me/sessions/nothing"), nil, servertest.Bearer(own.AccessToken)).Want(t, 404)
 		})
@@ -199,7 +198,7 @@ func TestAttack_SE_09_EndSessions(t *testing.T) {
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 		refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
 
-		c, tokens = cookieIn(t, s, alice, servertest.Password), s.Login(t, alice, servertest.Password)
+		c, tokens = signInCookie(t, s, alice, servertest.Password), s.Login(t, alice, servertest.Password)
 		s.Do(t, "DELETE", api("/me/sessions"), nil, servertest.Bearer(own.AccessToken)).Want(t, 204)
 		me(t, s, withCookie(c)).Want(t, 401)
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
@@ -220,7 +219,8 @@ func TestAttack_SE_09_EndSessions(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_09_SE_10_TenantShut: shutting a tenant shuts everybody in it.
+// TestAttack_SE_09_SE_10_TenantShut: disabling a tenant invalidates all its sessions and
+// tokens.
 func TestAttack_SE_09_SE_10_TenantShut(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -261,8 +261,8 @@ func (v tenant) signUp(t testing.TB, email string) servertest.Tokens {
 	return decode[servertest.Tokens](t, v.post(t, "/login", body{"email": email, "password": servertest.Password}).Want(t, 200))
 }
 
-// TestAttack_SE_10_RT_07_AllNodes: whoever is disabled or deleted is out at the next
-// request, at whichever node.
+// TestAttack_SE_10_RT_07_AllNodes: a disabled or deleted account is refused at the next
+// request, on every node.
 func TestAttack_SE_10_RT_07_AllNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2)
@@ -276,9 +276,9 @@ func TestAttack_SE_10_RT_07_AllNodes(t *testing.T) {
 		},
 	} {
 		t.Run("SE-10 "+name, func(t *testing.T) {
-			email := person()
-			id := member(t, a, email)
-			c, tokens := cookieIn(t, b, email, servertest.Password), b.Login(t, email, servertest.Password)
+			email := newEmail()
+			id := createAccount(t, a, email)
+			c, tokens := signInCookie(t, b, email, servertest.Password), b.Login(t, email, servertest.Password)
 			me(t, b, withCookie(c)).Want(t, 200)
 			me(t, b, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
 			if err := shut(id); err != nil {
@@ -294,15 +294,15 @@ func TestAttack_SE_10_RT_07_AllNodes(t *testing.T) {
 	}
 }
 
-// TestAttack_SE_11_OtherTenant: a cookie of one tenant is nothing to another on the
-// same host, under its own name or the other's.
+// TestAttack_SE_11_OtherTenant: a cookie of one tenant is refused by another on the same host,
+// under either name.
 func TestAttack_SE_11_OtherTenant(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
 		t2 := secondTenant(t, s)
 		t2.signUp(t, "carol@example.test")
-		mine := cookieIn(t, s, alice, servertest.Password)
+		mine := signInCookie(t, s, alice, servertest.Password)
 		theirs := requireOneCookie(t, t2.post(t, "/login", body{"email": "carol@example.test", "password": servertest.Password, "session": "cookie"}))
 		get := func(at string, c *http.Cookie) int { return s.Do(t, "GET", at+api("/me"), nil, withCookie(c)).Status }
 		if get("", mine) != 200 || get("/t/t2", theirs) != 200 {
@@ -319,13 +319,12 @@ func TestAttack_SE_11_OtherTenant(t *testing.T) {
 	})
 }
 
-// TestAttack_SE_12_Garbage sends cookies that are none: no session, and never a
-// fault of ours.
+// TestAttack_SE_12_Garbage sends invalid cookies: no session, and no 5xx.
 func TestAttack_SE_12_Garbage(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		good := cookieIn(t, s, alice, servertest.Password)
+		good := signInCookie(t, s, alice, servertest.Password)
 		v := good.Value
 		many := make([]string, 200)
 		for i := range many {
@@ -349,11 +348,11 @@ func TestAttack_SE_12_Garbage(t *testing.T) {
 			"200 cookies":       strings.Join(many, "; "),
 			"two of them":       good.Name + "=" + v + "; " + good.Name + "=" + v,
 			"control character": cookieName + "=" + v + "\x01",
-			"the digest":        cookieName + "=" + ask[string](t, raw(t, s.Config.DatabaseURL()), "SELECT digest FROM sessions WHERE digest IS NOT NULL LIMIT 1"),
+			"the digest":        cookieName + "=" + queryValue[string](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT digest FROM sessions WHERE digest IS NOT NULL LIMIT 1"),
 		}
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for name, line := range lines {
-				answers, _ := wire(t, s, "GET /api/v1/me HTTP/1.1\r\nHost: x\r\nCookie: "+line+"\r\nConnection: close\r\n\r\n")
+				answers, _ := sendRaw(t, s, "GET /api/v1/me HTTP/1.1\r\nHost: x\r\nCookie: "+line+"\r\nConnection: close\r\n\r\n")
 				if len(answers) != 1 || answers[0].StatusCode != 401 && answers[0].StatusCode != 400 {
 					t.Errorf("SE-12 %s: %d answers, %v", name, len(answers), answers)
 				}

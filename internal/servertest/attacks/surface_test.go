@@ -17,7 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// bodyRoutes are those that read a body from a stranger, with the greatest body of
+// bodyRoutes are the routes that read a body without authentication, with the maximum size of
 // their kind.
 func bodyRoutes(s *servertest.Server) map[string]struct {
 	media string
@@ -38,30 +38,30 @@ func bodyRoutes(s *servertest.Server) map[string]struct {
 	}
 }
 
-// counted counts what is read from it.
-type counted struct {
+// countingReader counts the bytes that were read from it.
+type countingReader struct {
 	io.Reader
 	n *atomic.Int64
 }
 
-func (c counted) Read(b []byte) (int, error) {
+func (c countingReader) Read(b []byte) (int, error) {
 	n, err := c.Reader.Read(b)
 	c.n.Add(int64(n))
 	return n, err
 }
 
-// endless is a stream of one letter.
-type endless struct{}
+// endlessReader is an endless stream of one letter.
+type endlessReader struct{}
 
-func (endless) Read(b []byte) (int, error) {
+func (endlessReader) Read(b []byte) (int, error) {
 	for i := range b {
 		b[i] = 'a'
 	}
 	return len(b), nil
 }
 
-// TestAttack_HT_01_LargeBodies: over the limit with and without a length: 413, the
-// connection ends, and the rest is not read.
+// TestAttack_HT_01_LargeBodies: a body over the limit, with or without Content-Length, gets
+// 413; the connection is closed and the rest not read.
 func TestAttack_HT_01_LargeBodies(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
@@ -81,7 +81,7 @@ func TestAttack_HT_01_LargeBodies(t *testing.T) {
 			})
 			t.Run("chunked", func(t *testing.T) {
 				var sent atomic.Int64
-				req, err := http.NewRequest("POST", s.URL+path, counted{io.LimitReader(io.MultiReader(strings.NewReader(`{"email":"`), endless{}), 256<<20), &sent})
+				req, err := http.NewRequest("POST", s.URL+path, countingReader{io.LimitReader(io.MultiReader(strings.NewReader(`{"email":"`), endlessReader{}), 256<<20), &sent})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -108,7 +108,7 @@ func TestAttack_HT_01_LargeBodies(t *testing.T) {
 	}
 }
 
-// TestAttack_HT_02_HostileJSON: refused, quickly, and nothing is done.
+// TestAttack_HT_02_HostileJSON: hostile JSON is refused quickly and has no effect.
 func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -159,8 +159,8 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	})
 }
 
-// TestAttack_HT_07_Injection sends what injects into databases, shells, templates
-// and directories, in every parameter there is: no fault, no delay, no trace.
+// TestAttack_HT_07_Injection sends injections for databases, shells, templates and paths in
+// every parameter: no error, no delay, no effect.
 func TestAttack_HT_07_Injection(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -191,7 +191,7 @@ func TestAttack_HT_07_Injection(t *testing.T) {
 			at := time.Now()
 			check(method+" "+path, payload, s.Do(t, method, path, b, opts...), time.Since(at))
 		}
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for _, p := range payloads {
 				e := url.QueryEscape(p)
 				try("POST", api("/login"), body{"email": p, "password": p}, p)
@@ -227,8 +227,7 @@ func TestAttack_HT_07_Injection(t *testing.T) {
 	})
 }
 
-// TestAttack_HT_08_CommonPaths asks the public listener for what should not be
-// there, as scanners do.
+// TestAttack_HT_08_CommonPaths requests paths that scanners try from the public listener.
 func TestAttack_HT_08_CommonPaths(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Production(), servertest.Configure(func(c *config.Config) { c.Metrics.Pprof = true }))
@@ -272,13 +271,13 @@ func TestAttack_HT_08_CommonPaths(t *testing.T) {
 	}
 }
 
-// TestAttack_HT_10_GzipBomb sends a few bytes that stand for a gigabyte.
+// TestAttack_HT_10_GzipBomb sends a few bytes that decompress to much more.
 func TestAttack_HT_10_GzipBomb(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	var member bytes.Buffer
 	z := gzip.NewWriter(&member)
-	if _, err := io.Copy(z, io.LimitReader(endless{}, 1<<20)); err != nil {
+	if _, err := io.Copy(z, io.LimitReader(endlessReader{}, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
@@ -293,21 +292,21 @@ func TestAttack_HT_10_GzipBomb(t *testing.T) {
 			}
 		}
 	}
-	answers, closed := wire(t, s, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+	answers, closed := sendRaw(t, s, "POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
 	if len(answers) != 1 || answers[0].StatusCode != 501 && answers[0].StatusCode != 400 || !closed {
 		t.Errorf("HT-10 as transfer coding: %d answers", len(answers))
 	}
 }
 
-// TestAttack_HT_03_SlowClients: connections that send a byte now and then are closed
-// when their time is over; whoever sends a request meanwhile is served.
+// TestAttack_HT_03_SlowClients: connections that send a byte now and then are closed at their
+// timeout, and other requests are served meanwhile.
 func TestAttack_HT_03_SlowClients(t *testing.T) {
 	t.Parallel()
 	const headTime, bodyTime = 2 * time.Second, 6 * time.Second
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
 		c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout = headTime, bodyTime
 	}))
-	slow(t, s.URL, slowness{each: scale(150, 1000), head: headTime, body: bodyTime}, func() error {
+	holdSlowConnections(t, s.URL, slowness{each: scaled(150, 1000), head: headTime, body: bodyTime}, func() error {
 		r, err := s.Try("GET", "/.well-known/jwks.json", nil)
 		if err == nil && r.Status != 200 {
 			err = fmt.Errorf("status %d", r.Status)
@@ -316,15 +315,14 @@ func TestAttack_HT_03_SlowClients(t *testing.T) {
 	})
 }
 
-// slowness says how many connections are slow in each of the two ways, and how long
-// the server allows.
+// slowness is the number of slow connections of each kind, and how long the server allows them.
 type slowness struct {
 	each       int
 	head, body time.Duration
 }
 
-// slow opens them all, and asks for something good until they are gone.
-func slow(t *testing.T, url string, v slowness, good func() error) {
+// holdSlowConnections opens slow connections and sends valid requests until they are closed.
+func holdSlowConnections(t *testing.T, url string, v slowness, good func() error) {
 	t.Helper()
 	var open, wrong atomic.Int64
 	ended := make(chan struct{}, 2*v.each)

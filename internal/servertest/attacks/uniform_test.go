@@ -21,7 +21,7 @@ import (
 
 var randomText = regexp.MustCompile(`ww[a-z]_[\w-]+|"reference":"[^"]*"|eyJ[\w.-]+`)
 
-func shape(r servertest.Response) string {
+func describeResponse(r servertest.Response) string {
 	names := slices.Sorted(maps.Keys(r.Header))
 	var cookies []string
 	for _, c := range (&http.Response{Header: r.Header}).Cookies() {
@@ -30,7 +30,7 @@ func shape(r servertest.Response) string {
 	return fmt.Sprintf("%d\n%s\n%s\n%s", r.Status, strings.Join(names, " "), cookies, randomText.ReplaceAllString(string(r.Body), "*"))
 }
 
-// requireSameAnswers fails unless all answers look the same.
+// requireSameAnswers fails the test unless all responses look the same.
 func requireSameAnswers(t *testing.T, answers map[string]servertest.Response) {
 	t.Helper()
 	var first string
@@ -39,7 +39,7 @@ func requireSameAnswers(t *testing.T, answers map[string]servertest.Response) {
 			first = name
 			continue
 		}
-		if diff := cmp.Diff(shape(answers[first]), shape(answers[name])); diff != "" {
+		if diff := cmp.Diff(describeResponse(answers[first]), describeResponse(answers[name])); diff != "" {
 			t.Errorf("%s can be told from %s:\n%s", name, first, diff)
 		}
 		if a, b := len(answers[first].Body), len(answers[name].Body); a != b {
@@ -48,9 +48,9 @@ func requireSameAnswers(t *testing.T, answers map[string]servertest.Response) {
 	}
 }
 
-// people makes one account of each kind and returns its address, with one that
-// nobody has.
-func people(t *testing.T, s *servertest.Server) map[string]string {
+// createEveryKind creates one account of each kind and returns their addresses, with one that
+// has no account.
+func createEveryKind(t *testing.T, s *servertest.Server) map[string]string {
 	t.Helper()
 	ctx, by := t.Context(), auth.System
 	make := func(email, password string, verified bool) auth.AccountID {
@@ -61,7 +61,7 @@ func people(t *testing.T, s *servertest.Server) map[string]string {
 		return a.ID
 	}
 	kinds := map[string]string{
-		"known": person(), "unknown": person(), "disabled": person(), "without a password": person(), "unverified": person(), "signed in": person(),
+		"known": newEmail(), "unknown": newEmail(), "disabled": newEmail(), "without a password": newEmail(), "unverified": newEmail(), "signed in": newEmail(),
 	}
 	make(kinds["known"], servertest.Password, true)
 	make(kinds["without a password"], "", true)
@@ -74,13 +74,13 @@ func people(t *testing.T, s *servertest.Server) map[string]string {
 	return kinds
 }
 
-// TestAttack_BF_01_BF_02_OneAnswer asks for accounts of every kind with passwords of
-// every kind: nobody learns which accounts there are.
+// TestAttack_BF_01_BF_02_OneAnswer signs in to accounts of every kind with passwords of every
+// kind: responses do not reveal which accounts exist.
 func TestAttack_BF_01_BF_02_OneAnswer(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		kinds := people(t, s)
-		db := raw(t, s.Config.DatabaseURL())
+		kinds := createEveryKind(t, s)
+		db := openDatabase(t, s.Config.DatabaseURL())
 		for name, password := range map[string]string{
 			"BF-01 wrong": wrongPassword, "BF-02 empty": "", "BF-02 one character": "x", "BF-02 NUL": "\x00", "BF-02 128 characters": strings.Repeat("ä", 128),
 			"BF-02 129 characters": strings.Repeat("a", 129), "BF-02 a thousand": strings.Repeat("a", 1000), "BF-02 100 kB": strings.Repeat("a", 100_000),
@@ -89,13 +89,13 @@ func TestAttack_BF_01_BF_02_OneAnswer(t *testing.T) {
 				answers := map[string]servertest.Response{}
 				var hashes []uint64
 				for kind, email := range kinds {
-					done, lines := s.Hasher.Stats().Done, events(t, db, string(auth.EventLogin))
+					done, lines := s.Hasher.Stats().Done, countEvents(t, db, string(auth.EventLogin))
 					b := body{"email": email, "password": password}
 					if session != "" {
 						b["session"] = session
 					}
 					answers[kind] = post(t, s, "/login", b)
-					hashes = append(hashes, s.Hasher.Stats().Done-done, uint64(events(t, db, string(auth.EventLogin))-lines))
+					hashes = append(hashes, s.Hasher.Stats().Done-done, uint64(countEvents(t, db, string(auth.EventLogin))-lines))
 				}
 				t.Run(name+" "+session, func(t *testing.T) { requireSameAnswers(t, answers) })
 				for i := 2; i < len(hashes); i += 2 {
@@ -114,12 +114,12 @@ func TestAttack_BF_01_BF_02_OneAnswer(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_06_Register: an address that has an account gets the answer of one
-// that has not, and its owner a notice.
+// TestAttack_PW_06_Register: registering an existing address gets the same response as a new
+// one, and its owner gets a notice.
 func TestAttack_PW_06_Register(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		kinds := people(t, s)
+		kinds := createEveryKind(t, s)
 		answers := map[string]servertest.Response{}
 		for kind, email := range kinds {
 			answers[kind] = post(t, s, "/register", body{"email": email, "password": otherPassword, "name": "Eve"})
@@ -139,12 +139,12 @@ func TestAttack_PW_06_Register(t *testing.T) {
 	})
 }
 
-// TestAttack_PW_07_Forgot: the same for whoever asks for a link, and the mail is
-// sent by somebody else than who answers.
+// TestAttack_PW_07_Forgot: the response is the same for every address, and the outbox sends the
+// mail.
 func TestAttack_PW_07_Forgot(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		kinds := people(t, s)
+		kinds := createEveryKind(t, s)
 		for _, path := range []string{"/password/forgot", "/verify-email/resend"} {
 			answers := map[string]servertest.Response{}
 			for kind, email := range kinds {
@@ -159,7 +159,7 @@ func TestAttack_PW_07_Forgot(t *testing.T) {
 		}
 		eventually(t, "the outbox is empty", func() bool {
 			s.Outbox.Wake()
-			return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM outbox") == 0
+			return queryValue[int](t, openDatabase(t, s.Config.DatabaseURL()), "SELECT count(*) FROM outbox") == 0
 		})
 		for _, kind := range []string{"unknown", "disabled"} {
 			if n := len(s.MailsTo(kinds[kind])); n != 0 {

@@ -12,12 +12,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestRegisterWithinAFlow: whoever has no account yet makes one on the way and still
-// ends where the client waits.
+// TestRegisterWithinAFlow registers in a flow and ends at the client.
 func TestRegisterWithinAFlow(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := thirdParty(t, s, auth.DefaultTenant)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		flow := b.Open(authorizationQuery(c)).At(t, "/login").Value("flow")
 		b.Open("/register?flow="+flow).At(t, "/register")
@@ -41,7 +40,7 @@ func TestRegisterWithinAFlow(t *testing.T) {
 		other.Open(link).Want(t, 200)
 		other.Press("submit", "password", servertest.Password).At(t, "/verify-email/done")
 		b.Open("/login?flow=" + flow)
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		if got := b.Press("approve").Answer(t); got.Get("code") == "" {
 			t.Errorf("answer %v", got)
 		}
@@ -51,7 +50,7 @@ func TestRegisterWithinAFlow(t *testing.T) {
 func TestForgottenPasswordOnPages(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	b := s.Browser(t)
 	b.Open("/forgot-password").At(t, "/forgot-password")
 	b.Press("submit", "email", "no address").Want(t, 400)
@@ -68,13 +67,13 @@ func TestForgottenPasswordOnPages(t *testing.T) {
 	b.Press("submit", "email", alice, "password", otherPassword).At(t, "/account")
 }
 
-// TestRemembered: who has ticked the box is signed in again when the browser was closed,
-// on every page, and forgotten after signing out.
+// TestRemembered: a user who ticked the box is signed in again after the browser was closed,
+// and no longer after signing out.
 func TestRemembered(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open("/login")
 		b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/account")
@@ -102,18 +101,18 @@ func TestRemembered(t *testing.T) {
 	})
 }
 
-// TestSeveralAccounts: two people share a browser, and each goes on as who they are.
+// TestSeveralAccounts: two users share a browser, and each continues with their own account.
 func TestSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		ids := map[string]auth.AccountID{alice: member(t, s, alice), bob: member(t, s, bob)}
-		c := thirdParty(t, s, auth.DefaultTenant)
+		ids := map[string]auth.AccountID{alice: createAccount(t, s, alice), bob: createAccount(t, s, bob)}
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
 		b.Open(authorizationQuery(c))
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		b.Open(b.Page.Link("notyou")).At(t, "/choose-account")
 		b.Press("other").At(t, "/login")
-		if p := enter(t, b, bob).At(t, "/consent"); !strings.Contains(p.Text(), bob) || strings.Contains(p.Text(), alice) {
+		if p := signIn(t, b, bob).At(t, "/consent"); !strings.Contains(p.Text(), bob) || strings.Contains(p.Text(), alice) {
 			t.Errorf("asked: %s", p.Text())
 		}
 		for _, email := range []string{alice, bob} {
@@ -140,13 +139,12 @@ func TestSeveralAccounts(t *testing.T) {
 	})
 }
 
-// TestAccountPage: a person sees and ends sessions, and takes back what an application
-// was allowed.
+// TestAccountPage: a user sees and ends sessions, and withdraws a consent.
 func TestAccountPage(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid", "email", "offline_access"} })
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid", "email", "offline_access"} })
 		b, other := s.Browser(t), s.Browser(t)
 		for _, v := range []*servertest.Browser{b, other} {
 			v.Open("/account")
@@ -178,13 +176,13 @@ func TestAccountPage(t *testing.T) {
 	})
 }
 
-// TestAuthorizeByForm: another site's form brings a person to the authorization endpoint
-// without our cookies; who was signed in still is.
+// TestAuthorizeByForm: a form of another site reaches the authorization endpoint without
+// cookies; a signed-in user stays so.
 func TestAuthorizeByForm(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant)
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant)
 		u, err := url.Parse(authorizationQuery(c))
 		if err != nil {
 			t.Fatal(err)
@@ -192,7 +190,7 @@ func TestAuthorizeByForm(t *testing.T) {
 		b := s.Browser(t)
 		b.Post("/oauth2/authorize", u.Query(), "https://ledger.example.test").At(t, "/login")
 		flow := b.Page.Value("flow")
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		kept := b.Cookie(browserCookie)
 		if got := b.Press("approve").Answer(t); got.Get("code") == "" || flow == "" {
 			t.Errorf("answer %v", got)
@@ -208,30 +206,30 @@ func TestAuthorizeByForm(t *testing.T) {
 	})
 }
 
-// TestNativeClients: programs on a device are reached by their own scheme or port, also
-// past what the policy of our pages lets forms do.
+// TestNativeClients: native clients are reached at their own scheme or port, which form-action
+// of the pages allows.
 func TestNativeClients(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	member(t, s, alice)
+	createAccount(t, s, alice)
 	for _, to := range []string{"com.example.app:/callback", "http://127.0.0.1/callback", "http://localhost:4711/callback", "http://[::1]/callback"} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Type, r.RedirectURIs = auth.ClientNative, []string{to} })
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Type, r.RedirectURIs = auth.ClientNative, []string{to} })
 		b := s.Browser(t)
 		asked := strings.NewReplacer("127.0.0.1/", "127.0.0.1:49152/", "[::1]/", "[::1]:49152/").Replace(to)
 		b.Open(authorizationQuery(c, "redirect_uri", asked))
-		enter(t, b, alice).At(t, "/consent")
+		signIn(t, b, alice).At(t, "/consent")
 		if got := b.Press("approve").Answer(t); got.Get("code") == "" && b.Page.URL.Opaque == "" || !strings.HasPrefix(b.Page.URL.String(), asked) {
 			t.Errorf("%s: %v at %s", to, got, b.Page.URL)
 		}
 	}
 }
 
-// TestDevicePages: a person allows a device, or not.
+// TestDevicePages approves and denies a device.
 func TestDevicePages(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
+		createAccount(t, s, alice)
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Type, r.RedirectURIs, r.Grants = auth.ClientNative, nil, []auth.GrantType{auth.GrantDeviceCode}
 		})
 		for _, decision := range []string{"approve", "deny"} {
@@ -243,7 +241,7 @@ func TestDevicePages(t *testing.T) {
 			}
 			b.Press("submit", "code", "BCDFGHJK").Want(t, 400)
 			b.Press("submit", "code", strings.ToLower(d["user_code"].(string))).At(t, "/login")
-			if p := enter(t, b, alice).At(t, "/device/confirm"); !strings.Contains(p.Text(), "The request came from network address 127.0.0.1 , the same as yours.") {
+			if p := signIn(t, b, alice).At(t, "/device/confirm"); !strings.Contains(p.Text(), "The request came from network address 127.0.0.1 , the same as yours.") {
 				t.Errorf("H12: not from where the device asked: %s", p.Text())
 			}
 			if p := b.Press(decision).Want(t, 200); !strings.Contains(p.Text(), "Ledger") {
@@ -258,17 +256,17 @@ func TestDevicePages(t *testing.T) {
 	})
 }
 
-// TestClientLogsOut: a client sends the person to log out and gets them back.
+// TestClientLogsOut: a client sends a logout request and gets the user back.
 func TestClientLogsOut(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		member(t, s, alice)
+		createAccount(t, s, alice)
 		const back = "https://ledger.example.test/bye"
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.PostLogoutURIs = []string{back} })
+		c := newThirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.PostLogoutURIs = []string{back} })
 		for _, posted := range []bool{false, true} {
 			b := s.Browser(t)
 			b.Open(authorizationQuery(c))
-			enter(t, b, alice)
+			signIn(t, b, alice)
 			if b.Page.URL.Path == "/consent" {
 				b.Press("approve")
 			}
@@ -290,11 +288,11 @@ func TestClientLogsOut(t *testing.T) {
 	})
 }
 
-// TestAuthorizeIsLimited: one address begins no more sign-ins than it may.
+// TestAuthorizeIsLimited: authorization requests of one address are limited.
 func TestAuthorizeIsLimited(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Limits(func(l *config.Limits) { *l.Rate("authorize.ip") = config.Rate{Count: 3, Per: time.Minute} }))
-	c := thirdParty(t, s, auth.DefaultTenant)
+	c := newThirdParty(t, s, auth.DefaultTenant)
 	for i := range 5 {
 		if r := s.Do(t, "GET", authorizationQuery(c), nil); (i < 3) != (r.Status == 303) || i >= 3 && (r.Status != 429 || r.Header.Get("Retry-After") == "") {
 			t.Errorf("request %d: %d", i, r.Status)
@@ -302,8 +300,8 @@ func TestAuthorizeIsLimited(t *testing.T) {
 	}
 }
 
-// redeem exchanges the code of an answer.
-func redeem(t testing.TB, s *servertest.Server, c program, answer url.Values) body {
+// redeem redeems the code of an authorization response.
+func redeem(t testing.TB, s *servertest.Server, c testClient, answer url.Values) body {
 	t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}
 	return decode[body](t, postForm(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200))

@@ -14,9 +14,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// wire sends bytes as they are and returns every answer until the server closes, and whether
-// it closed.
-func wire(t testing.TB, s *servertest.Server, raw string) (answers []*http.Response, closed bool) {
+// sendRaw sends raw bytes and returns all responses, and whether the server closed the
+// connection.
+func sendRaw(t testing.TB, s *servertest.Server, raw string) (answers []*http.Response, closed bool) {
 	t.Helper()
 	c := dial(t, s.URL)
 	if _, err := io.WriteString(c, raw); err != nil {
@@ -46,7 +46,7 @@ func dial(t testing.TB, url string) net.Conn {
 	return c
 }
 
-// TestAttack_HT_04_Smuggling sends what proxies and servers read differently: 400,
+// TestAttack_HT_04_Smuggling sends requests that proxies and servers parse differently: 400,
 // and nothing more is read from the connection.
 func TestAttack_HT_04_Smuggling(t *testing.T) {
 	t.Parallel()
@@ -80,7 +80,7 @@ func TestAttack_HT_04_Smuggling(t *testing.T) {
 	} {
 		t.Run("HT-04 "+name, func(t *testing.T) {
 			t.Parallel()
-			answers, closed := wire(t, s, raw+smuggled)
+			answers, closed := sendRaw(t, s, raw+smuggled)
 			if len(answers) != 1 || !closed {
 				t.Fatalf("%d answers, closed: %v; want one and closed", len(answers), closed)
 			}
@@ -91,14 +91,14 @@ func TestAttack_HT_04_Smuggling(t *testing.T) {
 	}
 	t.Run("HT-04 a chunked body is the last", func(t *testing.T) {
 		t.Parallel()
-		answers, closed := wire(t, s, head("Transfer-Encoding: chunked")+"2\r\n{}\r\n0\r\n\r\n"+smuggled)
+		answers, closed := sendRaw(t, s, head("Transfer-Encoding: chunked")+"2\r\n{}\r\n0\r\n\r\n"+smuggled)
 		if len(answers) != 1 || !closed || answers[0].StatusCode != 400 || answers[0].Header.Get("Content-Type") != "application/problem+json" {
 			t.Fatalf("%d answers, closed: %v", len(answers), closed)
 		}
 	})
 	t.Run("HT-04 good ones are served", func(t *testing.T) {
 		t.Parallel()
-		answers, _ := wire(t, s, smuggled+head("Content-Length: 2")+"{}"+"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		answers, _ := sendRaw(t, s, smuggled+head("Content-Length: 2")+"{}"+"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		if len(answers) != 3 || answers[0].StatusCode != 200 || answers[1].StatusCode != 400 || answers[2].StatusCode != 200 {
 			t.Fatalf("answers: %d", len(answers))
 		}
@@ -144,15 +144,15 @@ func TestAttack_HT_05_Heads(t *testing.T) {
 	s.Do(t, "GET", "/livez", nil).Want(t, 200)
 }
 
-// TestAttack_HT_06_Methods: nothing answers to methods that it does not have.
+// TestAttack_HT_06_Methods: every route responds only to its own methods.
 func TestAttack_HT_06_Methods(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
-		unchanged(t, s, func() {
+		requireUnchanged(t, s, func() {
 			for _, method := range []string{"TRACE", "CONNECT", "PROPFIND", "PUT", "post", "Post", "get", "delete", "patch", "MOVE", "PURGE", "A-B"} {
 				for _, path := range []string{"/livez", "/.well-known/jwks.json", api("/me"), api("/login"), "/verify-email", "/t/t2/api/v1/me", "/nowhere", "*"} {
-					answers, _ := wire(t, s, method+" "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+tokens.AccessToken+"\r\nX-Method-Override: DELETE\r\nConnection: close\r\n\r\n")
+					answers, _ := sendRaw(t, s, method+" "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+tokens.AccessToken+"\r\nX-Method-Override: DELETE\r\nConnection: close\r\n\r\n")
 					if len(answers) != 1 {
 						t.Fatalf("%s %s: %d answers", method, path, len(answers))
 					}

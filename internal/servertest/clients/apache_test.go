@@ -67,7 +67,7 @@ OIDCCookieSameSite On
 func TestApache(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(modules + "/mod_auth_openidc.so"); err != nil {
-		missing(t, "Apache with mod_auth_openidc", err)
+		skipMissing(t, "Apache with mod_auth_openidc", err)
 	}
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s knows %s as %s", r.URL.Path, r.Header.Get("OIDC_CLAIM_email"), r.Header.Get("OIDC_CLAIM_sub"))
@@ -76,7 +76,7 @@ func TestApache(t *testing.T) {
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
 		c.Outbound.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}))
-	addr := free(t)
+	addr := freeAddress(t)
 	_, port, _ := strings.Cut(addr, ":")
 	site := "http://localhost:" + port
 	id, secret := register(t, s, application(site+"/redirect", func(r *client.Registration) {
@@ -85,20 +85,20 @@ func TestApache(t *testing.T) {
 	}))
 	dir := apacheDir(t)
 	apache(t, dir, fmt.Sprintf(apacheConf, dir, addr, modules, s.Issuer, id, secret, port, behind.URL))
-	up(t, "http://"+addr+"/out")
+	waitForServer(t, "http://"+addr+"/out")
 	p := newPerson(t, s)
 
 	c := browser(t)
-	status, body := p.roam(c, site+"/orders?page=2")
+	status, body := p.browse(c, site+"/orders?page=2")
 	if status != 200 || !strings.HasPrefix(body, "/orders knows "+alice+" as ") {
 		t.Fatalf("%d: %s", status, body)
 	}
-	if status, body := p.roam(c, site+"/other"); status != 200 || !strings.HasPrefix(body, "/other knows "+alice) {
+	if status, body := p.browse(c, site+"/other"); status != 200 || !strings.HasPrefix(body, "/other knows "+alice) {
 		t.Errorf("the second page: %d: %s", status, body)
 	}
 
 	// Logging out at the site ends the session here.
-	if status, body := p.roam(c, site+"/redirect?logout="+url.QueryEscape(site+"/out")); status != 200 || !strings.HasPrefix(body, "/out knows  as ") {
+	if status, body := p.browse(c, site+"/redirect?logout="+url.QueryEscape(site+"/out")); status != 200 || !strings.HasPrefix(body, "/out knows  as ") {
 		t.Fatalf("logged out at the site: %d: %s", status, body)
 	}
 	if page := p.b.Open("/account"); !page.Has("password") {
@@ -106,7 +106,7 @@ func TestApache(t *testing.T) {
 	}
 
 	// Logging out here ends the session at the site.
-	if status, body := p.roam(c, site+"/again"); status != 200 || !strings.HasPrefix(body, "/again knows "+alice) {
+	if status, body := p.browse(c, site+"/again"); status != 200 || !strings.HasPrefix(body, "/again knows "+alice) {
 		t.Fatalf("signed in again: %d: %s", status, body)
 	}
 	p.b.Open("/logout")
@@ -142,5 +142,5 @@ func apache(t *testing.T, dir, conf string) {
 	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	program(t, os.Environ(), "/usr/sbin/apache2", "-D", "FOREGROUND", "-f", file)
+	startProgram(t, os.Environ(), "/usr/sbin/apache2", "-D", "FOREGROUND", "-f", file)
 }

@@ -75,7 +75,7 @@ func newClientDocument(t *testing.T) clientDocument {
 // signIn has a client sign in at the resource, and expects a token for that resource.
 func (m mcpServer) signIn(t *testing.T, cmd *exec.Cmd, document string, refreshes bool) {
 	t.Helper()
-	said := talk(t, newPerson(t, m.Server), cmd, map[string]string{"resource": m.resource, "redirect": "http://localhost:23905/callback", "document": document})
+	said := runProgram(t, newPerson(t, m.Server), cmd, map[string]string{"resource": m.resource, "redirect": "http://localhost:23905/callback", "document": document})
 	if said["sub"] == "" || said["aud"] != m.resource || refreshes && said["refreshed"] != "true" {
 		t.Errorf("it says %v", said)
 	}
@@ -113,7 +113,7 @@ func TestRepair_B2_PythonSDK(t *testing.T) {
 		err = exec.Command(python, "-c", "import mcp, httpx2").Run()
 	}
 	if err != nil {
-		missing(t, "Python mcp", err)
+		skipMissing(t, "Python mcp", err)
 	}
 	for _, document := range []bool{false, true} {
 		m := newMCPServer(t)
@@ -139,7 +139,7 @@ func TestRepair_B8_AuthJS(t *testing.T) {
 		}))
 		cmd := exec.CommandContext(t.Context(), "node", "authjs.mjs")
 		cmd.Dir = modulesDir(t, "mcp", "@auth/core")
-		said := talk(t, newPerson(t, s), cmd, map[string]string{"id": id, "secret": secret, "site": site, "idToken": idToken})
+		said := runProgram(t, newPerson(t, s), cmd, map[string]string{"id": id, "secret": secret, "site": site, "idToken": idToken})
 		if said["email"] != alice {
 			t.Errorf("idToken %s: it shows %q", idToken, said["email"])
 		}

@@ -36,14 +36,14 @@ func TestOpenIDClient(t *testing.T) {
 	id, secret := register(t, s, application(redirect, func(r *client.Registration) {
 		r.PostLogoutURIs, r.DPoP, r.RequirePushed = []string{after}, true, true
 	}))
-	node(t, newPerson(t, s), "openid_client.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect, "after": after})
+	runNode(t, newPerson(t, s), "openid_client.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect, "after": after})
 }
 
 func TestOpenIDClientDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id, _ := register(t, s, deviceRegistration())
-	node(t, newPerson(t, s), "openid_client_device.mjs", map[string]string{"id": id})
+	runNode(t, newPerson(t, s), "openid_client_device.mjs", map[string]string{"id": id})
 }
 
 // TestOAuth4WebAPI: npm oauth4webapi looks closely at every answer.
@@ -51,22 +51,22 @@ func TestOAuth4WebAPI(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id, secret := register(t, s, application(redirect))
-	node(t, newPerson(t, s), "oauth4webapi.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect})
+	runNode(t, newPerson(t, s), "oauth4webapi.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect})
 }
 
 // node runs a program of testdata, which says who signed in, or the test fails.
-func node(t *testing.T, p *person, program string, settings map[string]string) {
+func runNode(t *testing.T, p *person, program string, settings map[string]string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", program)
 	cmd.Dir = modulesDir(t, "clients", "openid-client")
-	if said := talk(t, p, cmd, settings); said["email"] != alice || said["sub"] == "" {
+	if said := runProgram(t, p, cmd, settings); said["email"] != alice || said["sub"] == "" {
 		t.Errorf("%s says %v", program, said)
 	}
 }
 
 // talk runs a program and does in the browser what it asks for, and returns what it says
 // at its end. The program ends well or the test fails.
-func talk(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]string) (said map[string]string) {
+func runProgram(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]string) (said map[string]string) {
 	t.Helper()
 	settings["issuer"] = p.s.Issuer
 	encoded, err := json.Marshal(settings)
@@ -117,14 +117,14 @@ func talk(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]string) (s
 func modulesDir(t *testing.T, cache, has string) string {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
-		missing(t, "Node.js", err)
+		skipMissing(t, "Node.js", err)
 	}
 	modules, err := filepath.Abs("../../../.cache/" + cache + "/node_modules")
 	if err == nil {
 		_, err = os.Stat(filepath.Join(modules, has))
 	}
 	if err != nil {
-		missing(t, "npm "+has, err)
+		skipMissing(t, "npm "+has, err)
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {

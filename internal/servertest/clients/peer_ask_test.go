@@ -19,8 +19,8 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// asking is a request of a program.
-type asking struct {
+// request is a request of a program.
+type request struct {
 	method, to  string // POST when empty
 	as          string // the client that proves itself by its own method; empty for nobody
 	form        url.Values
@@ -28,8 +28,8 @@ type asking struct {
 	header      http.Header
 }
 
-// answer is what a program gets.
-type answer struct {
+// response is what a program gets.
+type response struct {
 	status    int
 	challenge string
 	members   map[string]any
@@ -37,7 +37,7 @@ type answer struct {
 }
 
 // kv makes a form; a name may come more than once.
-func kv(pairs ...string) url.Values {
+func params(pairs ...string) url.Values {
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Add(pairs[i], pairs[i+1])
@@ -46,9 +46,9 @@ func kv(pairs ...string) url.Values {
 }
 
 // send sends a request as it is.
-func (p *party) send(q asking) answer {
+func (p *testProvider) send(q request) response {
 	p.Helper()
-	res, err := p.http.Do(p.made(q))
+	res, err := p.http.Do(p.newHTTPRequest(q))
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -57,19 +57,19 @@ func (p *party) send(q asking) answer {
 	if err != nil {
 		p.Fatal(err)
 	}
-	a := answer{status: res.StatusCode, challenge: res.Header.Get("WWW-Authenticate"), empty: len(b) == 0}
+	a := response{status: res.StatusCode, challenge: res.Header.Get("WWW-Authenticate"), empty: len(b) == 0}
 	if strings.Contains(res.Header.Get("Content-Type"), "json") {
 		_ = json.Unmarshal(b, &a.members) // said in words by String
 	}
 	return a
 }
 
-func (p *party) made(q asking) *http.Request {
+func (p *testProvider) newHTTPRequest(q request) *http.Request {
 	p.Helper()
 	form := maps.Clone(q.form)
 	h := http.Header{}
 	if q.as != "" {
-		form = p.prove(q.as, form, h)
+		form = p.authenticate(q.as, form, h)
 	}
 	body, media := q.body, q.media
 	if body == "" && q.method != "GET" {
@@ -94,8 +94,8 @@ func (p *party) made(q asking) *http.Request {
 	return r
 }
 
-// prove adds a client's credentials as it is registered for.
-func (p *party) prove(as string, form url.Values, h http.Header) url.Values {
+// authenticate adds a client's credentials as it is registered for.
+func (p *testProvider) authenticate(as string, form url.Values, h http.Header) url.Values {
 	p.Helper()
 	c := p.clients[as]
 	if form == nil {
@@ -126,13 +126,13 @@ func header(name string, values ...string) http.Header {
 }
 
 // token, and those after it, ask one endpoint as one client.
-func (p *party) token(as string, pairs ...string) answer {
+func (p *testProvider) token(as string, pairs ...string) response {
 	p.Helper()
-	return p.send(asking{to: p.at("token_endpoint"), as: as, form: kv(pairs...)})
+	return p.send(request{to: p.at("token_endpoint"), as: as, form: params(pairs...)})
 }
 
 // tokens are those that it has to give.
-func (p *party) tokens(as string, pairs ...string) (access, refresh, id string) {
+func (p *testProvider) tokens(as string, pairs ...string) (access, refresh, id string) {
 	p.Helper()
 	a := p.token(as, pairs...)
 	if a.status != 200 {
@@ -141,7 +141,7 @@ func (p *party) tokens(as string, pairs ...string) (access, refresh, id string) 
 	return a.text("access_token"), a.text("refresh_token"), a.text("id_token")
 }
 
-func (a answer) text(member string) string {
+func (a response) text(member string) string {
 	s, _ := a.members[member].(string)
 	return s
 }
@@ -149,7 +149,7 @@ func (a answer) text(member string) string {
 var challenged = regexp.MustCompile(`^(\w+)(?:.*\berror="(\w+)")?`)
 
 // String words an answer: status, error or the names of the members, and the challenge.
-func (a answer) String() string {
+func (a response) String() string {
 	s := fmt.Sprint(a.status)
 	switch active, is := a.members["active"].(bool); {
 	case a.text("error") != "":
@@ -174,8 +174,8 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// usual is a good authorization request of a client.
-func (p *party) usual(as string) url.Values {
+// defaultRequest is a good authorization request of a client.
+func (p *testProvider) defaultRequest(as string) url.Values {
 	c := p.clients[as]
 	return url.Values{
 		"client_id": {c.id}, "redirect_uri": {c.r.RedirectURIs[0]}, "response_type": {"code"}, "scope": {"openid"}, "state": {"the state"}, "nonce": {rand.Text()},
@@ -185,8 +185,8 @@ func (p *party) usual(as string) url.Values {
 
 // request is the usual one with changes: an empty value takes a parameter out, and one
 // that begins with + comes besides what is there.
-func (p *party) request(as string, pairs ...string) url.Values {
-	form := p.usual(as)
+func (p *testProvider) request(as string, pairs ...string) url.Values {
+	form := p.defaultRequest(as)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name, value := pairs[i], pairs[i+1]
 		switch more, also := strings.CutPrefix(value, "+"); {
@@ -201,19 +201,19 @@ func (p *party) request(as string, pairs ...string) url.Values {
 	return form
 }
 
-func (p *party) authorizeURL(as string, pairs ...string) string {
+func (p *testProvider) authorizeURL(as string, pairs ...string) string {
 	p.Helper()
 	return p.at("authorization_endpoint") + "?" + p.request(as, pairs...).Encode()
 }
 
 // authorize asks in a browser in which nobody has signed in, and looks where it leads.
-func (p *party) authorize(as string, pairs ...string) string {
+func (p *testProvider) authorize(as string, pairs ...string) string {
 	p.Helper()
 	return p.browser().open(p.authorizeURL(as, pairs...), nil, false).String()
 }
 
 // code is an authorization code for the person who has signed in.
-func (p *party) code(as string, pairs ...string) string {
+func (p *testProvider) code(as string, pairs ...string) string {
 	p.Helper()
 	e := p.person.open(p.authorizeURL(as, pairs...), nil, true)
 	if e.values().Get("code") == "" {
@@ -223,7 +223,7 @@ func (p *party) code(as string, pairs ...string) string {
 }
 
 // redeem is the usual redemption of a code, with changes as in request.
-func (p *party) redeem(as, code string, pairs ...string) answer {
+func (p *testProvider) redeem(as, code string, pairs ...string) response {
 	p.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {peerVerifier}, "redirect_uri": {appReturn}}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -231,11 +231,11 @@ func (p *party) redeem(as, code string, pairs ...string) answer {
 			form.Del(pairs[i])
 		}
 	}
-	return p.send(asking{to: p.at("token_endpoint"), as: as, form: form})
+	return p.send(request{to: p.at("token_endpoint"), as: as, form: form})
 }
 
-// redeemed are the tokens for a new code.
-func (p *party) redeemed(as string, pairs ...string) (access, refresh, id string) {
+// redeemNewCode are the tokens for a new code.
+func (p *testProvider) redeemNewCode(as string, pairs ...string) (access, refresh, id string) {
 	p.Helper()
 	code := p.code(as, pairs...)
 	return p.tokens(as, "grant_type", "authorization_code", "code", code, "code_verifier", peerVerifier, "redirect_uri", appReturn)

@@ -14,23 +14,23 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// browsing is a browser at one of the two providers.
-type browsing interface {
+// browserDriver is a browser at one of the two providers.
+type browserDriver interface {
 	// open goes to an address, with a form of another site if there is one, until the
 	// browser leaves the provider or comes to a page. With enter the person does what
 	// pages ask for.
-	open(address string, posted url.Values, enter bool) ended
+	open(address string, posted url.Values, enter bool) browserState
 }
 
-// ended is where a browser came to: away, at a page that asks the user, or another.
-type ended struct {
+// browserState is where a browser came to: away, at a page that asks the user, or another.
+type browserState struct {
 	away   *url.URL
 	posted url.Values // of response_mode=form_post
 	asks   bool
 	page   int // status
 }
 
-func (e ended) values() url.Values {
+func (e browserState) values() url.Values {
 	switch {
 	case e.posted != nil:
 		return e.posted
@@ -44,7 +44,7 @@ func (e ended) values() url.Values {
 }
 
 // String words it: the way of the answer, the error, and the names of what it brings.
-func (e ended) String() string {
+func (e browserState) String() string {
 	s := "query"
 	switch {
 	case e.asks:
@@ -69,14 +69,14 @@ func (e ended) String() string {
 	return strings.TrimRight(s+" "+strings.Join(names, " "), " ")
 }
 
-// ourPages is a browser at our server.
-type ourPages struct {
+// watchwordBrowser is a browser at our server.
+type watchwordBrowser struct {
 	t *testing.T
 	s *servertest.Server
 	*servertest.Browser
 }
 
-func (o *ourPages) open(address string, posted url.Values, enter bool) ended {
+func (o *watchwordBrowser) open(address string, posted url.Values, enter bool) browserState {
 	o.t.Helper()
 	var page *servertest.Page
 	if posted != nil {
@@ -87,13 +87,13 @@ func (o *ourPages) open(address string, posted url.Values, enter bool) ended {
 	for range 5 {
 		switch {
 		case page.Away:
-			return ended{away: page.URL}
+			return browserState{away: page.URL}
 		case page.Value("iss") != "":
-			return ended{posted: page.Fields(o.t, "")}
+			return browserState{posted: page.Fields(o.t, "")}
 		case page.Value("csrf") == "":
-			return ended{page: page.Status}
+			return browserState{page: page.Status}
 		case !enter:
-			return ended{asks: true}
+			return browserState{asks: true}
 		case page.Has("password"):
 			page = o.Press("submit", "email", alice, "password", servertest.Password)
 		default:
@@ -101,16 +101,16 @@ func (o *ourPages) open(address string, posted url.Values, enter bool) ended {
 		}
 	}
 	o.t.Fatalf("still at %s: %s", page.URL, page.Text())
-	return ended{}
+	return browserState{}
 }
 
-// theirPages is a browser at oidc-provider.
-type theirPages struct {
-	p *party
+// peerBrowser is a browser at oidc-provider.
+type peerBrowser struct {
+	p *testProvider
 	c *http.Client
 }
 
-func (o *theirPages) open(address string, posted url.Values, enter bool) ended {
+func (o *peerBrowser) open(address string, posted url.Values, enter bool) browserState {
 	o.p.Helper()
 	for range 10 {
 		if !strings.HasPrefix(address, o.p.base+"/") {
@@ -118,24 +118,24 @@ func (o *theirPages) open(address string, posted url.Values, enter bool) ended {
 			if err != nil {
 				o.p.Fatal(err)
 			}
-			return ended{away: away}
+			return browserState{away: away}
 		}
 		if strings.HasPrefix(address, o.p.base+"/hook/") && !enter {
-			return ended{asks: true}
+			return browserState{asks: true}
 		}
 		res, body := o.visit(address, posted)
 		posted = nil
 		next, err := res.Location()
 		if err != nil {
-			return theirPage(res.StatusCode, body)
+			return classifyPage(res.StatusCode, body)
 		}
 		address = next.String()
 	}
 	o.p.Fatalf("led in circles, last to %s", address)
-	return ended{}
+	return browserState{}
 }
 
-func (o *theirPages) visit(address string, posted url.Values) (*http.Response, string) {
+func (o *peerBrowser) visit(address string, posted url.Values) (*http.Response, string) {
 	o.p.Helper()
 	r, err := http.NewRequest("GET", address, nil)
 	if posted != nil {
@@ -159,12 +159,12 @@ func (o *theirPages) visit(address string, posted url.Values) (*http.Response, s
 	return res, string(b)
 }
 
-// theirPage tells its pages apart by the hidden fields of their forms.
-func theirPage(status int, body string) ended {
+// classifyPage tells its pages apart by the hidden fields of their forms.
+func classifyPage(status int, body string) browserState {
 	fields := url.Values{}
 	doc, err := html.Parse(strings.NewReader(body))
 	if err != nil {
-		return ended{page: status}
+		return browserState{page: status}
 	}
 	for n := range doc.Descendants() {
 		var name, value string
@@ -182,9 +182,9 @@ func theirPage(status int, body string) ended {
 	}
 	switch {
 	case fields.Has("iss"):
-		return ended{posted: fields}
+		return browserState{posted: fields}
 	case fields.Has("xsrf"):
-		return ended{asks: true}
+		return browserState{asks: true}
 	}
-	return ended{page: status}
+	return browserState{page: status}
 }

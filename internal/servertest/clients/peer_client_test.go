@@ -56,20 +56,20 @@ func peerClients() map[string]client.Registration {
 		"native": web(func(r *client.Registration) {
 			r.Type, r.Auth, r.RedirectURIs = auth.ClientNative, auth.AuthNone, []string{loopback}
 		}),
-		"dev":  web(onDevice),
-		"dev2": web(onDevice),
+		"dev":  web(makeDeviceClient),
+		"dev2": web(makeDeviceClient),
 		"svc": {Type: auth.ClientMachine, FirstParty: true, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
 			Grants: []auth.GrantType{auth.GrantClientCredentials}, Auth: auth.AuthSecretBasic, Audiences: []string{resource}, Serves: []string{resource}}},
 	}
 }
 
-func onDevice(r *client.Registration) {
+func makeDeviceClient(r *client.Registration) {
 	r.Type, r.Auth, r.RedirectURIs, r.PostLogoutURIs = auth.ClientNative, auth.AuthNone, nil, nil
 	r.Grants = []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}
 }
 
-// enrolBoth registers them with us.
-func enrolBoth(t *testing.T, s *servertest.Server) map[string]*peerClient {
+// createClients registers them with us.
+func createClients(t *testing.T, s *servertest.Server) map[string]*peerClient {
 	t.Helper()
 	all := map[string]*peerClient{}
 	for name, r := range peerClients() {
@@ -123,10 +123,10 @@ func registrations(clients map[string]*peerClient) (out []map[string]any) {
 }
 
 // said holds what a JWT says. A nil value takes a claim or a header out.
-type said = map[string]any
+type jsonObject = map[string]any
 
 // sign signs what is said over what is usual.
-func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, claims said) string {
+func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, claims jsonObject) string {
 	t.Helper()
 	o := &jose.SignerOptions{}
 	for name, v := range header {
@@ -138,7 +138,7 @@ func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, cla
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := jwt.Signed(signer).Claims(over(usual, claims)).Serialize()
+	s, err := jwt.Signed(signer).Claims(withChanges(usual, claims)).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +146,8 @@ func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, cla
 }
 
 // over puts changes over what is usual.
-func over(usual, changes said) said {
-	all := said{}
+func withChanges(usual, changes jsonObject) jsonObject {
+	all := jsonObject{}
 	for name, v := range usual {
 		all[name] = v
 	}
@@ -160,27 +160,27 @@ func over(usual, changes said) said {
 }
 
 // assertion is the JWT with which a client proves itself (RFC 7523 §3).
-func (p *party) assertion(as string, claims said) string {
+func (p *testProvider) assertion(as string, claims jsonObject) string {
 	p.Helper()
 	c := p.clients[as]
-	return sign(p, jose.ES256, c.key, nil, said{"iss": c.id, "sub": c.id, "aud": p.base, "jti": rand.Text(), "iat": p.now().Unix(), "exp": p.now().Add(time.Minute).Unix()}, claims)
+	return sign(p, jose.ES256, c.key, nil, jsonObject{"iss": c.id, "sub": c.id, "aud": p.base, "jti": rand.Text(), "iat": p.now().Unix(), "exp": p.now().Add(time.Minute).Unix()}, claims)
 }
 
 // requestObject is an authorization request as a JWT (RFC 9101).
-func (p *party) requestObject(as string, claims said) string {
+func (p *testProvider) requestObject(as string, claims jsonObject) string {
 	p.Helper()
 	c := p.clients[as]
-	usual := said{"iss": c.id, "aud": p.base, "exp": p.now().Add(time.Minute).Unix()}
-	for name, values := range p.usual(as) {
+	usual := jsonObject{"iss": c.id, "aud": p.base, "exp": p.now().Add(time.Minute).Unix()}
+	for name, values := range p.defaultRequest(as) {
 		usual[name] = values[0]
 	}
-	return sign(p, jose.ES256, c.key, said{"typ": "oauth-authz-req+jwt"}, usual, claims)
+	return sign(p, jose.ES256, c.key, jsonObject{"typ": "oauth-authz-req+jwt"}, usual, claims)
 }
 
 // proof is a DPoP proof (RFC 9449 §4.2) by the key of a client.
-func (p *party) proof(as, endpoint string, header, claims said) string {
+func (p *testProvider) proof(as, endpoint string, header, claims jsonObject) string {
 	p.Helper()
 	key := p.clients[as].key
-	usual := said{"jti": rand.Text(), "htm": "POST", "htu": p.at(endpoint), "iat": p.now().Unix()}
-	return sign(p, jose.ES256, key, over(said{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: key.Public()}}, header), usual, claims)
+	usual := jsonObject{"jti": rand.Text(), "htm": "POST", "htu": p.at(endpoint), "iat": p.now().Unix()}
+	return sign(p, jose.ES256, key, withChanges(jsonObject{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: key.Public()}}, header), usual, claims)
 }

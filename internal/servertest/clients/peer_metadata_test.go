@@ -8,22 +8,22 @@ import (
 )
 
 // metadataQuestions are about each member that either provider has (RFC 8414 §2).
-func metadataQuestions(us, peer *party) (all []question) {
+func metadataQuestions(us, peer *testProvider) (all []comparison) {
 	names := map[string]bool{}
-	for _, p := range []*party{us, peer} {
+	for _, p := range []*testProvider{us, peer} {
 		for name := range p.metadata {
 			names[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		all = append(all, question{"metadata: " + name, func(p *party) string { return p.member(name) }})
+		all = append(all, comparison{"metadata: " + name, func(p *testProvider) string { return p.member(name) }})
 	}
 	return all
 }
 
 // member words a member: an address by what it is, since paths are everybody's own, and
 // a list in order.
-func (p *party) member(name string) string {
+func (p *testProvider) member(name string) string {
 	switch v := p.metadata[name].(type) {
 	case nil:
 		return "absent"

@@ -8,20 +8,22 @@ import (
 )
 
 // registration is a good request to register, with changes as in over.
-func registration(changes said) string {
-	b, err := json.Marshal(over(said{"client_name": "New", "redirect_uris": []string{"https://new.example.test/cb"}, "token_endpoint_auth_method": "client_secret_basic"}, changes))
+func registration(changes jsonObject) string {
+	b, err := json.Marshal(withChanges(jsonObject{"client_name": "New", "redirect_uris": []string{"https://new.example.test/cb"}, "token_endpoint_auth_method": "client_secret_basic"}, changes))
 	if err != nil {
 		panic(err)
 	}
 	return string(b)
 }
 
-// enrols makes a question of a registration; of one that is taken the status alone counts.
-func enrols(what string, changes said) question { return enrolsBody(what, registration(changes)) }
+// compareRegistration makes a question of a registration; of one that is taken the status alone counts.
+func compareRegistration(what string, changes jsonObject) comparison {
+	return compareRegistrationBody(what, registration(changes))
+}
 
-func enrolsBody(what, body string) question {
-	return question{"register: " + what, func(p *party) string {
-		a := p.send(asking{to: p.at("registration_endpoint"), body: body, media: "application/json"})
+func compareRegistrationBody(what, body string) comparison {
+	return comparison{"register: " + what, func(p *testProvider) string {
+		a := p.send(request{to: p.at("registration_endpoint"), body: body, media: "application/json"})
 		if a.status == 201 {
 			return "201"
 		}
@@ -29,67 +31,67 @@ func enrolsBody(what, body string) question {
 	}}
 }
 
-var registerQuestions = []question{
-	enrols("good", nil),
-	enrolsBody("no JSON", "{"),
-	enrolsBody("a list", "[]"),
-	enrolsBody("nothing", "{}"),
-	enrols("no redirect URI", said{"redirect_uris": nil}),
-	enrols("empty redirect URIs", said{"redirect_uris": []string{}}),
-	enrols("redirect URIs that are a text", said{"redirect_uris": "https://new.example.test/cb"}),
-	enrols("AZ-12 http", said{"redirect_uris": []string{"http://new.example.test/cb"}}),
-	enrols("AZ-06 fragment", said{"redirect_uris": []string{"https://new.example.test/cb#x"}}),
-	enrols("AZ-13 javascript:", said{"redirect_uris": []string{"javascript:alert(1)"}}),
-	enrols("AZ-13 javascript: of a native client", said{"redirect_uris": []string{"javascript:alert(1)"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
-	enrols("relative redirect URI", said{"redirect_uris": []string{"/cb"}}),
-	enrols("native client on the device", said{"redirect_uris": []string{"http://127.0.0.1/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
-	enrols("scheme without a dot", said{"redirect_uris": []string{"app:/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
-	enrols("scheme with a dot", said{"redirect_uris": []string{"com.example.app:/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
-	enrols("unknown application_type", said{"application_type": "bogus"}),
-	enrols("unknown method", said{"token_endpoint_auth_method": "bogus"}),
-	enrols("unknown grant", said{"grant_types": []string{"bogus"}}),
-	enrols("implicit grant", said{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}),
-	enrols("grant without its response type", said{"grant_types": []string{"authorization_code"}, "response_types": []string{}}),
-	enrols("response type without its grant", said{"grant_types": []string{"refresh_token"}, "response_types": []string{"code"}}),
-	enrols("unknown response type", said{"response_types": []string{"bogus"}}),
-	enrols("machine", said{"grant_types": []string{"client_credentials"}, "response_types": []string{}, "redirect_uris": []string{}}),
-	enrols("device", said{"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code"}, "response_types": []string{}, "redirect_uris": []string{}, "token_endpoint_auth_method": "none", "application_type": "native"}),
-	enrols("keys and jwks_uri", said{"jwks": said{"keys": []any{}}, "jwks_uri": "https://new.example.test/jwks"}),
-	enrols("private_key_jwt without keys", said{"token_endpoint_auth_method": "private_key_jwt"}),
-	enrols("key that is a secret", said{"token_endpoint_auth_method": "private_key_jwt", "jwks": said{"keys": []any{said{"kty": "oct", "k": "c2VjcmV0"}}}}),
-	enrols("key with its private part", said{"token_endpoint_auth_method": "private_key_jwt", "jwks": said{"keys": []any{said{"kty": "EC", "crv": "P-256",
+var registerQuestions = []comparison{
+	compareRegistration("good", nil),
+	compareRegistrationBody("no JSON", "{"),
+	compareRegistrationBody("a list", "[]"),
+	compareRegistrationBody("nothing", "{}"),
+	compareRegistration("no redirect URI", jsonObject{"redirect_uris": nil}),
+	compareRegistration("empty redirect URIs", jsonObject{"redirect_uris": []string{}}),
+	compareRegistration("redirect URIs that are a text", jsonObject{"redirect_uris": "https://new.example.test/cb"}),
+	compareRegistration("AZ-12 http", jsonObject{"redirect_uris": []string{"http://new.example.test/cb"}}),
+	compareRegistration("AZ-06 fragment", jsonObject{"redirect_uris": []string{"https://new.example.test/cb#x"}}),
+	compareRegistration("AZ-13 javascript:", jsonObject{"redirect_uris": []string{"javascript:alert(1)"}}),
+	compareRegistration("AZ-13 javascript: of a native client", jsonObject{"redirect_uris": []string{"javascript:alert(1)"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
+	compareRegistration("relative redirect URI", jsonObject{"redirect_uris": []string{"/cb"}}),
+	compareRegistration("native client on the device", jsonObject{"redirect_uris": []string{"http://127.0.0.1/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
+	compareRegistration("scheme without a dot", jsonObject{"redirect_uris": []string{"app:/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
+	compareRegistration("scheme with a dot", jsonObject{"redirect_uris": []string{"com.example.app:/cb"}, "application_type": "native", "token_endpoint_auth_method": "none"}),
+	compareRegistration("unknown application_type", jsonObject{"application_type": "bogus"}),
+	compareRegistration("unknown method", jsonObject{"token_endpoint_auth_method": "bogus"}),
+	compareRegistration("unknown grant", jsonObject{"grant_types": []string{"bogus"}}),
+	compareRegistration("implicit grant", jsonObject{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}),
+	compareRegistration("grant without its response type", jsonObject{"grant_types": []string{"authorization_code"}, "response_types": []string{}}),
+	compareRegistration("response type without its grant", jsonObject{"grant_types": []string{"refresh_token"}, "response_types": []string{"code"}}),
+	compareRegistration("unknown response type", jsonObject{"response_types": []string{"bogus"}}),
+	compareRegistration("machine", jsonObject{"grant_types": []string{"client_credentials"}, "response_types": []string{}, "redirect_uris": []string{}}),
+	compareRegistration("device", jsonObject{"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code"}, "response_types": []string{}, "redirect_uris": []string{}, "token_endpoint_auth_method": "none", "application_type": "native"}),
+	compareRegistration("keys and jwks_uri", jsonObject{"jwks": jsonObject{"keys": []any{}}, "jwks_uri": "https://new.example.test/jwks"}),
+	compareRegistration("private_key_jwt without keys", jsonObject{"token_endpoint_auth_method": "private_key_jwt"}),
+	compareRegistration("key that is a secret", jsonObject{"token_endpoint_auth_method": "private_key_jwt", "jwks": jsonObject{"keys": []any{jsonObject{"kty": "oct", "k": "c2VjcmV0"}}}}),
+	compareRegistration("key with its private part", jsonObject{"token_endpoint_auth_method": "private_key_jwt", "jwks": jsonObject{"keys": []any{jsonObject{"kty": "EC", "crv": "P-256",
 		"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}}}}),
-	enrols("jwks_uri over http", said{"jwks_uri": "http://new.example.test/jwks"}),
-	enrols("jwks_uri that is none", said{"jwks_uri": "x"}),
-	enrols("unknown subject_type", said{"subject_type": "bogus"}),
-	enrols("ID Tokens with alg none", said{"id_token_signed_response_alg": "none"}),
-	enrols("ID Tokens with an unknown alg", said{"id_token_signed_response_alg": "bogus"}),
-	enrols("userinfo with an unknown alg", said{"userinfo_signed_response_alg": "bogus"}),
-	enrols("request objects with alg none", said{"request_object_signing_alg": "none"}),
-	enrols("encrypted ID Tokens", said{"id_token_encrypted_response_alg": "RSA-OAEP"}),
-	enrols("AZ-13 javascript: as the logo", said{"logo_uri": "javascript:alert(1)"}),
-	enrols("logo that is a number", said{"logo_uri": 1}),
-	enrols("negative default_max_age", said{"default_max_age": -1}),
-	enrols("default_max_age that is a text", said{"default_max_age": "1"}),
-	enrols("require_auth_time that is a text", said{"require_auth_time": "yes"}),
-	enrols("contacts that are a text", said{"contacts": "x"}),
-	enrols("AZ-13 javascript: after logging out", said{"post_logout_redirect_uris": []string{"javascript:alert(1)"}}),
-	enrols("unknown member", said{"bogus": "x"}),
-	enrols("unknown scope", said{"scope": "bogus"}),
-	enrols("name that is a number", said{"client_name": 1}),
-	enrols("request_uris over http", said{"request_uris": []string{"http://new.example.test/request"}}),
-	{"register: form instead of JSON", func(p *party) string {
-		return p.send(asking{to: p.at("registration_endpoint"), form: kv("client_name", "x")}).String()
+	compareRegistration("jwks_uri over http", jsonObject{"jwks_uri": "http://new.example.test/jwks"}),
+	compareRegistration("jwks_uri that is none", jsonObject{"jwks_uri": "x"}),
+	compareRegistration("unknown subject_type", jsonObject{"subject_type": "bogus"}),
+	compareRegistration("ID Tokens with alg none", jsonObject{"id_token_signed_response_alg": "none"}),
+	compareRegistration("ID Tokens with an unknown alg", jsonObject{"id_token_signed_response_alg": "bogus"}),
+	compareRegistration("userinfo with an unknown alg", jsonObject{"userinfo_signed_response_alg": "bogus"}),
+	compareRegistration("request objects with alg none", jsonObject{"request_object_signing_alg": "none"}),
+	compareRegistration("encrypted ID Tokens", jsonObject{"id_token_encrypted_response_alg": "RSA-OAEP"}),
+	compareRegistration("AZ-13 javascript: as the logo", jsonObject{"logo_uri": "javascript:alert(1)"}),
+	compareRegistration("logo that is a number", jsonObject{"logo_uri": 1}),
+	compareRegistration("negative default_max_age", jsonObject{"default_max_age": -1}),
+	compareRegistration("default_max_age that is a text", jsonObject{"default_max_age": "1"}),
+	compareRegistration("require_auth_time that is a text", jsonObject{"require_auth_time": "yes"}),
+	compareRegistration("contacts that are a text", jsonObject{"contacts": "x"}),
+	compareRegistration("AZ-13 javascript: after logging out", jsonObject{"post_logout_redirect_uris": []string{"javascript:alert(1)"}}),
+	compareRegistration("unknown member", jsonObject{"bogus": "x"}),
+	compareRegistration("unknown scope", jsonObject{"scope": "bogus"}),
+	compareRegistration("name that is a number", jsonObject{"client_name": 1}),
+	compareRegistration("request_uris over http", jsonObject{"request_uris": []string{"http://new.example.test/request"}}),
+	{"register: form instead of JSON", func(p *testProvider) string {
+		return p.send(request{to: p.at("registration_endpoint"), form: params("client_name", "x")}).String()
 	}},
-	{"register: GET", func(p *party) string {
-		return p.send(asking{method: "GET", to: p.at("registration_endpoint")}).String()
+	{"register: GET", func(p *testProvider) string {
+		return p.send(request{method: "GET", to: p.at("registration_endpoint")}).String()
 	}},
 }
 
-// managed makes a question about a client that has just registered itself (RFC 7592).
-func managed(what string, ask func(p *party, uri, token string, client answer) answer) question {
-	return question{"manage: " + what, func(p *party) string {
-		a := p.send(asking{to: p.at("registration_endpoint"), body: registration(nil), media: "application/json"})
+// compareManagement makes a question about a client that has just registered itself (RFC 7592).
+func compareManagement(what string, ask func(p *testProvider, uri, token string, client response) response) comparison {
+	return comparison{"manage: " + what, func(p *testProvider) string {
+		a := p.send(request{to: p.at("registration_endpoint"), body: registration(nil), media: "application/json"})
 		if a.status != 201 {
 			p.Fatalf("%s: register: %s", p.base, a)
 		}
@@ -101,101 +103,109 @@ func managed(what string, ask func(p *party, uri, token string, client answer) a
 	}}
 }
 
-func manage(p *party, method, uri string, h http.Header, body string) answer {
+func manage(p *testProvider, method, uri string, h http.Header, body string) response {
 	p.Helper()
 	media := ""
 	if body != "" {
 		media = "application/json"
 	}
-	return p.send(asking{method: method, to: uri, header: h, body: body, media: media})
+	return p.send(request{method: method, to: uri, header: h, body: body, media: media})
 }
 
-var manageQuestions = []question{
-	managed("read", func(p *party, uri, token string, _ answer) answer { return manage(p, "GET", uri, bearer(token), "") }),
-	managed("no token", func(p *party, uri, _ string, _ answer) answer { return manage(p, "GET", uri, nil, "") }),
-	managed("wrong token", func(p *party, uri, _ string, _ answer) answer { return manage(p, "GET", uri, bearer("x"), "") }),
-	managed("token of another client", func(p *party, uri, _ string, _ answer) answer {
-		other := p.send(asking{to: p.at("registration_endpoint"), body: registration(nil), media: "application/json"})
+var manageQuestions = []comparison{
+	compareManagement("read", func(p *testProvider, uri, token string, _ response) response {
+		return manage(p, "GET", uri, bearer(token), "")
+	}),
+	compareManagement("no token", func(p *testProvider, uri, _ string, _ response) response { return manage(p, "GET", uri, nil, "") }),
+	compareManagement("wrong token", func(p *testProvider, uri, _ string, _ response) response {
+		return manage(p, "GET", uri, bearer("x"), "")
+	}),
+	compareManagement("token of another client", func(p *testProvider, uri, _ string, _ response) response {
+		other := p.send(request{to: p.at("registration_endpoint"), body: registration(nil), media: "application/json"})
 		return manage(p, "GET", uri, bearer(other.text("registration_access_token")), "")
 	}),
-	managed("unknown client", func(p *party, uri, token string, _ answer) answer {
+	compareManagement("unknown client", func(p *testProvider, uri, token string, _ response) response {
 		return manage(p, "GET", uri+"x", bearer(token), "")
 	}),
-	managed("replace", func(p *party, uri, token string, c answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": c.text("client_id"), "client_name": "Newer"}))
+	compareManagement("replace", func(p *testProvider, uri, token string, c response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": c.text("client_id"), "client_name": "Newer"}))
 	}),
-	managed("replace, with its secret", func(p *party, uri, token string, c answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": c.text("client_id"), "client_secret": c.text("client_secret")}))
+	compareManagement("replace, with its secret", func(p *testProvider, uri, token string, c response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": c.text("client_id"), "client_secret": c.text("client_secret")}))
 	}),
-	managed("replace, with another secret", func(p *party, uri, token string, c answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": c.text("client_id"), "client_secret": "x"}))
+	compareManagement("replace, with another secret", func(p *testProvider, uri, token string, c response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": c.text("client_id"), "client_secret": "x"}))
 	}),
-	managed("replace without client_id", func(p *party, uri, token string, _ answer) answer {
+	compareManagement("replace without client_id", func(p *testProvider, uri, token string, _ response) response {
 		return manage(p, "PUT", uri, bearer(token), registration(nil))
 	}),
-	managed("replace with another client_id", func(p *party, uri, token string, _ answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": "x"}))
+	compareManagement("replace with another client_id", func(p *testProvider, uri, token string, _ response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": "x"}))
 	}),
-	managed("replace by what is wrong", func(p *party, uri, token string, c answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": c.text("client_id"), "redirect_uris": []string{"https://x.test/#x"}}))
+	compareManagement("replace by what is wrong", func(p *testProvider, uri, token string, c response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": c.text("client_id"), "redirect_uris": []string{"https://x.test/#x"}}))
 	}),
-	managed("replace with what the server says", func(p *party, uri, token string, c answer) answer {
-		return manage(p, "PUT", uri, bearer(token), registration(said{"client_id": c.text("client_id"), "client_id_issued_at": 1}))
+	compareManagement("replace with what the server says", func(p *testProvider, uri, token string, c response) response {
+		return manage(p, "PUT", uri, bearer(token), registration(jsonObject{"client_id": c.text("client_id"), "client_id_issued_at": 1}))
 	}),
-	managed("delete", func(p *party, uri, token string, _ answer) answer { return manage(p, "DELETE", uri, bearer(token), "") }),
-	managed("read after delete", func(p *party, uri, token string, _ answer) answer {
+	compareManagement("delete", func(p *testProvider, uri, token string, _ response) response {
+		return manage(p, "DELETE", uri, bearer(token), "")
+	}),
+	compareManagement("read after delete", func(p *testProvider, uri, token string, _ response) response {
 		manage(p, "DELETE", uri, bearer(token), "")
 		return manage(p, "GET", uri, bearer(token), "")
 	}),
-	managed("POST", func(p *party, uri, token string, _ answer) answer { return manage(p, "POST", uri, bearer(token), "{}") }),
+	compareManagement("POST", func(p *testProvider, uri, token string, _ response) response {
+		return manage(p, "POST", uri, bearer(token), "{}")
+	}),
 }
 
-// leaves makes a question of a request to log out, in a browser where nobody is or,
+// compareLogout makes a question of a request to log out, in a browser where nobody is or,
 // with signedIn, in the person's.
-func leaves(what string, signedIn bool, pairs func(*party) []string) question {
-	return question{"logout: " + what, func(p *party) string {
+func compareLogout(what string, signedIn bool, pairs func(*testProvider) []string) comparison {
+	return comparison{"logout: " + what, func(p *testProvider) string {
 		b := p.browser()
 		if signedIn {
 			b = p.person
 		}
-		return b.open(p.at("end_session_endpoint")+"?"+kv(pairs(p)...).Encode(), nil, false).String()
+		return b.open(p.at("end_session_endpoint")+"?"+params(pairs(p)...).Encode(), nil, false).String()
 	}}
 }
 
-func idToken(p *party) string { _, _, id := p.redeemed("conf"); return id }
+func idToken(p *testProvider) string { _, _, id := p.redeemNewCode("conf"); return id }
 
-var logoutQuestions = []question{
-	leaves("not signed in, no parameters", false, func(*party) []string { return nil }),
-	leaves("not signed in, back to the client", false, func(p *party) []string {
+var logoutQuestions = []comparison{
+	compareLogout("not signed in, no parameters", false, func(*testProvider) []string { return nil }),
+	compareLogout("not signed in, back to the client", false, func(p *testProvider) []string {
 		return []string{"client_id", p.clients["conf"].id, "post_logout_redirect_uri", afterward, "state", "s"}
 	}),
-	leaves("hint that is no token", false, func(*party) []string { return []string{"id_token_hint", "x"} }),
-	leaves("unknown client", false, func(*party) []string {
+	compareLogout("hint that is no token", false, func(*testProvider) []string { return []string{"id_token_hint", "x"} }),
+	compareLogout("unknown client", false, func(*testProvider) []string {
 		return []string{"client_id", "cl_nobody", "post_logout_redirect_uri", afterward}
 	}),
-	leaves("redirect that is not registered", false, func(p *party) []string {
+	compareLogout("redirect that is not registered", false, func(p *testProvider) []string {
 		return []string{"client_id", p.clients["conf"].id, "post_logout_redirect_uri", "https://evil.test/"}
 	}),
-	leaves("hint and redirect that is not registered", true, func(p *party) []string {
+	compareLogout("hint and redirect that is not registered", true, func(p *testProvider) []string {
 		return []string{"id_token_hint", idToken(p), "post_logout_redirect_uri", "https://evil.test/"}
 	}),
-	leaves("hint of another client than client_id", true, func(p *party) []string {
+	compareLogout("hint of another client than client_id", true, func(p *testProvider) []string {
 		return []string{"id_token_hint", idToken(p), "client_id", p.clients["conf2"].id}
 	}),
-	leaves("redirect URI without a client", false, func(*party) []string { return []string{"post_logout_redirect_uri", afterward} }),
-	leaves("parameter twice", false, func(p *party) []string { return []string{"state", "a", "state", "b"} }),
-	leaves("signed in, nothing said", true, func(*party) []string { return nil }),
-	{"logout: form of another site, signed in", func(p *party) string {
+	compareLogout("redirect URI without a client", false, func(*testProvider) []string { return []string{"post_logout_redirect_uri", afterward} }),
+	compareLogout("parameter twice", false, func(p *testProvider) []string { return []string{"state", "a", "state", "b"} }),
+	compareLogout("signed in, nothing said", true, func(*testProvider) []string { return nil }),
+	{"logout: form of another site, signed in", func(p *testProvider) string {
 		return p.person.open(p.at("end_session_endpoint"), url.Values{"client_id": {p.clients["conf"].id}}, false).String()
 	}},
-	{"logout: PUT", func(p *party) string {
-		return fmt.Sprint(p.send(asking{method: "PUT", to: p.at("end_session_endpoint")}).status)
+	{"logout: PUT", func(p *testProvider) string {
+		return fmt.Sprint(p.send(request{method: "PUT", to: p.at("end_session_endpoint")}).status)
 	}},
-	{"logout: discovery by POST", func(p *party) string {
-		return fmt.Sprint(p.send(asking{to: p.base + "/.well-known/openid-configuration"}).status)
+	{"logout: discovery by POST", func(p *testProvider) string {
+		return fmt.Sprint(p.send(request{to: p.base + "/.well-known/openid-configuration"}).status)
 	}},
-	{"logout: JWKS by POST", func(p *party) string { return fmt.Sprint(p.send(asking{to: p.at("jwks_uri")}).status) }},
-	leaves("own hint, back to the client", true, func(p *party) []string {
+	{"logout: JWKS by POST", func(p *testProvider) string { return fmt.Sprint(p.send(request{to: p.at("jwks_uri")}).status) }},
+	compareLogout("own hint, back to the client", true, func(p *testProvider) []string {
 		return []string{"id_token_hint", idToken(p), "post_logout_redirect_uri", afterward, "state", "s"}
 	}),
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// question is one thing that both providers are asked. What comes back is worded so
+// comparison is one thing that both providers are asked. What comes back is worded so
 // that equal answers are equal texts (said, ended).
-type question struct {
+type comparison struct {
 	what string
-	ask  func(*party) string
+	ask  func(*testProvider) string
 }
 
 // TestPeer asks npm oidc-provider, which is certified, and us the same, right and wrong.
@@ -27,9 +27,9 @@ type question struct {
 func TestPeer(t *testing.T) {
 	t.Parallel()
 	dir := peerDir(t)
-	us := ourselves(t)
-	peer := oidcProvider(t, dir, us.clients)
-	all := [][]question{
+	us := startWatchword(t)
+	peer := startOIDCProvider(t, dir, us.clients)
+	all := [][]comparison{
 		metadataQuestions(us, peer), authorizeQuestions, signedInQuestions, objectQuestions, pushedQuestions, tokenQuestions, assertionQuestions, codeQuestions,
 		refreshQuestions, deviceQuestions, proofQuestions, introspectQuestions, revokeQuestions, userinfoQuestions, registerQuestions, manageQuestions, logoutQuestions,
 	}
@@ -64,22 +64,22 @@ func TestPeer(t *testing.T) {
 	t.Logf("%d questions, %d differences", len(asked), len(known))
 }
 
-// party is one of the two providers, with the clients that both have.
-type party struct {
+// testProvider is one of the two providers, with the clients that both have.
+type testProvider struct {
 	*testing.T
 	base     string
 	metadata map[string]any
 	http     *http.Client // follows nothing
 	clients  map[string]*peerClient
-	person   browsing // somebody who has signed in
+	person   browserDriver // somebody who has signed in
 
-	browser func() browsing // a new one
+	browser func() browserDriver // a new one
 	pass    func(time.Duration)
 	now     func() time.Time                    // the provider's
 	decide  func(asked device, decision string) // of the person in front of a device
 }
 
-func (p *party) at(endpoint string) string {
+func (p *testProvider) at(endpoint string) string {
 	p.Helper()
 	address, _ := p.metadata[endpoint].(string)
 	if address == "" {
@@ -89,9 +89,9 @@ func (p *party) at(endpoint string) string {
 }
 
 // meet reads the metadata, and signs the person in.
-func (p *party) meet() *party {
+func (p *testProvider) signInPerson() *testProvider {
 	p.Helper()
-	a := p.send(asking{method: "GET", to: p.base + "/.well-known/openid-configuration"})
+	a := p.send(request{method: "GET", to: p.base + "/.well-known/openid-configuration"})
 	if a.status != 200 {
 		p.Fatalf("metadata: %s", a)
 	}
@@ -101,37 +101,37 @@ func (p *party) meet() *party {
 	return p
 }
 
-func ourselves(t *testing.T) *party {
+func startWatchword(t *testing.T) *testProvider {
 	t.Helper()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.Registration = "open" }))
 	s.SignUp(t, alice)
-	p := &party{T: t, base: s.Issuer, http: s.Client, clients: enrolBoth(t, s)}
-	p.browser = func() browsing { return &ourPages{t, s, s.Browser(t)} }
+	p := &testProvider{T: t, base: s.Issuer, http: s.Client, clients: createClients(t, s)}
+	p.browser = func() browserDriver { return &watchwordBrowser{t, s, s.Browser(t)} }
 	p.now, p.pass = s.Clock.Now, s.Clock.Advance
 	p.decide = func(asked device, decision string) {
-		b := p.person.(*ourPages).Browser
+		b := p.person.(*watchwordBrowser).Browser
 		b.Open(asked.Complete).Want(t, 200)
 		b.Press("submit").Want(t, 200)
 		b.Press(decision).Want(t, 200)
 	}
-	return p.meet()
+	return p.signInPerson()
 }
 
-// oidcProvider has the clients that we have, with the same ids, secrets and keys.
-func oidcProvider(t *testing.T, dir string, clients map[string]*peerClient) *party {
+// startOIDCProvider has the clients that we have, with the same ids, secrets and keys.
+func startOIDCProvider(t *testing.T, dir string, clients map[string]*peerClient) *testProvider {
 	t.Helper()
-	base := "http://" + free(t)
+	base := "http://" + freeAddress(t)
 	settings, err := json.Marshal(map[string]any{"issuer": base, "resource": resource, "clients": registrations(clients)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	program(t, append(os.Environ(), "NODE_ENV=production", "SETTINGS="+string(settings)), "node", filepath.Join(dir, "provider.mjs"))
-	up(t, base+"/jwks")
-	p := &party{T: t, base: base, clients: clients, http: browser(t)}
+	startProgram(t, append(os.Environ(), "NODE_ENV=production", "SETTINGS="+string(settings)), "node", filepath.Join(dir, "provider.mjs"))
+	waitForServer(t, base+"/jwks")
+	p := &testProvider{T: t, base: base, clients: clients, http: browser(t)}
 	p.http.Jar = nil
-	p.browser = func() browsing { return &theirPages{p, browser(t)} }
+	p.browser = func() browserDriver { return &peerBrowser{p, browser(t)} }
 	hook := func(path string, q url.Values) {
-		if a := p.send(asking{method: "POST", to: base + "/hook/" + path + "?" + q.Encode()}); a.status != 204 {
+		if a := p.send(request{method: "POST", to: base + "/hook/" + path + "?" + q.Encode()}); a.status != 204 {
 			t.Fatalf("%s: %s", path, a)
 		}
 	}
@@ -142,7 +142,7 @@ func oidcProvider(t *testing.T, dir string, clients map[string]*peerClient) *par
 		hook("clock", url.Values{"seconds": {strconv.Itoa(int(d / time.Second))}})
 	}
 	p.decide = func(asked device, decision string) { hook(decision, url.Values{"code": {asked.User}}) }
-	return p.meet()
+	return p.signInPerson()
 }
 
 // peerDir is a folder with the program beside the package that it imports.
@@ -153,7 +153,7 @@ func peerDir(t *testing.T) string {
 		_, err = os.Stat(filepath.Join(modules, "oidc-provider"))
 	}
 	if err != nil {
-		missing(t, "npm oidc-provider", err)
+		skipMissing(t, "npm oidc-provider", err)
 	}
 	dir := t.TempDir()
 	source, err := os.ReadFile("testdata/peer/provider.mjs")

@@ -40,27 +40,27 @@ func (p *person) visit(address string) *url.URL {
 		if page.Away {
 			return page.URL
 		}
-		page = p.answer(page)
+		page = p.completePage(page)
 	}
 	p.t.Fatalf("still at %s: %s", page.URL, page.Text())
 	return nil
 }
 
-// answer does what a page asks for.
-func (p *person) answer(page *servertest.Page) *servertest.Page {
+// completePage does what a page asks for.
+func (p *person) completePage(page *servertest.Page) *servertest.Page {
 	p.t.Helper()
 	page.Want(p.t, 200)
 	switch {
 	case page.Value("flow") == "" && page.Value("csrf") == "":
 		p.t.Fatalf("at %s: %s", page.URL, page.Text())
-	case p.asks(page, "password"):
+	case p.hasField(page, "password"):
 		return p.b.Press("submit", "email", alice, "password", servertest.Password)
 	}
 	return p.b.Press("decision=approve")
 }
 
 // asks reports whether the page's form has the field.
-func (p *person) asks(page *servertest.Page, field string) bool {
+func (p *person) hasField(page *servertest.Page, field string) bool {
 	return page.Has(field)
 }
 
@@ -73,7 +73,7 @@ func (p *person) enter(address, code string) {
 		if page.Value("csrf") == "" {
 			return
 		}
-		page = p.answer(page)
+		page = p.completePage(page)
 	}
 	p.t.Fatalf("still at %s: %s", page.URL, page.Text())
 }
@@ -81,7 +81,7 @@ func (p *person) enter(address, code string) {
 // roam goes to an address of a client as a browser would, which keeps the client's
 // cookies; where it leads to our pages, the person does what they ask for. It returns
 // the page where it ends.
-func (p *person) roam(c *http.Client, address string) (status int, body string) {
+func (p *person) browse(c *http.Client, address string) (status int, body string) {
 	p.t.Helper()
 	for range 10 {
 		if strings.HasPrefix(address, p.s.Issuer+"/") {
@@ -148,8 +148,8 @@ func application(redirect string, change ...func(*client.Registration)) client.R
 	return r
 }
 
-// missing ends a test whose foreign code is not installed.
-func missing(t testing.TB, what string, err error) {
+// skipMissing ends a test whose foreign code is not installed.
+func skipMissing(t testing.TB, what string, err error) {
 	t.Helper()
 	said := fmt.Sprintf("%s is not there (%v); scripts/test installs it", what, err)
 	if os.Getenv("WATCHWORD_TEST_ALL") != "" {

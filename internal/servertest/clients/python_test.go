@@ -18,21 +18,21 @@ func TestFlask(t *testing.T) {
 	t.Parallel()
 	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import flask, jwt, cryptography, requests, authlib").Run(); err != nil {
-		missing(t, "Flask with Authlib and PyJWT", err)
+		skipMissing(t, "Flask with Authlib and PyJWT", err)
 	}
 	s := servertest.New(t)
-	addr := free(t)
+	addr := freeAddress(t)
 	id, secret := register(t, s, application("http://"+strings.Replace(addr, "127.0.0.1", "localhost", 1)+"/callback", func(r *client.Registration) {
 		r.FirstParty = true // its tokens are for the issuer, which the API asks for
 	}))
 	_, port, _ := strings.Cut(addr, ":")
-	program(t, append(os.Environ(), "ISSUER="+s.Issuer, "CLIENT_ID="+id, "CLIENT_SECRET="+secret, "PORT="+port, "AUTHLIB_INSECURE_TRANSPORT=1"),
+	startProgram(t, append(os.Environ(), "ISSUER="+s.Issuer, "CLIENT_ID="+id, "CLIENT_SECRET="+secret, "PORT="+port, "AUTHLIB_INSECURE_TRANSPORT=1"),
 		python, "testdata/application.py")
 	site := "http://localhost:" + port
-	up(t, "http://"+addr+"/api/hello")
+	waitForServer(t, "http://"+addr+"/api/hello")
 
 	p := newPerson(t, s)
-	status, body := p.roam(browser(t), site+"/login")
+	status, body := p.browse(browser(t), site+"/login")
 	var told struct {
 		Subject string `json:"sub"`
 		Email   string `json:"email"`

@@ -14,7 +14,7 @@ import (
 )
 
 // free is an address on loopback that nobody listens on.
-func free(t testing.TB) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,8 +24,8 @@ func free(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// program runs until the test ends; it is shown what it printed when the test fails.
-func program(t *testing.T, env []string, argv ...string) {
+// startProgram runs until the test ends; it is shown what it printed when the test fails.
+func startProgram(t *testing.T, env []string, argv ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -46,7 +46,7 @@ func program(t *testing.T, env []string, argv ...string) {
 }
 
 // up waits until something answers, whatever it says.
-func up(t testing.TB, url string) {
+func waitForServer(t testing.TB, url string) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(25 * time.Millisecond) {
 		if res, err := http.Get(url); err == nil {
