@@ -1,7 +1,7 @@
 // Package access manages roles, their permissions, and the accounts that have them.
 //
 // A permission is a right that an API requires; a role is a named set of permissions.
-// auth.Grant.Carry decides which of them an access token contains; tokens change at the next
+// auth.Grant.WithRights decides which of them an access token contains; tokens change at the next
 // refresh, and the administration API reads the database. What a permission allows is decided
 // where it is required. Every change records an audit event in its transaction; a change without
 // effect records none.

@@ -14,9 +14,9 @@ const (
 	ActorSystem    ActorKind = "system"    // the server itself
 )
 
-// Actor is who requests a change, and from where. Every mutating method of a service takes one,
-// so that every change has an audit event. The As methods are the only place where the actor of a
-// request is made.
+// Actor is who requests a change, and from where. Every mutating method of a service has one as
+// a parameter, so that every change has an audit event. Only the As methods make the actor of a
+// request.
 type Actor struct {
 	Kind      ActorKind
 	ID        string // of the account, client or operator
@@ -29,7 +29,7 @@ type Actor struct {
 	Known string `json:"-"`
 }
 
-// Anonymous reports whether nobody has signed in.
+// Anonymous reports whether the actor is not signed in.
 func (a Actor) Anonymous() bool { return a.Kind == "" || a.Kind == ActorAnonymous }
 
 // Account returns the acting account, or empty when the actor is not an account.

@@ -105,8 +105,8 @@ func (c Client) Allows(g GrantType) bool {
 	return slices.Contains(c.Settings.Grants, g)
 }
 
-// Proves reports whether the client is registered to authenticate by the given method.
-func (c Client) Proves(m AuthMethod) bool {
+// AllowsAuth reports whether the client is registered to authenticate by the given method.
+func (c Client) AllowsAuth(m AuthMethod) bool {
 	switch {
 	case c.Public():
 		return m == AuthNone

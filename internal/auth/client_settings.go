@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// ClientSettings is the one list of what can be set of a client, named as in RFC 7591 and OpenID
-// Connect Registration where those have a name. Registration, the admin API and the command line
-// read it. The zero value of a setting is the safe default, so that a new setting leaves existing
+// ClientSettings is the only list of the settings of clients. They are named as in RFC 7591 and
+// OpenID Connect Registration where those have a name. Registration, the admin API and the command
+// line read it. The zero value of a setting is the safe default, so that a new setting leaves existing
 // clients as they are.
 //
 // The tag doc describes a setting for administrators. The tag metadata marks client metadata
 // (RFC 7591 §2), which a client may set itself: of a value that is unusable, required refuses the
 // client and optional leaves the value out (§3.2.1). All other settings are for operators only.
 type ClientSettings struct {
-	Grants        []GrantType     `json:"grant_types,omitzero" metadata:"required" doc:"How it may request tokens; by default what its type is for."`
-	Auth          AuthMethod      `json:"token_endpoint_auth_method,omitempty" metadata:"required" doc:"Empty for a secret that is sent either way."`
+	Grants        []GrantType     `json:"grant_types,omitzero" metadata:"required" doc:"Grant types that it may use; by default those of its type."`
+	Auth          AuthMethod      `json:"token_endpoint_auth_method,omitempty" metadata:"required" doc:"Empty for client_secret_basic and client_secret_post."`
 	AuthAlgorithm string          `json:"token_endpoint_auth_signing_alg,omitempty" metadata:"required" doc:"The only algorithm for client assertions; empty for any that is supported."`
 	JWKS          json.RawMessage `json:"jwks,omitempty" metadata:"required" doc:"Its public keys as a JWK Set; null for none."`
 	JWKSURI       string          `json:"jwks_uri,omitempty" metadata:"required" doc:"Where it publishes its keys, instead of jwks."`
@@ -23,7 +23,7 @@ type ClientSettings struct {
 	Audiences []string `json:"audiences,omitempty" doc:"Resources that it may request tokens for (RFC 8707), in addition to the issuer's own."`
 	Serves    []string `json:"serves,omitempty" doc:"Audiences of the API that uses this client to introspect tokens. A machine always serves the issuer's."`
 
-	PKCEOptional         bool     `json:"pkce_optional,omitempty" doc:"Lets a confidential client do without a code_challenge (RFC 7636)."`
+	PKCEOptional         bool     `json:"pkce_optional,omitempty" doc:"Lets a confidential client omit the code_challenge (RFC 7636)."`
 	RequirePushed        bool     `json:"require_pushed_authorization_requests,omitempty" metadata:"required" doc:"Accepts only pushed authorization requests (RFC 9126)."`
 	RequireSignedRequest bool     `json:"require_signed_request_object,omitempty" metadata:"required" doc:"Accepts only signed request objects (RFC 9101)."`
 	RequestAlgorithm     string   `json:"request_object_signing_alg,omitempty" metadata:"optional" doc:"The only algorithm for request objects; empty for any that is supported."`
@@ -42,14 +42,14 @@ type ClientSettings struct {
 	SectorURI   string `json:"sector_identifier_uri,omitempty" metadata:"required" doc:"URL of a document that lists the redirect URIs of its sector, for pairwise."`
 
 	PostLogoutURIs     []string `json:"post_logout_redirect_uris,omitempty" metadata:"optional" doc:"Where users may be sent after logout; compared exactly."`
-	BackchannelURI     string   `json:"backchannel_logout_uri,omitempty" metadata:"optional" doc:"Is notified when a session has ended."`
+	BackchannelURI     string   `json:"backchannel_logout_uri,omitempty" metadata:"optional" doc:"URL that is notified when a session has ended."`
 	BackchannelSession bool     `json:"backchannel_logout_session_required,omitempty" metadata:"required" doc:"Logout Tokens need the sid."`
 
 	DefaultMaxAge   *int64   `json:"default_max_age,omitempty" metadata:"optional" doc:"Seconds; below zero for none."`
 	DefaultACR      []string `json:"default_acr_values,omitempty" metadata:"optional" doc:"For requests without acr_values."`
 	RequireAuthTime bool     `json:"require_auth_time,omitempty" metadata:"required" doc:"ID Tokens always have auth_time."`
 
-	InitiateLoginURI string   `json:"initiate_login_uri,omitempty" metadata:"optional" doc:"Where a sign-in at the client begins."`
+	InitiateLoginURI string   `json:"initiate_login_uri,omitempty" metadata:"optional" doc:"URL at which a sign-in at the client begins."`
 	LogoURI          string   `json:"logo_uri,omitempty" metadata:"optional" doc:"The logo that users see."`
 	ClientURI        string   `json:"client_uri,omitempty" metadata:"optional" doc:"The home page."`
 	PolicyURI        string   `json:"policy_uri,omitempty" metadata:"optional" doc:"The privacy policy."`
@@ -67,7 +67,7 @@ type ClientExchangePolicy struct {
 	Impersonate bool       `json:"impersonate,omitempty" doc:"Allows tokens that do not name it as the actor."`
 }
 
-// StoredSettings are the settings of a client with what the server itself records beside them. No
+// StoredSettings are the settings of a client with what the server itself records in addition. No
 // registration can set the latter.
 type StoredSettings struct {
 	ClientSettings

@@ -12,8 +12,8 @@ import (
 // Email is an email address in two forms: the one that mail is sent to, and the unique key of an
 // account. Only ParseEmail returns one.
 type Email struct {
-	Address string // local part as given, domain in lower-case ASCII
-	Login   string // the whole in lower case: the account's unique identifier
+	Address string // local part as given, domain in lowercase ASCII
+	Login   string // the whole in lowercase: the account's unique identifier
 }
 
 // String returns the address that mail is sent to.

@@ -46,7 +46,7 @@ const (
 	EventLogin EventKind = "login"
 	// A user signed out. Details: session, client.
 	EventLogout EventKind = "logout"
-	// A session ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
+	// A session was ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
 	// several ended, kept.
 	EventSessionEnded EventKind = "session.ended"
 	// A used remember-me cookie was presented; its series ended unless `verdict` is `late`.
@@ -115,7 +115,7 @@ const (
 	EventRoleChanged EventKind = "role.changed"
 	// A role was assigned to an account. Details: role.
 	EventRoleAssigned EventKind = "role.assigned"
-	// A role was taken from an account. Details: role.
+	// A role was removed from an account. Details: role.
 	EventRoleUnassigned EventKind = "role.unassigned"
 	// The first signing key of an algorithm was created. Details: kid, alg.
 	EventKeyCreated EventKind = "key.created"

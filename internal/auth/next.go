@@ -261,8 +261,8 @@ func (n FlowState) mustReauthenticate(p SignedInAccount) bool {
 }
 
 // reachesOnlyClient reports whether the response can reach only the client. A development server
-// is on the same machine as its clients, and a page there stands for one with an address of its
-// own on the web. Only a registered address counts, since another port may belong to another program.
+// is on the same machine as its clients. A page there corresponds to one that has its own origin
+// on the web. Only a registered address counts, since another port may belong to another program.
 func (n FlowState) reachesOnlyClient() bool {
 	to := n.Flow.Request.RedirectURI
 	return n.Client.Assured(to) || n.Local && n.Client.Type == ClientSPA && slices.Contains(n.Client.RedirectURIs, to)

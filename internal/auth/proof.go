@@ -47,7 +47,7 @@ func EnoughProof(account AccountID, proofs []Proof) (Authentication, bool) {
 	return out, true
 }
 
-// Proofs returns the proofs on which a remember-me series rests.
+// Proofs returns the proofs of the authentication with which a remember-me series began.
 func (v RememberMe) Proofs() []Proof {
 	out := make([]Proof, len(v.AMR))
 	for i, method := range v.AMR {

@@ -56,16 +56,16 @@ func RequireScope(scope Scope, name string) error {
 // that scope existed is refused as Unauthenticated invalid_token, so that clients refresh it and
 // get the scope.
 func RequireAccount(client ClientID, scope Scope) error {
-	if PredatesAccount(client, scope) {
+	if PredatesAccountScope(client, scope) {
 		return Refuse(KindUnauthenticated, CodeInvalidToken, "the access token is older than the scope "+ScopeAccount+"; refresh it")
 	}
 	return RequireScope(scope, ScopeAccount)
 }
 
-// PredatesAccount reports whether a token was granted by a sign-in from before ScopeAccount. A
+// PredatesAccountScope reports whether a token was granted by a sign-in from before ScopeAccount. A
 // sign-in that requests exactly DefaultScope is granted it in another order, so of new tokens
 // only one that was narrowed to it at a refresh looks like an old one.
-func PredatesAccount(client ClientID, scope Scope) bool {
+func PredatesAccountScope(client ClientID, scope Scope) bool {
 	return client == FirstParty && slices.Equal(scope, DefaultScope)
 }
 
@@ -85,7 +85,7 @@ type Entitlement struct {
 }
 
 // holds reports whether a token of the account may contain a name of a scope. A name that is no
-// permission is the client's matter and needs no right of the user.
+// permission depends only on the client and needs no right of the user.
 func (e Entitlement) holds(name string) bool {
 	switch {
 	case name == ScopeAccount || DefaultScope.Has(name): // scopes of OpenID Connect, even if a permission has the same name
@@ -98,9 +98,9 @@ func (e Entitlement) holds(name string) bool {
 
 // Recipient is the client that gets a token, and the bounds of the token.
 type Recipient struct {
-	Client  Client
-	Allowed Scope // the scope that it may be granted for users and this audience
-	Own     bool  // the audience is only the issuer
+	Client     Client
+	Allowed    Scope // the scope that it may be granted for users and this audience
+	IssuerOnly bool  // the audience is only the issuer
 }
 
 // Grantable returns the part of a scope that the client may have and the user can grant.
@@ -117,12 +117,12 @@ func (e Entitlement) builtIn(name string) bool {
 	return name == ScopeAccount || slices.Contains(e.Permissions, name)
 }
 
-// Carry fills in scope, roles and permissions of a user's token (docs/tokens.md). The scope is
+// WithRights fills in scope, roles and permissions of a user's token (docs/tokens.md). The scope is
 // narrowed to what is Grantable. Only first-party clients get roles; other clients get the
 // permissions that are in the scope. Only tokens for the issuer contain reserved names. A token
 // that was exchanged for another one (Grant.Within) never has more rights than that one.
-func (g Grant) Carry(r Recipient, e Entitlement) Grant {
-	c, own := r.Client, r.Own
+func (g Grant) WithRights(r Recipient, e Entitlement) Grant {
+	c, own := r.Client, r.IssuerOnly
 	g.Scope = e.Grantable(r, g.Scope)
 	if !own {
 		g.Scope = only(g.Scope, func(name string) bool { return !Reserved(name) })
@@ -142,11 +142,11 @@ func (g Grant) Carry(r Recipient, e Entitlement) Grant {
 	return g
 }
 
-// CarryOwn is Carry for a client that acts for itself. The scope is narrowed to what the client
+// WithClientScope is WithRights for a client that acts for itself. The scope is narrowed to what the client
 // is registered for, without reserved names in a token for another audience.
-func (g Grant) CarryOwn(r Recipient) Grant {
+func (g Grant) WithClientScope(r Recipient) Grant {
 	g.Scope = only(g.Scope, func(name string) bool {
-		return slices.Contains(r.Client.Scopes, name) && (r.Own || !Reserved(name))
+		return slices.Contains(r.Client.Scopes, name) && (r.IssuerOnly || !Reserved(name))
 	})
 	return g
 }

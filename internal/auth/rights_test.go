@@ -37,12 +37,12 @@ func TestRepair_S1_Carry(t *testing.T) {
 		"first, of a bare token":      {first, true, &auth.Rights{}, append(plain[:4:4], auth.ScopeAccount, auth.AdminPermission), nil, nil},
 		"first, of a token of others": {first, false, &auth.Rights{Permissions: []string{"orders:write", "gone"}}, plain, nil, []string{"orders:write"}},
 	} {
-		g := auth.Grant{Scope: asked, Within: tt.within}.Carry(auth.Recipient{Client: tt.client, Allowed: tt.client.UserScope(), Own: tt.own}, person)
+		g := auth.Grant{Scope: asked, Within: tt.within}.WithRights(auth.Recipient{Client: tt.client, Allowed: tt.client.UserScope(), IssuerOnly: tt.own}, person)
 		if d := cmp.Diff([]any{tt.scope, len(tt.roles), len(tt.permissions)}, []any{g.Scope, len(g.Roles), len(g.Permissions)}); d != "" || len(tt.permissions) > 0 && !cmp.Equal(tt.permissions, g.Permissions) {
 			t.Errorf("%s: permissions %q (-want +got):\n%s", name, g.Permissions, d)
 		}
 	}
-	if none := (auth.Grant{Scope: asked}).Carry(auth.Recipient{Client: third, Allowed: third.UserScope()}, auth.Entitlement{Known: person.Known}); !cmp.Equal(none.Scope, auth.Scope{"openid", "email", "files"}) {
+	if none := (auth.Grant{Scope: asked}).WithRights(auth.Recipient{Client: third, Allowed: third.UserScope()}, auth.Entitlement{Known: person.Known}); !cmp.Equal(none.Scope, auth.Scope{"openid", "email", "files"}) {
 		t.Errorf("without any right the scope is %q", none.Scope)
 	}
 }

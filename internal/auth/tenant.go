@@ -9,7 +9,7 @@ import (
 // settings.
 type Tenant struct {
 	ID         TenantID
-	Name       string // shown to people
+	Name       string // shown to users
 	Settings   Settings
 	CreatedAt  time.Time
 	DisabledAt time.Time // zero unless the tenant is disabled

@@ -102,7 +102,7 @@ func (s *Service) checkCredentials(ctx context.Context, r Request, c credentials
 	switch {
 	case caller.Tenant.Disabled() || caller.Client.Disabled():
 		return oauth.RefuseClient("the client or its tenant is disabled")
-	case !caller.Client.Proves(c.method):
+	case !caller.Client.AllowsAuth(c.method):
 		return oauth.RefuseClient("the client is registered for another method")
 	}
 	switch c.method {

@@ -232,7 +232,7 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 	}
 	all[0] = current
 	for ; len(all) > session.MaxAccounts; all = all[:len(all)-1] {
-		if err := s.endSession(tx, all[len(all)-1], auth.EndCrowded); err != nil {
+		if err := s.endSession(tx, all[len(all)-1], auth.EndTooManySessions); err != nil {
 			return SignedIn{}, err
 		}
 	}

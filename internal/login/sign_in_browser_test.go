@@ -68,7 +68,7 @@ func TestSeveralAccounts(t *testing.T) {
 		}
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			s, err := tx.Session(oldest.ID)
-			if s.EndReason != auth.EndCrowded {
+			if s.EndReason != auth.EndTooManySessions {
 				t.Errorf("the one that fell out: %+v", s)
 			}
 			return err

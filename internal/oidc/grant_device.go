@@ -141,7 +141,7 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 	}
 	// Each device has a session of its own. A user who approves in a loop would create any number of
 	// them, each with a notice to the client at its end.
-	if _, err := tx.EndOldestGrantedSessions(device.Account, device.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
+	if _, err := tx.EndOldestGrantedSessions(device.Account, device.Client, session.MaxSessions-1, auth.EndTooManySessions); err != nil {
 		return token.Draft{}, fmt.Errorf("end the oldest sessions: %w", err)
 	}
 	started, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: device.Session}, session.ClientParams{

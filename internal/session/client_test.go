@@ -180,11 +180,11 @@ func TestEndings(t *testing.T) {
 			return err
 		},
 		"one too many": func(h *fixture, tx *store.Tx, _ auth.Session) error {
-			_, err := tx.EndOldestSessions(h.alice, 0, auth.EndCrowded)
+			_, err := tx.EndOldestSessions(h.alice, 0, auth.EndTooManySessions)
 			return err
 		},
 		"its series": func(h *fixture, tx *store.Tx, _ auth.Session) error {
-			_, err := tx.EndRememberMeSessions(h.alice, "s", auth.EndTheft)
+			_, err := tx.EndRememberMeSessions(h.alice, "s", auth.EndRememberMeReused)
 			return err
 		},
 		"sessions but one": func(h *fixture, tx *store.Tx, _ auth.Session) error {

@@ -43,7 +43,7 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 			if err != nil || len(list) != session.MaxSessions {
 				t.Errorf("%d sessions, %v", len(list), err)
 			}
-			if v, err := tx.Session(first); err != nil || v.EndReason != auth.EndCrowded {
+			if v, err := tx.Session(first); err != nil || v.EndReason != auth.EndTooManySessions {
 				t.Errorf("the oldest: %+v, %v", v, err)
 			}
 			if v, err := tx.Session(second); err != nil || !v.EndedAt.IsZero() {

@@ -110,10 +110,10 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, token string) (auth.RememberMe,
 			reuse = ErrRememberMeLate
 		}
 	}
-	if err := tx.RevokeRememberMe(v.Account, v.ID, auth.EndTheft); err != nil {
+	if err := tx.RevokeRememberMe(v.Account, v.ID, auth.EndRememberMeReused); err != nil {
 		return auth.RememberMe{}, fmt.Errorf("revoke series: %w", err)
 	}
-	if _, err := tx.EndRememberMeSessions(v.Account, v.ID, auth.EndTheft); err != nil {
+	if _, err := tx.EndRememberMeSessions(v.Account, v.ID, auth.EndRememberMeReused); err != nil {
 		return auth.RememberMe{}, fmt.Errorf("end the sessions of a series: %w", err)
 	}
 	return v, reuse

@@ -102,7 +102,7 @@ func (s *Service) Start(tx *store.Tx, p Params) (auth.Session, secret.Text, erro
 		v.ExpiresAt = earlier(v.ExpiresAt, p.Until)
 	}
 	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
-	if _, err := tx.EndOldestSessions(p.Account, MaxSessions-1, auth.EndCrowded); err != nil {
+	if _, err := tx.EndOldestSessions(p.Account, MaxSessions-1, auth.EndTooManySessions); err != nil {
 		return auth.Session{}, "", fmt.Errorf("end the oldest sessions: %w", err)
 	}
 	if err := tx.InsertSession(v); err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Every session ends here. Three things happen with it: its refresh families are revoked, its
-// client sessions end, and each client with a back-channel logout URL gets a notice. Its
-// remember-me series is revoked too, or the browser would sign in again by itself, except when
-// the session ends because there are too many.
+// This file ends every session. With a session, its refresh families are revoked, its client
+// sessions end, and each client with a back-channel logout URL gets a notice. Its remember-me
+// series is revoked too, or the browser would sign in again by itself, except when the session
+// ends because the account has too many.
 
 // EndSession ends one session; ErrNotFound when it is not the account's or has ended already.
 // Its client sessions end with it. A logout leaves the sessions of clients with offline access,
@@ -196,7 +196,7 @@ func (tx *Tx) endLiveSession(v auth.Session, reason string) error {
 			return err
 		}
 	}
-	if v.RememberMe != "" && reason != auth.EndCrowded {
+	if v.RememberMe != "" && reason != auth.EndTooManySessions {
 		if err := tx.RevokeRememberMe(v.Account, v.RememberMe, reason); err != nil {
 			return err
 		}
@@ -242,11 +242,11 @@ func (tx *Tx) endChildSessions(parent auth.SessionID, reason string) error {
 // enqueueLogoutNotices enqueues a notice to the client of each live session that the condition
 // selects. The parameters of the condition begin with $2.
 func (tx *Tx) enqueueLogoutNotices(condition string, args ...any) error {
-	type ending struct {
+	type endedSession struct {
 		auth.LogoutNotice
 		settings auth.ClientSettings
 	}
-	list, err := queryRows(tx.q, func(s scanner, v *ending) error {
+	list, err := queryRows(tx.q, func(s scanner, v *endedSession) error {
 		return s.Scan(&v.Client, &v.Account, &v.Session, jsonDest{&v.settings})
 	}, `SELECT s.client_id, s.account_id, s.id, c.settings FROM sessions s
 		JOIN clients c ON c.tenant_id = s.tenant_id AND c.id = s.client_id

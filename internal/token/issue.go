@@ -157,9 +157,9 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	if d.algorithm == "" {
 		d.algorithm = s.algorithm
 	}
-	r := auth.Recipient{Client: c, Own: len(d.audience) == 1 && d.audience[0] == t.ID.Issuer(s.base)}
+	r := auth.Recipient{Client: c, IssuerOnly: len(d.audience) == 1 && d.audience[0] == t.ID.Issuer(s.base)}
 	if g.Account == "" {
-		d.grant = g.CarryOwn(r)
+		d.grant = g.WithClientScope(r)
 		return d, d.checkSize()
 	}
 	r.Allowed = s.UserScope(c, g.Audience)
@@ -167,7 +167,7 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	if len(g.Narrow) > 0 {
 		r.Allowed = s.UserScope(c, g.Narrow)
 	}
-	d.grant = g.Carry(r, e)
+	d.grant = g.WithRights(r, e)
 	return d, d.checkSize()
 }
 

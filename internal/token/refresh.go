@@ -157,7 +157,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 // access to the server's own API. Its names are in the order of auth.DefaultScope; a later sign-in for only
 // these names has them sorted.
 func grantedScope(f auth.Family) auth.Scope {
-	if auth.PredatesAccount(f.Client, f.Scope) {
+	if auth.PredatesAccountScope(f.Client, f.Scope) {
 		return auth.LoginScope
 	}
 	return f.Scope
