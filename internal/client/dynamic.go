@@ -66,7 +66,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	if err != nil {
 		return Information{}, err
 	}
-	m, err := ParseClientMetadata(r.Body)
+	m, err := parseClientMetadata(r.Body)
 	if err != nil {
 		return Information{}, err
 	}

@@ -168,8 +168,8 @@ func refusedMetadata(err error) error {
 	return &oauth.Error{Code: code, Desc: desc, Err: e.Err}
 }
 
-// ParseClientMetadata reads the JSON of a client's metadata. A refusal is an *oauth.Error.
-func ParseClientMetadata(text []byte) (ClientMetadata, error) {
+// parseClientMetadata reads the JSON of a client's metadata. A refusal is an *oauth.Error.
+func parseClientMetadata(text []byte) (ClientMetadata, error) {
 	var m ClientMetadata
 	return m, unmarshalMetadata(text, &m)
 }

@@ -28,7 +28,7 @@ func (a Attempt) MailBuckets(r Rate) []Bucket { return a.buckets(r.half(), r) }
 // together have another. One network cannot exhaust that while all is more than each, so the
 // owner can sign in from another network.
 func (a Attempt) buckets(each, all Rate) []Bucket {
-	key := func(class, who string) string { return a.Rule + "." + class + "|" + a.Account + "|" + who }
+	key := func(class, source string) string { return a.Rule + "." + class + "|" + a.Account + "|" + source }
 	if a.KnownBrowser != "" {
 		return []Bucket{{key("known", a.KnownBrowser), each}}
 	}

@@ -1,9 +1,7 @@
 package limit
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -22,40 +20,7 @@ type Rate struct {
 // Rate, which refuses everything.
 type Rates map[string]Rate
 
-// ParseRate reads the text form "COUNT/PERIOD", optionally followed by
-// "burst N": "10/1m", "10/1m burst 20". Periods are Go durations.
-func ParseRate(text string) (Rate, error) {
-	invalid := func(reason string) (Rate, error) {
-		return Rate{}, fmt.Errorf("rate %.40q: %s", text, reason)
-	}
-	f := strings.Fields(text)
-	if len(f) != 1 && (len(f) != 3 || f[1] != "burst") {
-		return invalid(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
-	}
-	count, per, found := strings.Cut(f[0], "/")
-	if !found {
-		return invalid(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
-	}
-	var r Rate
-	var err error
-	if r.Count, err = strconv.Atoi(count); err != nil || r.Count < 1 {
-		return invalid("the count must be a positive number")
-	}
-	if r.Per, err = time.ParseDuration(per); err != nil || r.Per <= 0 {
-		return invalid("the period must be a positive duration")
-	}
-	if len(f) == 3 {
-		if r.Burst, err = strconv.Atoi(f[2]); err != nil || r.Burst < 1 {
-			return invalid("the burst must be a positive number")
-		}
-	}
-	if _, ok := r.gcra(); !ok {
-		return invalid("out of range")
-	}
-	return r, nil
-}
-
-// String returns the form that ParseRate reads.
+// String returns "COUNT/PERIOD", or "COUNT/PERIOD burst N" when the burst differs from the count.
 func (r Rate) String() string {
 	s := strconv.Itoa(r.Count) + "/" + r.Per.String()
 	if r.Burst > 0 && r.Burst != r.Count {

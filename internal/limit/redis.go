@@ -202,7 +202,7 @@ func (s *Redis) take(ctx context.Context, n int, buckets ...Bucket) (Decision, e
 		return Decision{}, fmt.Errorf("take in redis: %w", err)
 	}
 	if len(v) != 3 {
-		return Decision{}, fmt.Errorf("take in redis: %d numbers in the answer", len(v))
+		return Decision{}, fmt.Errorf("take in redis: %d numbers in the response", len(v))
 	}
 	return Decision{
 		OK:         v[0] == 1,

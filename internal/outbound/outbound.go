@@ -116,7 +116,7 @@ func (c *Client) Get(ctx context.Context, url string) (Response, error) {
 	return c.Do(ctx, http.MethodGet, url, nil, nil)
 }
 
-// Check checks a URL without resolving its host, so that an impossible URL is refused when
+// Check checks a URL without resolving its host, so that an unusable URL is refused when
 // it is configured. A name that resolves to a private address passes here and is refused
 // by Do.
 func (c *Client) Check(url string) error {
@@ -126,7 +126,7 @@ func (c *Client) Check(url string) error {
 	}
 	host := strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
 	switch addr, isIP := parseHost(host); {
-	case isIP && !c.allowed(addr) && !Public(addr):
+	case isIP && !c.allowed(addr) && !isPublic(addr):
 		return ErrAddress
 	case !isIP && looksNumeric(host):
 		return ErrAddress
@@ -184,7 +184,7 @@ func (c *Client) control(_ context.Context, _, address string, _ syscall.RawConn
 	if err != nil {
 		return ErrAddress
 	}
-	if addr := ap.Addr().WithZone("").Unmap(); !c.allowed(addr) && !Public(addr) {
+	if addr := ap.Addr().WithZone("").Unmap(); !c.allowed(addr) && !isPublic(addr) {
 		return ErrAddress
 	}
 	return nil

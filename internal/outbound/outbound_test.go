@@ -207,10 +207,10 @@ func FuzzPublic(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if Public(addr) && (addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified()) {
+		if isPublic(addr) && (addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified()) {
 			t.Errorf("%s counts as public", s)
 		}
-		if addr.Is4() && Public(addr) != Public(netip.AddrFrom16(addr.As16())) {
+		if addr.Is4() && isPublic(addr) != isPublic(netip.AddrFrom16(addr.As16())) {
 			t.Errorf("%s is judged differently inside IPv6", s)
 		}
 	})

@@ -20,9 +20,9 @@ func parsePrefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// Public reports whether an address is on the public network. An IPv4-mapped address
+// isPublic reports whether an address is on the public network. An IPv4-mapped address
 // counts as its IPv4 address.
-func Public(addr netip.Addr) bool {
+func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() || !addr.IsGlobalUnicast() {
 		return false

@@ -21,9 +21,9 @@ type connection struct {
 	opts   *mail.Client // deadlines of sending
 }
 
-func (l *connection) quit() error {
-	defer l.conn.Close()
-	if err := l.client.Quit(); err != nil {
+func (c *connection) quit() error {
+	defer c.conn.Close()
+	if err := c.client.Quit(); err != nil {
 		return fmt.Errorf("quit: %w", err)
 	}
 	return nil
@@ -31,12 +31,12 @@ func (l *connection) quit() error {
 
 // dial connects, sets up TLS as configured and authenticates.
 func (m *Mailer) dial(ctx context.Context) (*connection, error) {
-	l := &connection{}
+	c := &connection{}
 	stop := func() bool { return true }
 	dialer, err := mail.NewClient(m.server.host, append(m.options(), mail.WithTimeout(m.cfg.Greet),
 		mail.WithDialContextFunc(func(until context.Context, network, _ string) (conn net.Conn, err error) {
 			if conn, err = m.connect(until, network); err == nil {
-				l.conn = conn
+				c.conn = conn
 				stop = context.AfterFunc(ctx, func() { conn.Close() }) // go-mail supports deadlines only
 			}
 			return conn, err
@@ -44,18 +44,18 @@ func (m *Mailer) dial(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure mail client: %w", err)
 	}
-	if l.opts, err = mail.NewClient(m.server.host, mail.WithTimeout(m.cfg.Send)); err != nil {
+	if c.opts, err = mail.NewClient(m.server.host, mail.WithTimeout(m.cfg.Send)); err != nil {
 		return nil, fmt.Errorf("configure mail client: %w", err)
 	}
-	l.client, err = dialer.DialToSMTPClientWithContext(ctx)
+	c.client, err = dialer.DialToSMTPClientWithContext(ctx)
 	stop()
 	if err != nil {
-		if l.conn != nil {
-			l.conn.Close() // go-mail leaves it open
+		if c.conn != nil {
+			c.conn.Close() // go-mail leaves it open
 		}
 		return nil, fmt.Errorf("connect to mail server %s: %w", m.server.address(), err)
 	}
-	return l, nil
+	return c, nil
 }
 
 func (m *Mailer) connect(ctx context.Context, network string) (net.Conn, error) {
@@ -123,30 +123,30 @@ func (p *idlePool) take() *connection {
 	if len(p.connections) == 0 {
 		return nil
 	}
-	l := p.connections[len(p.connections)-1]
+	c := p.connections[len(p.connections)-1]
 	p.connections = p.connections[:len(p.connections)-1]
-	return l
+	return c
 }
 
-func (p *idlePool) put(l *connection) {
+func (p *idlePool) put(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.connections) >= maxIdle {
-		l.conn.Close()
+		c.conn.Close()
 		return
 	}
-	p.connections = append(p.connections, l)
-	p.timers.AfterFunc(idleFor, func() { p.drop(l) })
+	p.connections = append(p.connections, c)
+	p.timers.AfterFunc(idleFor, func() { p.drop(c) })
 }
 
 // drop closes the connection if it is still idle.
-func (p *idlePool) drop(l *connection) {
+func (p *idlePool) drop(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.connections {
-		if p.connections[i] == l {
+		if p.connections[i] == c {
 			p.connections = append(p.connections[:i], p.connections[i+1:]...)
-			go l.quit()
+			go c.quit()
 			return
 		}
 	}
@@ -156,8 +156,8 @@ func (p *idlePool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, l := range p.connections {
-		l.conn.Close()
+	for _, c := range p.connections {
+		c.conn.Close()
 	}
 	p.connections = nil
 }

@@ -17,17 +17,17 @@ import (
 
 type permanentError struct{ error }
 
-func (p permanentError) Unwrap() error { return p.error }
+func (e permanentError) Unwrap() error { return e.error }
 
 // Permanent marks a failure that a retry cannot fix: the message is given up at once.
 func Permanent(err error) error { return permanentError{err} }
 
 type offlineError struct{ error }
 
-func (u offlineError) Unwrap() error { return u.error }
+func (e offlineError) Unwrap() error { return e.error }
 
-// Offline marks a failure that is not the message's: nothing can be delivered at present.
-func Offline(err error) error { return offlineError{err} }
+// markOffline marks a failure that does not depend on the message: nothing can be delivered at present.
+func markOffline(err error) error { return offlineError{err} }
 
 // verdict is the result of an attempt.
 type verdict int

@@ -73,11 +73,11 @@ func SweepClients(db *store.DB, timers timer.Source) Job {
 }
 
 func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from store.ClientOrigin) error {
-	var mark store.ClientCursor
+	var cursor store.ClientCursor
 	for more := true; more; {
-		after := mark
+		after := cursor
 		err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-			mark, more, err = tx.SweepClients(from, tx.Now.Add(-unusedClientAfter), after, clientBatchSize)
+			cursor, more, err = tx.SweepClients(from, tx.Now.Add(-unusedClientAfter), after, clientBatchSize)
 			return err
 		})
 		if err != nil || !more {
@@ -109,8 +109,8 @@ func Sweep(cfg SweepConfig) Job {
 				if cfg.Audit > 0 {
 					auditBefore = tx.Now.Add(-cfg.Audit)
 				}
-				brief := tx.Now.Add(-sweepEndedAfter)
-				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), Unbound: tx.Now, ShortLived: brief, Ended: brief,
+				ended := tx.Now.Add(-sweepEndedAfter)
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), Unbound: tx.Now, ShortLived: ended, Ended: ended,
 					Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})

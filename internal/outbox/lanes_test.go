@@ -69,7 +69,7 @@ func TestClientsAreToldWhileMailIsDown(t *testing.T) {
 		var told atomic.Int64
 		enqueue(t, db, auth.MailVerify, auth.Mail{To: "a@example.test"}, auth.Mail{To: "b@example.test"})
 		run(t, Config{DB: db, Handlers: map[auth.MessageKind]Handler{
-			auth.MailVerify: func(context.Context, auth.Message) error { return Offline(errors.New("gone")) },
+			auth.MailVerify: func(context.Context, auth.Message) error { return markOffline(errors.New("gone")) },
 			auth.LogoutBackchannel: func(_ context.Context, m auth.Message) error {
 				if m.Logout.URI != "https://rp.example.test/out" || m.Logout.Account != "a" {
 					t.Errorf("%+v", m)

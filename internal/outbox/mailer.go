@@ -100,11 +100,11 @@ func handlers(h Handler) map[auth.MessageKind]Handler {
 
 // Check connects, authenticates and disconnects. It returns nil when mail can be sent now.
 func (m *Mailer) Check(ctx context.Context) error {
-	l, err := m.dial(ctx)
+	c, err := m.dial(ctx)
 	if err != nil {
 		return err
 	}
-	return l.quit()
+	return c.quit()
 }
 
 // Close closes the idle connections.
@@ -115,34 +115,34 @@ func (m *Mailer) deliver(ctx context.Context, msg auth.Message) error {
 	if err != nil {
 		return err
 	}
-	if l := m.idle.take(); l != nil {
-		err := m.send(ctx, l, out)
+	if c := m.idle.take(); c != nil {
+		err := m.send(ctx, c, out)
 		if !errors.Is(err, errStale) {
 			return err
 		}
 	}
-	l, err := m.dial(ctx)
+	c, err := m.dial(ctx)
 	if err != nil {
-		return Offline(err)
+		return markOffline(err)
 	}
-	return m.send(ctx, l, out)
+	return m.send(ctx, c, out)
 }
 
 // send sends one mail. It closes a connection that cannot be used again.
-func (m *Mailer) send(ctx context.Context, l *connection, out *mail.Msg) error {
+func (m *Mailer) send(ctx context.Context, c *connection, out *mail.Msg) error {
 	// go-mail supports only deadlines, so the end of ctx closes the connection.
-	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
-	err := l.opts.SendWithSMTPClient(l.client, out)
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	err := c.opts.SendWithSMTPClient(c.client, out)
 	usable := stop()
 	if out.IsDelivered() { // the server has replied 250; later errors do not matter
 		if usable && err == nil {
-			m.idle.put(l)
+			m.idle.put(c)
 		} else {
-			l.conn.Close()
+			c.conn.Close()
 		}
 		return nil
 	}
-	l.conn.Close()
+	c.conn.Close()
 	if err == nil {
 		err = errors.New("the mail server neither accepted nor refused the mail")
 	}
@@ -161,14 +161,14 @@ func classify(err error) error {
 	}
 	switch code := e.ErrorCode(); {
 	case e.Reason == mail.ErrConnCheck:
-		return Offline(fmt.Errorf("%w: %w", errStale, err))
+		return markOffline(fmt.Errorf("%w: %w", errStale, err))
 	case e.Reason == mail.ErrWriteContent, e.Reason == mail.ErrSMTPDataClose:
 		if code >= 500 {
 			return Permanent(err)
 		}
 		return err
 	case code == 421, code == 0, e.Reason == mail.ErrSMTPMailFrom:
-		return Offline(err) // it refuses the sender, or all mail
+		return markOffline(err) // it refuses the sender, or all mail
 	case code >= 500:
 		return Permanent(err)
 	}

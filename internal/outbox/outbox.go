@@ -28,8 +28,8 @@ import (
 )
 
 // Handler delivers one message. Nil means delivered. An error of Permanent means that a retry
-// cannot succeed; one of Offline means that no message can be delivered at present. Any other
-// error is temporary and concerns only this message. A handler returns soon after ctx is done.
+// cannot succeed. The mailer's offlineError means that no message can be delivered at present. Any
+// other error is temporary and concerns only this message. A handler returns soon after ctx is done.
 type Handler func(ctx context.Context, m auth.Message) error
 
 // Config configures an Outbox. DB is required; zero fields mean the defaults.
@@ -67,7 +67,7 @@ type Outbox struct {
 
 	shortest, longest time.Duration // pauses while nothing can be delivered
 
-	unreachable atomic.Bool // the last attempt failed with Offline
+	unreachable atomic.Bool // the last attempt failed with an offlineError
 
 	mu          sync.Mutex
 	stats       Stats     // owned by mu

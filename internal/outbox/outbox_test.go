@@ -269,7 +269,7 @@ func TestOfflineProbesWithOne(t *testing.T) {
 			defer func() { mu.Lock(); atOnce--; mu.Unlock() }()
 		}
 		mu.Unlock()
-		return Offline(errors.New("connection refused"))
+		return markOffline(errors.New("connection refused"))
 	}
 	o := New(Config{DB: db, Handlers: to(h)})
 	o.shortest, o.longest = 20*time.Millisecond, 50*time.Millisecond

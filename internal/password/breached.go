@@ -44,7 +44,7 @@ func OpenBreached(path string) (*Breached, error) {
 	}
 	var b *Breached
 	if err == nil {
-		b, err = NewBreached(f, info.Size())
+		b, err = newBreached(f, info.Size())
 	}
 	if err != nil {
 		f.Close()
@@ -54,8 +54,8 @@ func OpenBreached(path string) (*Breached, error) {
 	return b, nil
 }
 
-// NewBreached is OpenBreached for a list of size bytes that r reads.
-func NewBreached(r io.ReaderAt, size int64) (*Breached, error) {
+// newBreached is OpenBreached for a list of size bytes that r reads.
+func newBreached(r io.ReaderAt, size int64) (*Breached, error) {
 	b := &Breached{r: r, size: size}
 	if size == 0 {
 		return nil, errors.New("the list is empty")

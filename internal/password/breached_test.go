@@ -42,7 +42,7 @@ func listText(end string, passwords ...string) string {
 }
 
 func openList(text string) (*Breached, error) {
-	return NewBreached(strings.NewReader(text), int64(len(text)))
+	return newBreached(strings.NewReader(text), int64(len(text)))
 }
 
 func listOf(t *testing.T, passwords ...string) *Breached {
@@ -138,7 +138,7 @@ func TestBreachedRefusesOtherFiles(t *testing.T) {
 func TestBreachedNoticesDamage(t *testing.T) {
 	t.Parallel()
 	text := []byte(listText("\n", builtinPasswords(t)[:64]...))
-	b, err := NewBreached(bytes.NewReader(text), int64(len(text)))
+	b, err := newBreached(bytes.NewReader(text), int64(len(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestBreachedNoticesDamage(t *testing.T) {
 	if found, err := b.Contains("anything"); err == nil {
 		t.Errorf("a list damaged in the middle answers %v", found)
 	}
-	short, err := NewBreached(strings.NewReader(listText("\n", "a", "b")), 1000)
+	short, err := newBreached(strings.NewReader(listText("\n", "a", "b")), 1000)
 	if err == nil {
 		t.Errorf("a list shorter than promised is accepted: %v", short)
 	}
@@ -158,7 +158,7 @@ func FuzzBreached(f *testing.F) {
 	f.Add([]byte(listText("\r\n", "a", "b", "c")), "d")
 	f.Add([]byte("\n\n\n"), "")
 	f.Fuzz(func(t *testing.T, file []byte, pw string) {
-		NewBreached(bytes.NewReader(file), int64(len(file)))
+		newBreached(bytes.NewReader(file), int64(len(file)))
 		b := &Breached{r: bytes.NewReader(file), size: int64(len(file))}
 		found, err := b.Contains(pw)
 		if want := fmt.Sprintf("%X", sha1.Sum([]byte(pw))); found && (err != nil || !bytes.Contains(file, []byte(want))) {

@@ -3,7 +3,6 @@ package password
 import (
 	"math"
 	"slices"
-	"strings"
 )
 
 // The estimator follows zxcvbn (D. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX
@@ -28,12 +27,9 @@ type piece struct {
 	guesses  float64
 }
 
-// Strength estimates how hard pw, as typed, is to guess for an attacker who knows context: 0 under 10^3
-// guesses, 1 under 10^6, 2 under 10^8, 3 under 10^10, 4 otherwise. It takes about a millisecond at most.
-func Strength(pw string, context ...string) int {
-	return strength(normalizeNFC(strings.ToValidUTF8(pw, "\uFFFD")), contextWords(context))
-}
-
+// strength estimates how hard a normalised password is to guess for an attacker who knows the words of
+// context: 0 under 10^3 guesses, 1 under 10^6, 2 under 10^8, 3 under 10^10, 4 otherwise. It takes about a
+// millisecond at most.
 func strength(normal string, context []string) int {
 	runes := []rune(normal)
 	runes = runes[:min(len(runes), strengthRunes)]

@@ -5,10 +5,8 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Keyring encrypts values at rest under the master key. It seals with the newest key and opens
@@ -27,22 +25,6 @@ type masterKey struct {
 var ErrSealed = errors.New("the value was altered, or sealed under a master key that is not configured")
 
 const sealVersion = 1
-
-// ParseMasterKey reads a master key: base64 (standard or URL alphabet, padding
-// optional) of exactly 32 bytes that are not all equal.
-func ParseMasterKey(s string) ([]byte, error) {
-	s = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimSpace(s)), "=")
-	key, err := base64.RawStdEncoding.DecodeString(s)
-	if err != nil || len(key) != 32 {
-		return nil, errors.New("master key: want base64 of exactly 32 random bytes (make one with: openssl rand -base64 32)")
-	}
-	for _, b := range key {
-		if b != key[0] {
-			return key, nil
-		}
-	}
-	return nil, errors.New("master key: all bytes are equal; want random bytes")
-}
 
 // NewKeyring returns a keyring of the current master key and, during a key change, the previous
 // ones. A key has 32 bytes.

@@ -122,13 +122,3 @@ func FuzzKeyringOpen(f *testing.F) {
 		}
 	})
 }
-
-func FuzzParseMasterKey(f *testing.F) {
-	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	f.Add("changeme")
-	f.Fuzz(func(t *testing.T, s string) {
-		if k, err := ParseMasterKey(s); err == nil && len(k) != 32 {
-			t.Errorf("%q gives %d bytes", s, len(k))
-		}
-	})
-}
