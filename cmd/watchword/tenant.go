@@ -97,8 +97,8 @@ type passwordRuleFlags struct {
 	MinLength      *int  `placeholder:"N" help:"Minimum length of new passwords, 8 to 64."`
 	MaxLength      *int  `placeholder:"N" help:"Maximum length of new passwords, 64 to 128."`
 	MinScore       *int  `placeholder:"N" help:"Minimum strength, 0 to 4 (zxcvbn)."`
-	RequireUpper   *bool `negatable:"" help:"Require an upper-case letter."`
-	RequireLower   *bool `negatable:"" help:"Require a lower-case letter."`
+	RequireUpper   *bool `negatable:"" help:"Require an uppercase letter."`
+	RequireLower   *bool `negatable:"" help:"Require a lowercase letter."`
 	RequireDigit   *bool `negatable:"" help:"Require a digit."`
 	RequireSpecial *bool `negatable:"" help:"Require a character that is neither a letter nor a digit."`
 }

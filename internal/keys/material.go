@@ -46,7 +46,7 @@ func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningK
 	return auth.SigningKey{ID: m.id, Algorithm: m.alg, Public: m.public, Sealed: ring.Seal(store.KeyContext(tenant, m.id), m.pkcs8)}
 }
 
-// newMaterial generates a key pair. For RSA that takes a good part of a second, so it happens
+// newMaterial generates a key pair. For RSA that takes a large part of a second, so it happens
 // outside of transactions, and the process keeps one pair in reserve.
 func (r *Ring) newMaterial(alg string) (material, error) {
 	var private crypto.Signer
@@ -59,7 +59,7 @@ func (r *Ring) newMaterial(alg string) (material, error) {
 	case RS256:
 		private, err = r.rsaKey()
 	default:
-		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "algorithm: RS256, ES256 or EdDSA")
+		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "algorithm: want RS256, ES256 or EdDSA")
 	}
 	if err != nil {
 		return material{}, fmt.Errorf("generate %s key: %w", alg, err)

@@ -25,6 +25,6 @@ func ParseBasic(header string) (id, secret string, ok bool) {
 		id, secret = address, "" // a self-described client, which has no secret and does not encode its id
 	}
 	id, ok = unescape(id)
-	secret, also := unescape(secret)
-	return id, secret, found && ok && also && id != ""
+	secret, secretOK := unescape(secret)
+	return id, secret, found && ok && secretOK && id != ""
 }

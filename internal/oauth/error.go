@@ -73,16 +73,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Refuse returns a refusal with the code.
 func Refuse(code Code, desc string) *Error { return &Error{Code: code, Desc: desc} }
 
-// RefuseToken is the refusal of an access token at a protected resource.
+// RefuseToken returns the refusal of an access token at a protected resource.
 func RefuseToken(code Code, scheme, desc string) *Error {
 	return &Error{Code: code, Scheme: scheme, Desc: desc}
 }
 
-// RefuseClient is the refusal of client authentication; why is only logged.
-func RefuseClient(why string) error {
-	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
+// RefuseClient returns the refusal of client authentication; the reason is only logged.
+func RefuseClient(reason string) error {
+	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(reason)}
 }
 
 // ErrorDescription replaces the characters that error_description excludes (RFC 6749 §5.2).

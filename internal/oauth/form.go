@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ const maxParameters = 64
 func ParseForm(body string) (Form, error) {
 	f, err := ParseAuthorizeForm(body)
 	if err == nil && len(f.repeated) > 0 {
-		return Form{}, Refuse(InvalidRequest, "each parameter at most once")
+		return Form{}, Refuse(InvalidRequest, "form: want each parameter at most once")
 	}
 	return f, err
 }
@@ -44,13 +45,13 @@ func ParseAuthorizeForm(text string) (Form, error) {
 			continue
 		}
 		if n++; n > maxParameters {
-			return Form{}, Refuse(InvalidRequest, "the form has too many parameters")
+			return Form{}, Refuse(InvalidRequest, fmt.Sprintf("form: want at most %d parameters", maxParameters))
 		}
 		name, value, _ := strings.Cut(part, "=")
 		name, ok := unescape(name)
-		value, also := decode(value)
-		if !ok || !also || name == "" || !slices.Contains(opaqueParameters, name) && hasControl(value) {
-			return Form{}, Refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
+		value, valueOK := decode(value)
+		if !ok || !valueOK || name == "" || !slices.Contains(opaqueParameters, name) && hasControl(value) {
+			return Form{}, Refuse(InvalidRequest, "form: want application/x-www-form-urlencoded")
 		}
 		if value == "" { // counts as absent (RFC 6749 §3.1)
 			continue

@@ -15,7 +15,7 @@ func ParseObject(payload []byte) (Form, error) {
 		return Form{}, fmt.Errorf("read members: %w", err)
 	}
 	if len(members) > maxParameters {
-		return Form{}, errors.New("too many members")
+		return Form{}, fmt.Errorf("members: want at most %d", maxParameters)
 	}
 	f := Form{values: map[string][]string{}}
 	for name, raw := range members {
@@ -24,7 +24,7 @@ func ParseObject(payload []byte) (Form, error) {
 			return Form{}, err
 		}
 		if !slices.Contains(opaqueParameters, name) && slices.ContainsFunc(values, hasControl) {
-			return Form{}, fmt.Errorf("a control character in a member")
+			return Form{}, errors.New("members: want no control characters")
 		}
 		f.values[name] = values
 	}
@@ -39,7 +39,7 @@ func memberValues(name string, raw json.RawMessage) ([]string, error) {
 	var list []string
 	if slices.Contains(repeatableParameters, name) && json.Unmarshal(raw, &list) == nil {
 		if len(list) > maxParameters {
-			return nil, errors.New("a member has too many values")
+			return nil, fmt.Errorf("%s: want at most %d values", name, maxParameters)
 		}
 		return list, nil
 	}
@@ -47,7 +47,7 @@ func memberValues(name string, raw json.RawMessage) ([]string, error) {
 		return []string{string(raw)}, nil
 	}
 	if slices.Contains(typedParameters, name) {
-		return nil, errors.New("a member of the wrong type")
+		return nil, errors.New(name + ": want text")
 	}
 	return nil, nil
 }

@@ -24,12 +24,12 @@ type Measurement struct {
 // memorySteps are tried in this order, in MiB.
 var memorySteps = []uint32{19, 32, 46, 64, 96, 128, 192, 256, 384, 512}
 
-// maxPasses bounds the search; no machine of today reaches it.
+// maxPasses bounds the search; no current machine reaches it.
 const maxPasses = 10
 
 // Calibrate measures this machine and proposes parameters: the most memory that meets the target in two
 // passes, then as many passes as the target allows. The result is at least RecommendedParams; if those miss
-// the target, the last row says by how much. It takes some ten times Target.
+// the target, the last row says by how much. It takes about ten times Target.
 func Calibrate(ctx context.Context, c Calibration) (Params, []Measurement, error) {
 	best := RecommendedParams()
 	if c.Now == nil || c.Target <= 0 {

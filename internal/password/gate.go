@@ -108,7 +108,7 @@ func (g *gate) admitOrQueue(t *ticket) (*list.Element, error) {
 }
 
 func (g *gate) waitForGrant(ctx context.Context, t *ticket, place *list.Element) error {
-	late, stop := g.timers.After(g.wait)
+	timeout, stop := g.timers.After(g.wait)
 	defer stop()
 	var count *atomic.Uint64
 	var err error
@@ -117,7 +117,7 @@ func (g *gate) waitForGrant(ctx context.Context, t *ticket, place *list.Element)
 		return nil
 	case <-ctx.Done():
 		count, err = &g.abandoned, ctx.Err()
-	case <-late:
+	case <-timeout:
 		count = &g.timedOut
 	}
 	g.mu.Lock()

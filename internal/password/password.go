@@ -1,7 +1,7 @@
 // Package password hashes and verifies passwords, and checks new ones against a policy.
 //
 // A Hasher makes Argon2id hashes in PHC form and verifies them, together with hashes imported from Flask,
-// Django, passlib and PHP. All hashing passes one gate with a memory budget and a bounded queue, so that
+// Django, passlib and PHP. All hashing goes through one gate with a memory budget and a bounded queue, so that
 // load beyond it gets BusyError instead of exhausting memory.
 //
 // A Policy checks new passwords: length, block list, context words, strength and, where a tenant asks for
@@ -73,7 +73,7 @@ type Hasher struct {
 type Result struct {
 	// OK reports whether the password is right.
 	OK bool
-	// Rehash reports whether the password is right but its stored hash has not the current kind and cost. The
+	// Rehash reports whether the password is right but its stored hash does not have the current kind and cost. The
 	// caller should store a new one.
 	Rehash bool
 
@@ -127,7 +127,7 @@ func (c Config) check() error {
 	return errors.Join(errs...)
 }
 
-// Params returns the parameters of new hashes, defaults filled in.
+// Params returns the parameters of new hashes, with defaults filled in.
 func (h *Hasher) Params() Params { return h.params }
 
 // Hash returns a fresh Argon2id hash of pw in PHC form. It fails with

@@ -14,9 +14,9 @@ import (
 type Policy struct {
 	MinLength      int  `json:"min_length"`      // code points; zero means 8
 	MaxLength      int  `json:"max_length"`      // code points; zero means 128
-	MinScore       int  `json:"min_score"`       // 0 to 4, see Strength; 0 for no check
-	RequireUpper   bool `json:"require_upper"`   // an upper-case letter
-	RequireLower   bool `json:"require_lower"`   // a lower-case letter
+	MinScore       int  `json:"min_score"`       // 0 to 4, see strength; 0 for no check
+	RequireUpper   bool `json:"require_upper"`   // an uppercase letter
+	RequireLower   bool `json:"require_lower"`   // a lowercase letter
 	RequireDigit   bool `json:"require_digit"`   // a decimal digit
 	RequireSpecial bool `json:"require_special"` // neither letter nor digit; a space counts
 
@@ -117,8 +117,8 @@ func (p Policy) Check(pw string, context ...string) []Reason {
 	words := contextWords(context)
 	add(containsAny(normal, words), ReasonContext, "must not contain your name, your email address or the name of this service")
 	add(p.MinScore > 0 && strength(normal, words) < p.MinScore, ReasonTooWeak, "is too easy to guess; add more words or less predictable ones")
-	add(p.RequireUpper && !strings.ContainsFunc(normal, unicode.IsUpper), ReasonNeedsUpper, "must contain an upper-case letter")
-	add(p.RequireLower && !strings.ContainsFunc(normal, unicode.IsLower), ReasonNeedsLower, "must contain a lower-case letter")
+	add(p.RequireUpper && !strings.ContainsFunc(normal, unicode.IsUpper), ReasonNeedsUpper, "must contain an uppercase letter")
+	add(p.RequireLower && !strings.ContainsFunc(normal, unicode.IsLower), ReasonNeedsLower, "must contain a lowercase letter")
 	add(p.RequireDigit && !strings.ContainsFunc(normal, unicode.IsDigit), ReasonNeedsDigit, "must contain a digit")
 	add(p.RequireSpecial && !strings.ContainsFunc(normal, isSpecial), ReasonNeedsSpecial, "must contain a character that is neither a letter nor a digit")
 	return reasons

@@ -15,9 +15,9 @@ func Refusal(field string, err error) error {
 	}
 	switch {
 	case errors.Is(err, ErrTooLong):
-		return auth.Invalid(auth.CodePasswordTooLong, field, fmt.Sprintf("%s: at most %d characters", field, maxCodePoints))
+		return auth.Invalid(auth.CodePasswordTooLong, field, fmt.Sprintf("%s: want at most %d characters", field, maxCodePoints))
 	case errors.Is(err, ErrNotText):
-		return auth.Invalid(auth.CodePasswordInvalid, field, field+": text in UTF-8")
+		return auth.Invalid(auth.CodePasswordInvalid, field, field+": want text in UTF-8")
 	}
 	return fmt.Errorf("hash password: %w", err)
 }

@@ -18,7 +18,7 @@ var leet = map[rune][2]rune{
 	'$': {'s', 's'}, '5': {'s', 's'}, '+': {'t', 't'}, '7': {'t', 'l'}, '%': {'x', 'x'}, '2': {'z', 'z'},
 }
 
-// spelling is a reading of a whole password: lower case, with one choice of letters for digits, or backwards.
+// spelling is a reading of a whole password: lowercase, with one choice of letters for digits, or backwards.
 // Offsets are of bytes, by rune.
 type spelling struct {
 	text    []byte

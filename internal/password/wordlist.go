@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// Each file has several lists, separated by an empty line. A list is ordered by frequency, in lower case, one
+// Each file has several lists, separated by an empty line. A list is ordered by frequency, in lowercase, one
 // word on each line. words/NOTICE names their sources and licences.
 var (
 	//go:embed words/passwords.txt.gz
@@ -79,7 +79,7 @@ func (t *wordTable) load(gz []byte, mark uint64) {
 
 func (t *wordTable) hash(word []byte) uint64 { return maphash.Bytes(t.seed, word) & hashMask }
 
-// find returns the rank of a lower-case word, or zero, and reports whether it is a common password.
+// find returns the rank of a lowercase word, or zero, and reports whether it is a common password.
 func (t *wordTable) find(word []byte) (rank int, common bool) {
 	h := t.hash(word)
 	i, _ := slices.BinarySearch(t.entries, h)

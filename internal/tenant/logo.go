@@ -47,8 +47,8 @@ var formats = map[string]format{
 	},
 }
 
-// checkLogo reports whether the logo, if there is one, is a picture as a complete. What it
-// looks like by its first bytes, auth.CheckBranding says.
+// checkLogo returns an error when the logo is not a complete image. auth.CheckBranding checks its
+// size in bytes and its media type.
 func checkLogo(b auth.Branding) error {
 	raw, mediaType, err := b.LogoImage()
 	if err != nil || raw == nil {
