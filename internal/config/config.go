@@ -1,9 +1,9 @@
-// Package config holds every setting of the server in one struct, [Config], and
-// nothing else knows where a setting comes from.
+// Package config holds every setting of the server in one struct, [Config]. Only this
+// package knows where a setting comes from.
 //
 // [Load] reads defaults, a YAML file, the environment and flags, each layer over
 // the one before, and reports every mistake at once as a *[Problem]. [Config.Validate]
-// then judges whether the whole is fit for development or for production, and
+// then checks whether the whole can be used for development or for production, and
 // [Config.Explain] lists where each value came from. Names of variables, the sample
 // file, the JSON Schema and the manual are derived from the struct's tags, so a
 // new setting is one field:
@@ -16,10 +16,10 @@
 //	min, max bounds, in the same text form
 //	flag     "true" if the command line has it as a flag
 //
-// A secret is a field of type [Key], [Secret] or [SecretURL]; these never show what
-// they hold unless asked by name, and can be given as a file under the key
-// with "_file" at its end. The package imports no other part of the server; rates
-// are [Rate] here and converted where the parts are put together.
+// A secret is a field of type [Key], [Secret] or [SecretURL]. These print redacted; only
+// Bytes and Reveal return the value. The name of a file that holds the secret can be set
+// under the key with "_file" at its end. The package imports no other package of the
+// server; package server converts [Rate].
 package config
 
 import "time"
@@ -31,17 +31,17 @@ const DefaultFile = "watchword.yaml"
 // A Config is not changed after Load and so safe for concurrent use.
 type Config struct {
 	Listen            string    `key:"listen" flag:"true" default:"127.0.0.1:8080" help:"Address of the public listener, HOST:PORT. An empty host means every interface."`
-	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It asks for no credentials, so keep it off public networks."`
+	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It requires no credentials, so keep it off public networks."`
 	Issuer            string    `key:"issuer" example:"https://auth.example.com" flag:"true" help:"The server's base URL as its users see it, such as https://auth.example.com: scheme and host, no path, no slash at the end. It is the iss of every token, so it must not change later."`
 	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Directory for data on disk, such as the SQLite database."`
 	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"The database: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. If empty, the file watchword.db in the data directory."`
-	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without the key the database cannot be used."`
+	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy separate from the database; without the key the database cannot be used."`
 	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until watchword key reseal has sealed everything under master_key."`
 	AccessLog         bool      `key:"access_log" default:"true" help:"Write one line to the log for each request."`
 
 	Log      Log      `key:"log" help:"The server's log, on standard error."`
 	HTTP     HTTP     `key:"http" help:"Limits of one connection."`
-	TLS      TLS      `key:"tls" help:"HTTPS by the server itself, with certificate files or automatic certificates. Leave empty if a proxy in front ends TLS."`
+	TLS      TLS      `key:"tls" help:"HTTPS by the server itself, with certificate files or automatic certificates. Leave empty if a proxy in front terminates TLS."`
 	Proxy    Proxy    `key:"proxy" help:"Proxies in front of the server."`
 	CORS     CORS     `key:"cors" help:"Browser applications on other origins."`
 	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
@@ -96,7 +96,7 @@ func (t TLS) Enabled() bool { return t.CertFile != "" || len(t.Auto) > 0 }
 
 // Proxy is the section proxy.
 type Proxy struct {
-	Trusted Prefixes `key:"trusted" example:"10.0.0.0/8, 192.168.1.7" help:"Networks of the proxies in front, such as 10.0.0.0/8. X-Forwarded-For is accepted only from them. Setting it also declares that they end TLS."`
+	Trusted Prefixes `key:"trusted" example:"10.0.0.0/8, 192.168.1.7" help:"Networks of the proxies in front, such as 10.0.0.0/8. X-Forwarded-For is accepted only from them. Setting it also declares that they terminate TLS."`
 }
 
 // CORS is the section cors.

@@ -23,7 +23,7 @@ func loadYAML(t testing.TB, text string, env ...string) (*Config, error) {
 		t.Fatal(err)
 	}
 	l.file([]byte(text), "watchword.yaml", info)
-	l.apply(SourceEnv, given.given)
+	l.apply(SourceEnv, given.inputs)
 	return l.finish()
 }
 

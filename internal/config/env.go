@@ -10,24 +10,24 @@ import (
 // itself.
 const configEnv = envPrefix + "CONFIG"
 
-// ignoredEnv are variables with our prefix that belong to tests and to the fault
-// points of test builds.
+// ignoredEnv are the prefixes of variables of tests and of the fault points of test
+// builds.
 var ignoredEnv = []string{envPrefix + "TEST_", envPrefix + "FAULT_"}
 
-// serviceEnv matches what Kubernetes puts into every container beside a service that
-// is called watchword or watchword-something.
+// serviceEnv matches the variables that Kubernetes sets in every container of a namespace
+// with a service named watchword or watchword-something.
 var serviceEnv = regexp.MustCompile(`^WATCHWORD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)=` +
 	`(tcp://|udp://|sctp://|[0-9a-f.:]+$|tcp$|udp$|sctp$)`)
 
 type environment struct {
 	config      string
 	credentials string // of systemd
-	given       map[string][]given
+	inputs      map[string][]input
 }
 
-// environment sorts the variables that are ours. An empty variable is one that is
-// not set: that is how Compose files and unit files leave one out. Of two with the same
-// name the last counts, as everywhere.
+// environment returns the variables with envPrefix by setting. An empty variable counts as
+// not set: Compose files and unit files leave one out that way. Of two variables with the
+// same name the last one counts.
 func (l *loader) environment(vars []string) environment {
 	values, credentials := map[string]string{}, ""
 	for _, v := range vars {
@@ -42,7 +42,7 @@ func (l *loader) environment(vars []string) environment {
 			delete(values, name)
 		}
 	}
-	env := environment{config: values[configEnv], credentials: credentials, given: map[string][]given{}}
+	env := environment{config: values[configEnv], credentials: credentials, inputs: map[string][]input{}}
 	delete(values, configEnv)
 	for name, value := range values {
 		f, indirect := described().byEnv[name], false
@@ -56,7 +56,7 @@ func (l *loader) environment(vars []string) environment {
 			l.unknown(name, "environment", append(settingKeys(true), configEnv))
 			continue
 		}
-		env.given[f.Key] = append(env.given[f.Key], given{text: value, from: name, indirect: indirect})
+		env.inputs[f.Key] = append(env.inputs[f.Key], input{text: value, from: name, indirect: indirect})
 	}
 	return env
 }

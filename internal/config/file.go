@@ -50,11 +50,11 @@ func (l *loader) file(data []byte, name string, info fs.FileInfo) {
 			Fix: "watchword.sample.yaml shows the form"})
 		return
 	}
-	values := map[string][]given{}
+	values := map[string][]input{}
 	l.walk(k.Raw(), "", name, values)
 	for key, gs := range values {
 		f := described().byKey[key]
-		if f.kind.name != "key" || !slices.ContainsFunc(gs, func(g given) bool { return !g.indirect && g.text != "" }) {
+		if f.kind.name != "key" || !slices.ContainsFunc(gs, func(g input) bool { return !g.indirect && g.text != "" }) {
 			continue
 		}
 		if p := l.checkExposure(f, name, name, info); p != nil {
@@ -66,7 +66,7 @@ func (l *loader) file(data []byte, name string, info fs.FileInfo) {
 }
 
 // walk collects the leaves of one mapping.
-func (l *loader) walk(m map[string]any, prefix, name string, values map[string][]given) {
+func (l *loader) walk(m map[string]any, prefix, name string, values map[string][]input) {
 	for k, v := range m {
 		key := prefix + k
 		f, indirect := lookup(key)
@@ -81,7 +81,7 @@ func (l *loader) walk(m map[string]any, prefix, name string, values map[string][
 			l.unknownKey(key, name)
 			continue
 		}
-		g := given{from: name, indirect: indirect}
+		g := input{from: name, indirect: indirect}
 		g.text, g.refused = scalar(v, f, indirect)
 		values[f.Key] = append(values[f.Key], g)
 	}

@@ -53,7 +53,7 @@ func Load(o Options) (*Config, error) {
 	if data, info, ok := l.readFile(name, required); ok {
 		l.file(data, name, info)
 	}
-	l.apply(SourceEnv, env.given)
+	l.apply(SourceEnv, env.inputs)
 	l.flags(o.Flags)
 	return l.finish()
 }
@@ -78,8 +78,8 @@ type origin struct {
 	failed bool   // it was refused, and the value is the default
 }
 
-// given is a value before it is parsed.
-type given struct {
+// input is a value before it is parsed.
+type input struct {
 	text     string
 	from     string
 	indirect bool   // text is the name of the file that holds the value
@@ -96,7 +96,7 @@ func newLoader() *loader { return &loader{config: Default()} }
 
 // flags applies the flags. An empty flag is a value, unlike an empty variable.
 func (l *loader) flags(flags map[string]string) {
-	values := map[string][]given{}
+	values := map[string][]input{}
 	for key, text := range flags {
 		f, indirect := lookup(key)
 		from := "--" + strings.NewReplacer(".", "-", "_", "-").Replace(key)
@@ -104,7 +104,7 @@ func (l *loader) flags(flags map[string]string) {
 			l.unknown(key, from, settingKeys(false))
 			continue
 		}
-		values[f.Key] = append(values[f.Key], given{text: text, from: from, indirect: indirect})
+		values[f.Key] = append(values[f.Key], input{text: text, from: from, indirect: indirect})
 	}
 	l.apply(SourceFlag, values)
 }
@@ -123,7 +123,7 @@ func lookup(key string) (f *Field, indirect bool) {
 }
 
 // apply applies one layer of values, in the order of the fields.
-func (l *loader) apply(source Source, values map[string][]given) {
+func (l *loader) apply(source Source, values map[string][]input) {
 	for i := range described().fields {
 		f := &described().fields[i]
 		switch gs := values[f.Key]; len(gs) {
@@ -141,7 +141,7 @@ func (l *loader) apply(source Source, values map[string][]given) {
 	}
 }
 
-func (l *loader) applyOne(f *Field, source Source, g given) {
+func (l *loader) applyOne(f *Field, source Source, g input) {
 	text, shown := g.text, f.show(g.text)
 	if g.indirect {
 		shown = mask(true)
@@ -172,14 +172,14 @@ func (l *loader) fail(f *Field, p Problem) {
 // plainName matches names of settings, but no generated secrets.
 var plainName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+){0,8}$`)
 
-// ofTenants matches names for password rules, which are settings of tenants.
-var ofTenants = regexp.MustCompile(`(?i)(^|[._])(password[._]?(policy|rules)|(min|max)_(length|score)|require_(upper|lower|digit|special))`)
+// tenantSettingName matches names for password rules, which are settings of tenants.
+var tenantSettingName = regexp.MustCompile(`(?i)(^|[._])(password[._]?(policy|rules)|(min|max)_(length|score)|require_(upper|lower|digit|special))`)
 
 // unknown reports a name that is not a setting. The value is not shown, because it may be a secret
 // under a mistyped name; nor is a name that looks like a secret.
 func (l *loader) unknown(name, from string, candidates []string) {
 	p := Problem{Key: name, From: from, Msg: "is not a setting", Fix: "see docs/configuration.md"}
-	if ofTenants.MatchString(name) {
+	if tenantSettingName.MatchString(name) {
 		p.Fix = "password rules are settings of a tenant: watchword tenant set default --password-min-length 12"
 	} else if n := nearest(name, candidates); n != "" {
 		p.Fix = "did you mean " + n + "?"

@@ -57,8 +57,8 @@ type validator struct {
 	problems problems
 }
 
-// wrong reports a setting, with its source and input.
-func (v *validator) wrong(key, msg, fix string) {
+// report reports a setting, with its source and input.
+func (v *validator) report(key, msg, fix string) {
 	o := v.Config.origins[key]
 	if o.failed {
 		return
@@ -86,11 +86,11 @@ func (v *validator) addresses() []struct{ key, addr string } {
 func (v *validator) listeners() {
 	for _, l := range v.addresses() {
 		if !validAddress(l.addr) {
-			v.wrong(l.key, "is not HOST:PORT", `set it to an address such as "127.0.0.1:8080" or ":8080"`)
+			v.report(l.key, "is not HOST:PORT", `set it to an address such as "127.0.0.1:8080" or ":8080"`)
 		}
 	}
 	if v.Listen == v.Manage && !strings.HasSuffix(v.Listen, ":0") {
-		v.wrong("manage", "is the address of the public listener", "give the management listener its own port")
+		v.report("manage", "is the address of the public listener", "give the management listener its own port")
 	}
 }
 
@@ -122,11 +122,11 @@ func (v *validator) issuer() {
 	u, err := parseOrigin(v.Issuer)
 	switch {
 	case err != nil:
-		v.wrong("issuer", err.Error(), fix)
+		v.report("issuer", err.Error(), fix)
 	case u.Scheme == "http" && !loopback(u.Host) && v.mode != DevPublic:
-		v.wrong("issuer", "is not https", "use https; http is only for this machine")
+		v.report("issuer", "is not https", "use https; http is only for this machine")
 	case u.Scheme == "http" && v.TLS.Enabled():
-		v.wrong("issuer", "is http, but the listener speaks https", "set it to https://"+u.Host)
+		v.report("issuer", "is http, but the listener speaks https", "set it to https://"+u.Host)
 	}
 }
 
@@ -166,21 +166,21 @@ func (v *validator) tls() {
 		if t.CertFile == "" {
 			missing = "tls.cert_file"
 		}
-		v.wrong(missing, "is missing", "a certificate needs its key: set both tls.cert_file and tls.key_file")
+		v.report(missing, "is missing", "a certificate needs its key: set both tls.cert_file and tls.key_file")
 	}
 	if t.CertFile != "" && len(t.Auto) > 0 {
-		v.wrong("tls.auto", "competes with tls.cert_file", "keep one of them")
+		v.report("tls.auto", "conflicts with tls.cert_file", "keep one of them")
 	}
 	for _, name := range t.Auto {
 		if _, err := netip.ParseAddr(name); err == nil || strings.ContainsAny(name, "*/:@ ") || !strings.Contains(name, ".") {
-			v.wrong("tls.auto", strconv.Quote(name)+" is not a host name", "list names such as auth.example.com, without scheme, port or wildcard")
+			v.report("tls.auto", strconv.Quote(name)+" is not a host name", "list names such as auth.example.com, without scheme, port or wildcard")
 		}
 	}
 	if d, err := url.Parse(t.Directory); err != nil || d.Scheme != "https" || d.Host == "" {
-		v.wrong("tls.directory", "is not an https URL", "leave it out for Let's Encrypt")
+		v.report("tls.directory", "is not an https URL", "leave it out for Let's Encrypt")
 	}
 	if u, err := url.Parse(v.Issuer); err == nil && len(t.Auto) > 0 && u.Host != "" && !t.Covers(u.Hostname()) {
-		v.wrong("tls.auto", "lacks the issuer's host", "add "+u.Hostname())
+		v.report("tls.auto", "lacks the issuer's host", "add "+u.Hostname())
 	}
 }
 
@@ -201,7 +201,7 @@ func (v *validator) origins() {
 			err = errors.New("is not https")
 		}
 		if err != nil {
-			v.wrong("cors.origins", strconv.Quote(o)+" "+err.Error(), "list exact origins such as https://app.example.com")
+			v.report("cors.origins", strconv.Quote(o)+" "+err.Error(), "list exact origins such as https://app.example.com")
 		}
 	}
 }
@@ -211,13 +211,13 @@ func (v *validator) resources() {
 		r := resource.URL
 		u, err := url.Parse(r)
 		if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) || u.Host == "" || u.User != nil || strings.Contains(r, "#") {
-			v.wrong("oauth.resources", strconv.Quote(r)+" is not the https URL of an API", "list URLs such as https://mcp.example.com, as the API's metadata writes them")
+			v.report("oauth.resources", strconv.Quote(r)+" is not the https URL of an API", "list URLs such as https://mcp.example.com, as the API's metadata writes them")
 		}
 		for _, scope := range resource.Scopes {
 			if strings.ContainsFunc(scope, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }) || strings.Contains(scope, "://") {
-				v.wrong("oauth.resources", strconv.Quote(scope)+" is not a scope", "a scope has printable ASCII without spaces, quotes and backslashes")
+				v.report("oauth.resources", strconv.Quote(scope)+" is not a scope", "a scope has printable ASCII without spaces, quotes and backslashes")
 			} else if slices.Contains(userScopes, scope) || strings.HasPrefix(scope, "watchword:") {
-				v.wrong("oauth.resources", strconv.Quote(scope)+" does not go with an API", "list scopes of the API, such as orders:read; those of OpenID Connect and of the server itself are granted otherwise")
+				v.report("oauth.resources", strconv.Quote(scope)+" is not a scope of an API", "list scopes of the API, such as orders:read; those of OpenID Connect and of the server itself are granted separately")
 			}
 		}
 	}
@@ -229,9 +229,9 @@ var userScopes = []string{"openid", "profile", "email", "address", "phone", "off
 func (v *validator) schemes() {
 	for _, s := range v.OAuth.RedirectSchemes {
 		if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" || s[0] < 'a' || len(s) > 64 {
-			v.wrong("oauth.redirect_schemes", strconv.Quote(s)+" is not a scheme in lower case", "list schemes such as cursor, without :// behind them")
+			v.report("oauth.redirect_schemes", strconv.Quote(s)+" is not a scheme in lower case", "list schemes such as cursor, without :// after them")
 		} else if slices.Contains([]string{"http", "https", "javascript", "data", "file"}, s) {
-			v.wrong("oauth.redirect_schemes", strconv.Quote(s)+" is no private-use scheme", "https needs no setting, and http is for loopback addresses")
+			v.report("oauth.redirect_schemes", strconv.Quote(s)+" is not a private-use scheme", "https needs no setting, and http is for loopback addresses")
 		}
 	}
 }
@@ -246,16 +246,16 @@ func (v *validator) database() {
 		}
 		u, err := url.Parse(db)
 		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-			v.wrong("database", "is neither a postgres:// URL nor sqlite:PATH",
+			v.report("database", "is neither a postgres:// URL nor sqlite:PATH",
 				"check its form; in a password, write special characters as %40 and the like")
 		}
 	} else if v.Data == "" {
-		v.wrong("data", "is empty", set("data", "to a folder that this process may write to"))
+		v.report("data", "is empty", set("data", "to a folder that this process may write to"))
 	}
 	if r := v.Limits.Redis.Reveal(); r != "" {
 		u, err := url.Parse(r)
 		if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" {
-			v.wrong("limits.redis", "is not a redis://, rediss:// or unix:// URL", "set it to one, such as redis://127.0.0.1:6379/0")
+			v.report("limits.redis", "is not a redis://, rediss:// or unix:// URL", "set it to one, such as redis://127.0.0.1:6379/0")
 		}
 	}
 }
@@ -264,30 +264,30 @@ func (v *validator) mail() {
 	if s := v.SMTP.URL.Reveal(); s != "" {
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
-			v.wrong("smtp.url", "is not smtp://USER:PASSWORD@HOST:PORT or smtps://…",
+			v.report("smtp.url", "is not smtp://USER:PASSWORD@HOST:PORT or smtps://…",
 				"check its form; in a password, write special characters as %40 and the like")
 		}
 		if v.SMTP.From == "" {
-			v.noSender()
+			v.reportNoSender()
 		}
 	}
 	if f := v.SMTP.From; f != "" {
 		if _, err := mail.ParseAddress(f); err != nil || strings.ContainsAny(f, "\r\n") {
-			v.wrong("smtp.from", "is not an email address", `set it to one, such as "Example <no-reply@example.com>"`)
+			v.report("smtp.from", "is not an email address", `set it to one, such as "Example <no-reply@example.com>"`)
 		}
 	}
 }
 
-func (v *validator) noSender() {
-	v.wrong("smtp.from", "is missing", set("smtp.from", `to the sender of all mail, such as "no-reply@example.com"`))
+func (v *validator) reportNoSender() {
+	v.report("smtp.from", "is missing", set("smtp.from", `to the sender of all mail, such as "no-reply@example.com"`))
 }
 
 func (v *validator) secrets() {
 	if !v.MasterKey.IsZero() && string(v.MasterKey.bytes) == string(v.MasterKeyPrevious.bytes) {
-		v.wrong("master_key_previous", "is the same as master_key", "leave it out, or put the older key there")
+		v.report("master_key_previous", "is the same as master_key", "leave it out, or put the older key there")
 	}
 	if v.MasterKey.IsZero() && !v.MasterKeyPrevious.IsZero() {
-		v.wrong("master_key_previous", "is set without master_key", "put the key in use into master_key")
+		v.report("master_key_previous", "is set without master_key", "put the key in use into master_key")
 	}
 }
 
@@ -307,7 +307,7 @@ func (v *validator) order() {
 	} {
 		if !r.ok {
 			f, g := described().byKey[r.less], described().byKey[r.more]
-			v.wrong(r.less, fmt.Sprintf("%s is too much for %s = %s: %s", f.text(v.Config), r.more, g.text(v.Config), r.reason),
+			v.report(r.less, fmt.Sprintf("%s is too much for %s = %s: %s", f.text(v.Config), r.more, g.text(v.Config), r.reason),
 				"lower "+r.less+" or raise "+r.more)
 		}
 	}
@@ -316,28 +316,28 @@ func (v *validator) order() {
 // serve checks the requirements of production.
 func (v *validator) serve() {
 	if v.Issuer == "" {
-		v.wrong("issuer", "is missing", set("issuer", "to the public URL of this server, such as https://auth.example.com"))
+		v.report("issuer", "is missing", set("issuer", "to the public URL of this server, such as https://auth.example.com"))
 	}
 	if v.MasterKey.IsZero() {
-		v.wrong("master_key", "is missing", set("master_key", "to 32 random bytes; make them with: openssl rand -base64 32"))
+		v.report("master_key", "is missing", set("master_key", "to 32 random bytes; make them with: openssl rand -base64 32"))
 	}
 	if v.SMTP.URL.IsZero() {
-		v.wrong("smtp.url", "is missing", set("smtp.url", "to your mail server, such as smtp://USER:PASSWORD@mail.example.com:587"))
+		v.report("smtp.url", "is missing", set("smtp.url", "to your mail server, such as smtp://USER:PASSWORD@mail.example.com:587"))
 		if v.SMTP.From == "" {
-			v.noSender()
+			v.reportNoSender()
 		}
 	}
 	// Plain HTTP is safe where nobody else can eavesdrop: on loopback, or behind a trusted proxy.
 	if !loopback(v.Listen) && !v.TLS.Enabled() && len(v.Proxy.Trusted) == 0 {
-		v.wrong("listen", v.Listen+" would accept passwords over plain HTTP from the network",
+		v.report("listen", v.Listen+" would accept passwords over plain HTTP from the network",
 			"set tls.auto or tls.cert_file and tls.key_file, or list the proxy that terminates TLS in proxy.trusted, or listen on 127.0.0.1")
 	}
 	if u, err := url.Parse(v.Issuer); err == nil && u.Host != "" && loopback(u.Host) && !loopback(v.Listen) {
-		v.wrong("issuer", "is a loopback address, but the listener is public",
+		v.report("issuer", "is a loopback address, but the listener is public",
 			"set it to the public URL of this server")
 	}
 	if v.Password.Memory < 7<<20 {
-		v.wrong("password.memory", v.Password.Memory.String()+" is too little to slow down an attacker", "use at least 7MiB; 19MiB is the default")
+		v.report("password.memory", v.Password.Memory.String()+" is too little to slow down an attacker", "use at least 7MiB; 19MiB is the default")
 	}
 }
 
@@ -346,12 +346,12 @@ func (v *validator) serve() {
 func (v *validator) dev() {
 	for _, l := range v.addresses() {
 		if !loopback(l.addr) {
-			v.wrong(l.key, l.addr+" is public, but anyone who reaches a development server can use it as an administrator",
+			v.report(l.key, l.addr+" is public, but anyone who reaches a development server can use it as an administrator",
 				"listen on 127.0.0.1, or use watchword serve; in a container: watchword dev --public")
 		}
 	}
 	if u, err := url.Parse(v.Issuer); v.Issuer != "" && (err != nil || !loopback(u.Host)) {
-		v.wrong("issuer", "is public, but anyone who reaches a development server can use it as an administrator",
+		v.report("issuer", "is public, but anyone who reaches a development server can use it as an administrator",
 			"leave it out, or use watchword serve; in a container: watchword dev --public")
 	}
 }
