@@ -1,4 +1,4 @@
-// Package fault lets the fault tests break the server on purpose: named fail points at which it
+// Package fault lets the fault tests break the server on purpose: named fault points at which it
 // can be killed, delayed or made to fail, and a clock that can be moved.
 //
 // A release build contains none of it: without the build tag "faults" every function of this
@@ -8,12 +8,12 @@
 // which the clock is ahead, or the path of a file that holds one and is read at each call of Now.
 package fault
 
-// The fail points of the server. Only tests name them.
+// The fault points of the server. Only tests name them.
 const (
 	StoreBeforeCommit  = "store.before-commit" // all statements executed, nothing durable yet
 	StoreAfterCommit   = "store.after-commit"  // durable, not acknowledged yet
 	RefreshConsumed    = "refresh.consumed"    // the old refresh token is consumed
-	SingleUseTaken     = "single-use.taken"    // a link or code is consumed
+	SingleUseConsumed  = "single-use.taken"    // a link or code is consumed
 	OutboxDelivered    = "outbox.delivered"    // the mail is sent, its row not deleted yet
 	MigrationStatement = "migration.step"      // between two migrations
 )

@@ -4,7 +4,7 @@ package fault
 
 import "time"
 
-// Enabled reports whether this binary has fail points.
+// Enabled reports whether this binary has fault points.
 const Enabled = false
 
 // Point does nothing in a release build.

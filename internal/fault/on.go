@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Enabled reports whether this binary has fail points.
+// Enabled reports whether this binary has fault points.
 const Enabled = true
 
 type point struct {
@@ -37,7 +37,7 @@ var points = sync.OnceValue(func() map[string]*point {
 
 var mu sync.Mutex // guards point.passed
 
-// Point carries out the action that the environment configures for the named fail point: it kills
+// Point carries out the action that the environment configures for the named fault point: it kills
 // the process, waits, or returns an error.
 func Point(name string) error {
 	p := points()[name]

@@ -49,14 +49,14 @@ func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Even
 	if space == nil {
 		return nil
 	}
-	late, stop := db.cfg.Timers.After(db.cfg.MaxWait)
+	timeout, stop := db.cfg.Timers.After(db.cfg.MaxWait)
 	defer stop()
 	for ; space != nil; space = db.auditBuffer.add(line, db.startAuditTimer) {
 		select {
 		case <-space:
 		case <-ctx.Done():
 			return auth.Unavailable(ctx.Err(), time.Second)
-		case <-late:
+		case <-timeout:
 			return auth.Unavailable(fmt.Errorf("%d audit lines are waiting", AuditBufferLimit), 2*time.Second)
 		}
 	}

@@ -51,7 +51,7 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	if err := vacuumInto(ctx, path, part); err != nil {
 		return BackupInfo{}, fmt.Errorf("copy the database: %w", err)
 	}
-	c, err := verifyBackup(ctx, cfg, part)
+	info, err := verifyBackup(ctx, cfg, part)
 	if err != nil {
 		return BackupInfo{}, err
 	}
@@ -61,44 +61,44 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	if err := os.Link(part, to); err != nil { // unlike a rename, a link replaces nothing
 		return BackupInfo{}, err
 	}
-	return c, syncDir(to)
+	return info, syncDir(to)
 }
 
 // Restore replaces a SQLite database that no process uses by a verified copy of a backup, and
 // returns the path of the renamed previous database. It touches the previous database only after
 // the copy is verified.
-func Restore(ctx context.Context, cfg Config, from string) (previous string, c BackupInfo, err error) {
+func Restore(ctx context.Context, cfg Config, from string) (previous string, info BackupInfo, err error) {
 	path, err := sqlitePath(cfg)
 	if err != nil {
-		return "", c, err
+		return "", info, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", c, err
+		return "", info, err
 	}
 	// Every process that opens the database takes this lock first.
 	unlock, err := lockFile(ctx, cfg.Timers, path+".lock")
 	if err != nil {
-		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
+		return "", info, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
 	}
 	defer unlock()
 	if err := checkNotInUse(path); err != nil {
-		return "", c, err
+		return "", info, err
 	}
 	fresh := path + ".restoring"
 	defer os.Remove(fresh)
 	if err := copyFile(from, fresh); err != nil {
-		return "", c, err
+		return "", info, err
 	}
-	if c, err = verifyBackup(ctx, cfg, fresh); err != nil {
-		return "", c, fmt.Errorf("%s: %w", from, err)
+	if info, err = verifyBackup(ctx, cfg, fresh); err != nil {
+		return "", info, fmt.Errorf("%s: %w", from, err)
 	}
 	if previous, err = setAside(path, path+cfg.Now().UTC().Format(".20060102-150405.000")); err != nil {
-		return "", c, err
+		return "", info, err
 	}
 	if err := os.Rename(fresh, path); err != nil {
-		return previous, c, err
+		return previous, info, err
 	}
-	return previous, c, errors.Join(markExisting(path), syncDir(path))
+	return previous, info, errors.Join(markExisting(path), syncDir(path))
 }
 
 func sqlitePath(cfg Config) (string, error) {
@@ -126,25 +126,25 @@ func vacuumInto(ctx context.Context, path, to string) error {
 
 // verifyBackup reads every page of a copy and checks that the configured master keys open it.
 func verifyBackup(ctx context.Context, cfg Config, path string) (BackupInfo, error) {
-	var c BackupInfo
-	info, err := os.Stat(path)
+	var info BackupInfo
+	stat, err := os.Stat(path)
 	if err != nil {
-		return c, err
+		return info, err
 	}
-	c.Bytes = info.Size()
+	info.Bytes = stat.Size()
 	pool, err := openFile(path, "&mode=ro&immutable=1")
 	if err != nil {
-		return c, err
+		return info, err
 	}
 	defer pool.Close()
 	var verdict string
 	if err := pool.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
-		return c, fmt.Errorf("the copy is damaged: %w", errors.Join(err, errors.New(verdict)))
+		return info, fmt.Errorf("the copy is damaged: %w", errors.Join(err, errors.New(verdict)))
 	}
-	if err := pool.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&c.Schema); err != nil {
-		return c, fmt.Errorf("this is not a database of Watchword: %w", err)
+	if err := pool.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&info.Schema); err != nil {
+		return info, fmt.Errorf("this is not a database of Watchword: %w", err)
 	}
-	return c, checkMasterKey(ctx, cfg, pool)
+	return info, checkMasterKey(ctx, cfg, pool)
 }
 
 // checkMasterKey reports whether the configured master keys open the sealed values of the copy.

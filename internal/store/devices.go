@@ -68,7 +68,7 @@ func (tx *Tx) ConsumeDevice(digest string) (auth.Device, error) {
 		WHERE tenant_id = $2 AND digest = $3 AND status = 'approved' AND used_at IS NULL AND expires_at > $1
 		RETURNING `+deviceCols, millis(tx.Now), tx.tenant, digest)
 	if err == nil {
-		err = fault.Point(fault.SingleUseTaken)
+		err = fault.Point(fault.SingleUseConsumed)
 	}
 	return d, err
 }

@@ -29,7 +29,7 @@ func (tx *Tx) Family(id auth.FamilyID) (auth.Family, error) {
 
 // RotateFamily replaces the newest token by its successor, if it is still the newest and the
 // family is not revoked. Of any number of concurrent calls one returns true. A token that is its
-// own successor begins no generation. The retries move up (auth.Retries).
+// own successor begins no generation. The retries shift by one (auth.Retries).
 func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE refresh_families SET generation = generation + CASE WHEN digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN digest = $1 THEN retries ELSE (retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3

@@ -44,7 +44,7 @@ func (tx *Tx) InsertRetiredKey(k auth.SigningKey, until time.Time) error {
 	return err
 }
 
-// RetiredKey is an unexpired public half that InsertRetiredKey stored.
+// RetiredKey returns an unexpired public half that InsertRetiredKey stored, or ErrNotFound.
 func (tx *Tx) RetiredKey(id auth.KeyID) (auth.SigningKey, error) {
 	scan := func(s scanner, k *auth.SigningKey) error { return s.Scan(&k.ID, &k.Algorithm, &k.Public) }
 	return queryRow(tx.q, scan, "SELECT id, alg, public FROM retired_keys WHERE tenant_id = $1 AND id = $2 AND expires_at > $3", tx.tenant, id, millis(tx.Now))
@@ -90,7 +90,7 @@ var sealedTables = []sealedTable{
 	{"settings", "name", "value", " WHERE name LIKE 'sealed.%'", settingContext},
 }
 
-// KeyContext is the context to which the sealed half of a signing key is bound.
+// KeyContext returns the context to which the sealed half of a signing key is bound.
 func KeyContext(tenant auth.TenantID, id auth.KeyID) string {
 	return "signing key " + string(tenant) + "/" + string(id)
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// OutboxLimit is the default of Config.OutboxLimit. Mails and logout notices are counted apart,
-// so that a client that does not answer blocks no mail. Beyond it, a change that needs a mail is
-// refused as Unavailable, so that an unreachable mail server cannot fill the disk; a logout
-// notice is dropped. OutboxBacklog counts, not Enqueue, as writers on PostgreSQL would conflict,
-// so the limit may be exceeded by the messages of a second.
+// OutboxLimit is the default of Config.OutboxLimit. Mails and logout notices are counted
+// separately, so that a client that does not respond blocks no mail. Beyond it, a change that
+// needs a mail is refused as Unavailable, so that an unreachable mail server cannot fill the disk;
+// a logout notice is dropped. OutboxBacklog counts the messages, not Enqueue, because its writers
+// would conflict on PostgreSQL. So the messages between two polls may exceed the limit.
 const OutboxLimit = 100_000
 
 func messageContext(tenant, id string) string { return "outbox " + tenant + "/" + id }

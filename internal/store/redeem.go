@@ -109,15 +109,15 @@ func (tx *Tx) redeem(digest string, decide func(time.Time, RedemptionState) (Red
 	if err != nil {
 		return true, err
 	}
-	n, err := decide(tx.Now, r)
+	result, err := decide(tx.Now, r)
 	if err != nil {
 		return true, err
 	}
-	return do(tx, r, n)
+	return do(tx, r, result)
 }
 
 // consumeCode writes a redemption inside a transaction.
-func (tx *Tx) consumeCode(r RedemptionState, n Redemption) (bool, error) {
+func (tx *Tx) consumeCode(r RedemptionState, result Redemption) (bool, error) {
 	if _, err := tx.Consume(auth.UseCode, r.Code.Digest); errors.Is(err, auth.ErrNotFound) {
 		return false, nil
 	} else if err != nil {
@@ -127,13 +127,13 @@ func (tx *Tx) consumeCode(r RedemptionState, n Redemption) (bool, error) {
 	if r.Session.ID != "" {
 		write = tx.UpdateClientSession
 	}
-	if err := write(n.Session); err != nil {
+	if err := write(result.Session); err != nil {
 		return false, err
 	}
-	if n.Family != nil {
-		if err := tx.InsertFamily(*n.Family); err != nil {
+	if result.Family != nil {
+		if err := tx.InsertFamily(*result.Family); err != nil {
 			return false, err
 		}
 	}
-	return true, tx.Record(n.Event)
+	return true, tx.Record(result.Event)
 }

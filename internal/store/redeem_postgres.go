@@ -16,8 +16,8 @@ import (
 // the account without having seen the new one fails there and runs again. The account's row comes
 // first, in a lock that conflicts with a write of it. Any transaction that ends or deletes rows
 // of an account writes that row first (lockAccount), so the two wait for each other only there.
-func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
-	v, f := n.Session, n.Family
+func (tx *Tx) consumeCodeByCAS(r RedemptionState, result Redemption) (bool, error) {
+	v, f := result.Session, result.Family
 	if f == nil {
 		f = &auth.Family{}
 	}
@@ -28,12 +28,12 @@ func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
 		millis(v.IdleAt), millis(v.ExpiresAt), boolToInt(v.Offline), encodeJSON(v.Claims), // 17
 		f.ID, encodeJSON(f.Scope), f.Digest, millisOrZero(f.IdleAt), millisOrZero(f.ExpiresAt), encodeJSON(f.Audience), f.JKT, // 21
 	}
-	args = append(args, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, n.Event})[1:]...) // 28
+	args = append(args, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, result.Event})[1:]...) // 28
 	consumed, err := execCount(tx.q, consumeCodeText, args...)
 	if err != nil || consumed == 0 {
 		return false, err
 	}
-	return true, fault.Point(fault.SingleUseTaken)
+	return true, fault.Point(fault.SingleUseConsumed)
 }
 
 const consumeCodeText = `WITH fit AS (

@@ -32,7 +32,7 @@ func (tx *Tx) AccountRememberMe(account auth.AccountID) ([]auth.RememberMe, erro
 }
 
 // RotateRememberMe replaces the newest token by its successor, if it is still the newest. Of any
-// number of concurrent calls one returns true. The retries move up (auth.Retries).
+// number of concurrent calls one returns true. The retries shift by one (auth.Retries).
 func (tx *Tx) RotateRememberMe(id auth.RememberMeID, from, to string) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE remembered SET digest = $1, previous = $2, rotated_at = $3, retries = (retries * 2) & 255
 		WHERE tenant_id = $4 AND id = $5 AND digest = $2 AND revoked_at IS NULL AND expires_at > $3`,

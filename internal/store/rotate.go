@@ -25,12 +25,12 @@ type Rotation struct {
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r RefreshState) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
-				done, err := tx.rotateFamilyByCAS(r, n)
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, result Rotation) (bool, error) {
+				done, err := tx.rotateFamilyByCAS(r, result)
 				if done {
 					// The token is consumed. A client that gets an error now would present it
 					// again, which looks like reuse.
-					if err := tx.touchRotatedSession(r, n); err != nil {
+					if err := tx.touchRotatedSession(r, result); err != nil {
 						db.cfg.Log.Warn("use of a session not recorded", "error", err)
 					}
 				}
@@ -39,10 +39,10 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 		}))
 	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {
-		done, err := tx.rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
-			done, err := tx.RotateFamily(id, n.From, n.To, n.IdleAt)
+		done, err := tx.rotate(id, decide, func(tx *Tx, r RefreshState, result Rotation) (bool, error) {
+			done, err := tx.RotateFamily(id, result.From, result.To, result.IdleAt)
 			if done {
-				err = tx.touchRotatedSession(r, n)
+				err = tx.touchRotatedSession(r, result)
 			}
 			return done, err
 		})
@@ -59,22 +59,22 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rot
 	if err != nil {
 		return true, err
 	}
-	n, err := decide(tx.Now, r)
-	if err == nil && n.Retried != 0 {
-		return tx.RetryFamily(id, r.Family.Digest, n.Retried)
+	result, err := decide(tx.Now, r)
+	if err == nil && result.Retried != 0 {
+		return tx.RetryFamily(id, r.Family.Digest, result.Retried)
 	}
-	if err != nil || n.To == "" {
+	if err != nil || result.To == "" {
 		return true, err
 	}
-	return do(tx, r, n)
+	return do(tx, r, result)
 }
 
 // touchRotatedSession records the use of the session after a rotation.
-func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
-	if err := fault.Point(fault.RefreshConsumed); err != nil || n.SessionIdleAt.IsZero() {
+func (tx *Tx) touchRotatedSession(r RefreshState, result Rotation) error {
+	if err := fault.Point(fault.RefreshConsumed); err != nil || result.SessionIdleAt.IsZero() {
 		return err
 	}
-	return tx.TouchSession(r.Family.Session, n.SessionIdleAt)
+	return tx.TouchSession(r.Family.Session, result.SessionIdleAt)
 }
 
 // rotateFamilyByCAS is RotateFamily for PostgreSQL without a transaction around it. It
@@ -86,7 +86,7 @@ func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
 // scopes and settings of client and tenant, the rights of the account, the times of the session.
 // A change of those that commits in between takes effect at the next refresh, as if this refresh
 // had been first.
-func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
+func (tx *Tx) rotateFamilyByCAS(r RefreshState, result Rotation) (bool, error) {
 	changed, err := execCount(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
 		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL
@@ -97,7 +97,7 @@ func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
 			WHERE s.tenant_id = $4 AND s.id = $7 AND coalesce(s.ended_at, 0) = $8
 			AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
 			AND c.id = $11 AND coalesce(c.disabled_at, 0) = $12 AND coalesce(t.disabled_at, 0) = $13)`,
-		n.To, millis(tx.Now), millis(n.IdleAt), tx.tenant, r.Family.ID, n.From,
+		result.To, millis(tx.Now), millis(result.IdleAt), tx.tenant, r.Family.ID, result.From,
 		r.Family.Session, millisOrZero(r.Session.EndedAt), millisOrZero(r.Account.DisabledAt), millisOrZero(r.Account.EmailVerifiedAt),
 		r.Client.ID, millisOrZero(r.Client.DisabledAt), millisOrZero(r.Tenant.DisabledAt))
 	return changed == 1, err

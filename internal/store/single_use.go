@@ -37,7 +37,7 @@ func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, e
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL AND expires_at > $1
 		RETURNING `+singleUseCols, millis(tx.Now), tx.tenant, kind, digest)
 	if err == nil {
-		err = fault.Point(fault.SingleUseTaken)
+		err = fault.Point(fault.SingleUseConsumed)
 	}
 	return v, err
 }

@@ -219,7 +219,7 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 		return c, nil
 	default:
 	}
-	late, stop := db.timers.After(db.wait)
+	timeout, stop := db.timers.After(db.wait)
 	defer stop()
 	select {
 	case c := <-db.readers:
@@ -228,7 +228,7 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 		return nil, ctx.Err()
 	case <-db.closed:
 		return nil, errClosed
-	case <-late:
+	case <-timeout:
 		return nil, fmt.Errorf("no reader available within %s: %w", db.wait, errBusy)
 	}
 }

@@ -57,7 +57,7 @@ type DB struct {
 	cfg         Config
 	clock       *clock
 	closed      sync.Once
-	ended       atomic.Bool // nothing is begun any more
+	ended       atomic.Bool // set by Close: no transaction begins after it
 	dialect     dialect
 	backend     backend
 	health      health
@@ -126,7 +126,7 @@ func (db *DB) Close() error {
 	return err
 }
 
-// checkOpen refuses what comes after Close.
+// checkOpen returns Unavailable after Close.
 func (db *DB) checkOpen() error {
 	if db.ended.Load() {
 		return auth.Unavailable(errClosed, 2*time.Second)
@@ -134,7 +134,7 @@ func (db *DB) checkOpen() error {
 	return nil
 }
 
-// Dialect is "sqlite" or "postgres".
+// Dialect returns "sqlite" or "postgres".
 func (db *DB) Dialect() string { return string(db.dialect) }
 
 // UsesPooler reports whether a connection pooler is between the server and PostgreSQL.
@@ -240,7 +240,7 @@ func (db *DB) systemTx(q querier) *SystemTx {
 // commitError is an error after which the transaction commits.
 type commitError struct{ error }
 
-func (k commitError) Unwrap() error { return k.error }
+func (e commitError) Unwrap() error { return e.error }
 
 // CommitWith marks a refusal whose writes must be committed: a consumed link, a counted failure,
 // an audit line. Write commits, then returns err itself.
@@ -261,8 +261,8 @@ func (db *DB) translateError(err error) error {
 	if db.dialect.isCorrupt(err) {
 		db.health.markCorrupt(err, db.cfg.Log)
 	}
-	if k, ok := err.(commitError); ok {
-		return k.error
+	if refusal, ok := err.(commitError); ok {
+		return refusal.error
 	}
 	if _, ok := errors.AsType[*auth.Error](err); ok {
 		return err
