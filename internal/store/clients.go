@@ -67,7 +67,7 @@ type boolDest struct{ v *bool }
 func (f boolDest) Scan(v any) error {
 	n, ok := v.(int64)
 	if !ok {
-		return fmt.Errorf("Boolean stored as %T", v)
+		return fmt.Errorf("bool stored as %T", v)
 	}
 	*f.v = n != 0
 	return nil
