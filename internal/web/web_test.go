@@ -224,7 +224,7 @@ func (h *fixture) link() string {
 	return ""
 }
 
-// newAccount registers an account and confirms its address.
+// newAccount registers an account and confirms its email address.
 func (h *fixture) newAccount(email string) {
 	h.Helper()
 	h.requireReply(h.post("/api/v1/register", fmt.Sprintf(`{"email":%q,"password":%q,"name":"Alice"}`, email, pass)), 202, "")

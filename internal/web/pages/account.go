@@ -98,7 +98,7 @@ func (s *Handlers) AccountEndOthers(ex *router.Exchange, r *http.Request) error 
 	return redirectToAccount(ex, err, "session")
 }
 
-// AccountNewPassword mails a link for a new password to the account's address.
+// AccountNewPassword mails a link for a new password to the account's email address.
 func (s *Handlers) AccountNewPassword(ex *router.Exchange, r *http.Request) error {
 	err := s.accounts.Forgot(r.Context(), ex.Tenant.ID, account.LinkRequest{Email: ex.SignedIn[0].Account.Email.Address, Browser: ex.BrowserCookie()}, ex.RequestActor())
 	return redirectToAccount(ex, err, "password")

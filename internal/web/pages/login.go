@@ -65,8 +65,8 @@ func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
 	return dispatch(ex, signedIn.Step)
 }
 
-// loginRefused shows the form again with the reason. A wrong address and a wrong password have the
-// same text, and a status that the limit counts as a failure.
+// loginRefused shows the form again with the reason. A wrong email address and a wrong password
+// have the same text, and a status that the limit counts as a failure.
 func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.Step, refusal error) error {
 	e, ok := errors.AsType[*auth.Error](refusal)
 	if !ok || st.Kind == "" {

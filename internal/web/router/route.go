@@ -167,7 +167,7 @@ const (
 // Unavailable returns the error of a request that needs the unavailable database.
 func Unavailable() error { return auth.Unavailable(errUnavailable, cacheableRetry) }
 
-var errUnavailable = errors.New("the database did not answer a moment ago")
+var errUnavailable = errors.New("the database was unavailable a moment ago")
 
 func (ex *Exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
 	s := ex.router
