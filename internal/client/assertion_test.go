@@ -159,12 +159,12 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 			pk.Secrets = []auth.ClientSecret{{Digest: secret.Digest("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
 		})
-		ask := func(r client.Request) error { _, err := h.clients.Authenticate(t.Context(), r); return err }
-		h.requireRefused(ask(clienttest.Form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
-		h.requireRefused(ask(clienttest.Basic(clienttest.Form(t), pk.ID, "x")), oauth.InvalidClient)
+		authenticate := func(r client.Request) error { _, err := h.clients.Authenticate(t.Context(), r); return err }
+		h.requireRefused(authenticate(clienttest.Form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
+		h.requireRefused(authenticate(clienttest.Basic(clienttest.Form(t), pk.ID, "x")), oauth.InvalidClient)
 		post, postSecret := h.newMachineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
-		h.requireRefused(ask(clienttest.Basic(clienttest.Form(t), post.ID, postSecret)), oauth.InvalidClient)
-		h.requireOK(ask(clienttest.Form(t, "client_id", string(post.ID), "client_secret", postSecret)))
+		h.requireRefused(authenticate(clienttest.Basic(clienttest.Form(t), post.ID, postSecret)), oauth.InvalidClient)
+		h.requireOK(authenticate(clienttest.Form(t, "client_id", string(post.ID), "client_secret", postSecret)))
 		h.requireRefused(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
 	})
 }

@@ -38,11 +38,11 @@ func TestRepair_C7_ClaimedClient(t *testing.T) {
 			before := len(h.events(auth.EventClientRefused))
 			_, err := h.clients.Authenticate(t.Context(), c.r)
 			h.requireRefused(err, oauth.InvalidClient)
-			lines := h.events(auth.EventClientRefused)
-			if len(lines) != before+1 {
-				t.Fatalf("%s: %d lines", name, len(lines)-before)
+			events := h.events(auth.EventClientRefused)
+			if len(events) != before+1 {
+				t.Fatalf("%s: %d audit events", name, len(events)-before)
 			}
-			if got := lines[0]; got.Detail["client_id"] != c.want || strings.Contains(string(got.Actor.Client), "wws_") {
+			if got := events[0]; got.Detail["client_id"] != c.want || strings.Contains(string(got.Actor.Client), "wws_") {
 				t.Errorf("%s: %q, %+v", name, got.Detail["client_id"], got.Actor)
 			}
 		}

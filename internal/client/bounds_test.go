@@ -21,7 +21,7 @@ const lostURI = "https://rp.example.test/lost"
 func (h *fixture) restrictClient(id auth.ClientID) {
 	h.t.Helper()
 	c, _, err := h.clients.Update(h.t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
-		r.Name, r.Bounds.Name = "Seen by us", "Seen by us"
+		r.Name, r.Bounds.Name = "Renamed by the operator", "Renamed by the operator"
 		r.Scopes, r.Bounds.Scopes = []string{"openid"}, []string{"openid"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode}
 		r.Bounds.Grants = r.Grants
@@ -37,7 +37,7 @@ func (h *fixture) restrictClient(id auth.ClientID) {
 func (h *fixture) requireRestricted(c auth.Client) {
 	h.t.Helper()
 	set := c.Settings
-	if c.Name != "Seen by us" || !slices.Equal(c.Scopes, []string{"openid"}) || !slices.Equal(set.Grants, []auth.GrantType{auth.GrantAuthorizationCode}) ||
+	if c.Name != "Renamed by the operator" || !slices.Equal(c.Scopes, []string{"openid"}) || !slices.Equal(set.Grants, []auth.GrantType{auth.GrantAuthorizationCode}) ||
 		!set.DPoP || !set.RequirePushed || slices.Contains(c.RedirectURIs, lostURI) || len(c.RedirectURIs) == 0 || len(set.Audiences) != 1 {
 		h.t.Errorf("the operator's restrictions are gone: %+v", c)
 	}
@@ -63,8 +63,8 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 		for range 2 {
 			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.requireOK(err)
-			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
-				t.Errorf("the answer says %+v", got)
+			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Renamed by the operator" {
+				t.Errorf("the response says %+v", got)
 			}
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.requireOK(err)
@@ -150,7 +150,7 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		const kept = "https://rp.example.test/cb"
-		said := clienttest.Metadata{"redirect_uris": append(respelledURIs(), kept), "post_logout_redirect_uris": respelledURIs()}
+		sent := clienttest.Metadata{"redirect_uris": append(respelledURIs(), kept), "post_logout_redirect_uris": respelledURIs()}
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
 		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(clienttest.Metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
@@ -165,15 +165,15 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 			h.requireOK(err)
 		}
 
-		said["client_id"] = id
-		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(said)))
+		sent["client_id"] = id
+		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(sent)))
 		h.clock.Advance(time.Hour)
 		h.requireOK(h.authenticatePublic(id))
-		said["client_id"] = v.ID
-		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(said), v.Token), v.ID))
+		sent["client_id"] = v.ID
+		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(sent), v.Token), v.ID))
 		h.requireOK(err)
 		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
-			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
+			t.Errorf("the response says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
 		}
 		_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID, "redirect_uris": respelledURIs()}), v.Token), v.ID))
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidRedirectURI {
@@ -282,7 +282,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 			return nil
 		})
 		if alive != 0 {
-			t.Errorf("%d of %d sessions go on", alive, n)
+			t.Errorf("%d of %d sessions are live", alive, n)
 		}
 	}, withDocuments, out)
 }

@@ -16,14 +16,14 @@ import (
 
 func TestCreateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newClient(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
+		c, clientSecret := h.newClient(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
 			RedirectURIs: []string{"https://shop.example.test/cb?x=1", "http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb"}})
 		got, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.requireOK(err)
 		if d := cmp.Diff(c, got); d != "" {
 			t.Errorf("stored (-want +got):\n%s", d)
 		}
-		if c.Name != "Shop" || !strings.HasPrefix(shown, "wws_") || len(c.Secrets) != 1 || c.Secrets[0].Digest != secret.Digest(shown) || len(c.Scopes) != 2 || !c.FirstParty {
+		if c.Name != "Shop" || !strings.HasPrefix(clientSecret, "wws_") || len(c.Secrets) != 1 || c.Secrets[0].Digest != secret.Digest(clientSecret) || len(c.Scopes) != 2 || !c.FirstParty {
 			t.Errorf("%+v", c)
 		}
 		if !strings.HasPrefix(string(c.ID), "cl_") {
@@ -34,7 +34,7 @@ func TestCreateClient(t *testing.T) {
 			t.Errorf("list: %d, %v", len(list), err)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientSPA, auth.ClientNative} {
-			if _, shown := h.newClient(client.Registration{Name: "P", Type: typ}); shown != "" {
+			if _, clientSecret := h.newClient(client.Registration{Name: "P", Type: typ}); clientSecret != "" {
 				t.Errorf("a %s client was given a secret", typ)
 			}
 		}

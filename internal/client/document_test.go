@@ -37,7 +37,7 @@ func TestClientDocument(t *testing.T) {
 		c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
 		h.requireOK(err)
 		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.Times(path) != 1 {
-			t.Errorf("%+v, asked %d times", c, p.Times(path))
+			t.Errorf("%+v, %d requests", c, p.Times(path))
 		}
 		// A disabled client stays disabled, whatever its document says.
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
@@ -87,13 +87,13 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 				h.requireRefused(h.authenticatePublic(p.URL+at), oauth.InvalidClient)
 			}
 			if n := p.Times(at); n != 1 {
-				t.Errorf("%s: asked %d times", name, n)
+				t.Errorf("%s: %d requests", name, n)
 			}
 		}
 		for _, id := range []string{"https://rp.example.test", "https://rp.example.test/", "https://rp.example.test/a/../b", "https://rp.example.test/./a", "https://rp.example.test/a#b", "https://rp.example.test/a?b",
 			"https://u@rp.example.test/a", "https://RP.example.test/a", "https://rp.example.test/%2e%2e/a", "http://rp.example.test/a"} {
 			if _, err := client.ParseDocumentID(id); err == nil {
-				t.Errorf("%s is taken for the address of a document", id)
+				t.Errorf("%s is accepted as the URL of a document", id)
 			}
 			h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 		}
@@ -120,7 +120,7 @@ func TestDocumentIsReadOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if n := p.Times(path); n != 1 {
-			t.Errorf("asked %d times", n)
+			t.Errorf("%d requests", n)
 		}
 	}, withDocuments, out)
 }
@@ -132,7 +132,7 @@ func TestDocumentsAreOff(t *testing.T) {
 		p.Put("/client", clienttest.NewDocument(t, p.URL+"/client", nil))
 		h.requireRefused(h.authenticatePublic(p.URL+"/client"), oauth.InvalidClient)
 		if p.Times("/client") != 0 {
-			t.Error("asked")
+			t.Error("the document was requested")
 		}
 		// A document that was stored while the setting was on is no client either.
 		h.write(func(tx *store.Tx) error {
@@ -156,7 +156,7 @@ func FuzzClientDocument(f *testing.F) {
 			return
 		}
 		if !strings.HasPrefix(id, "https://") || strings.ContainsAny(id, "#?@ ") || string(parsed) != id {
-			t.Errorf("%q is taken for an address of a document", id)
+			t.Errorf("%q is accepted as the URL of a document", id)
 		}
 		m, err := client.ParseDocument(parsed, []byte(text))
 		if err == nil && m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT {

@@ -217,7 +217,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.requireOK(err)
 			if kept := encodeJSON(c); strings.Contains(kept, strings.Trim(encodeJSON(uri), `"`)) {
-				t.Errorf("%s took %s: %s", field, uri, kept)
+				t.Errorf("%s stores %s: %s", field, uri, kept)
 			}
 			h.requireOK(h.clients.Delete(t.Context(), tenant, v.ID, operator))
 		}
@@ -251,7 +251,7 @@ func TestAttack_EP_14_Management(t *testing.T) {
 		b, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
 		h.requireOK(err)
 		mine, _ := h.newClient(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
-		closed := func(name string, r client.RegisterRequest) {
+		requireInvalidToken := func(name string, r client.RegisterRequest) {
 			t.Helper()
 			_, read := h.clients.ReadRegistered(t.Context(), r)
 			_, replace := h.clients.ReplaceRegistered(t.Context(), r)
@@ -262,24 +262,24 @@ func TestAttack_EP_14_Management(t *testing.T) {
 			}
 		}
 		body := clienttest.RelyingParty(clienttest.Metadata{"client_id": a.ID})
-		closed("another client's", withClientID(clienttest.RegisterRequest(t, body, a.Token), b.ID))
-		closed("an operator's client", withClientID(clienttest.RegisterRequest(t, body, a.Token), mine.ID))
-		closed("the built-in client", withClientID(clienttest.RegisterRequest(t, body, a.Token), auth.FirstParty))
-		closed("nobody's", withClientID(clienttest.RegisterRequest(t, body, a.Token), "cl_nobody"))
-		closed("no token", withClientID(clienttest.RegisterRequest(t, body, ""), a.ID))
-		closed("the client's secret", withClientID(clienttest.RegisterRequest(t, body, a.Secret), a.ID))
+		requireInvalidToken("another client's", withClientID(clienttest.RegisterRequest(t, body, a.Token), b.ID))
+		requireInvalidToken("an operator's client", withClientID(clienttest.RegisterRequest(t, body, a.Token), mine.ID))
+		requireInvalidToken("the built-in client", withClientID(clienttest.RegisterRequest(t, body, a.Token), auth.FirstParty))
+		requireInvalidToken("nobody's", withClientID(clienttest.RegisterRequest(t, body, a.Token), "cl_nobody"))
+		requireInvalidToken("no token", withClientID(clienttest.RegisterRequest(t, body, ""), a.ID))
+		requireInvalidToken("the client's secret", withClientID(clienttest.RegisterRequest(t, body, a.Secret), a.ID))
 		other := withClientID(clienttest.RegisterRequest(t, body, a.Token), a.ID)
 		other.Tenant = "acme"
-		closed("another tenant's", other)
+		requireInvalidToken("another tenant's", other)
 
 		_, err = h.clients.Disable(t.Context(), tenant, a.ID, operator)
 		h.requireOK(err)
-		closed("a shut client", withClientID(clienttest.RegisterRequest(t, body, a.Token), a.ID))
+		requireInvalidToken("a disabled client", withClientID(clienttest.RegisterRequest(t, body, a.Token), a.ID))
 		if c, err := h.clients.Get(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
-			t.Errorf("it did not stay shut: %v", err)
+			t.Errorf("it was enabled: %v", err)
 		}
 		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, nil, b.Token), b.ID)))
-		closed("a deleted client", withClientID(clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"client_id": b.ID}), b.Token), b.ID))
+		requireInvalidToken("a deleted client", withClientID(clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"client_id": b.ID}), b.Token), b.ID))
 	}, withOpenRegistration)
 }
 
@@ -326,7 +326,7 @@ func TestManageRegistration(t *testing.T) {
 		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, nil, v.Token), v.ID)))
 		h.write(func(tx *store.Tx) error {
 			if s, err := tx.Session(session.ID); err != nil || s.EndedAt.IsZero() {
-				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
+				t.Errorf("the session of a deleted client is live: %+v, %v", s, err)
 			}
 			return nil
 		})

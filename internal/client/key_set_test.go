@@ -43,10 +43,10 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 		_, err := h.clients.Authenticate(t.Context(), clienttest.Form(t, "client_id", string(pk.ID), "client_secret", "wws_x"))
 		h.requireRefused(err, oauth.InvalidClient) // TK-28
 		if p.Times("/thief") != 0 {
-			t.Error("TK-27: an address in a header was asked")
+			t.Error("TK-27: a URL in a header was requested")
 		}
 		if n := p.Times(path); n != 2 { // at first, and for the kid "t"
-			t.Errorf("asked %d times within a minute", n)
+			t.Errorf("%d requests within a minute", n)
 		}
 	}, out)
 }
@@ -66,7 +66,7 @@ func TestPublishedKeysChange(t *testing.T) {
 		h.requireOK(with(old, "old"))
 
 		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"fresh": fresh}))
-		h.requireOK(with(fresh, "fresh")) // though it was asked a moment ago
+		h.requireOK(with(fresh, "fresh")) // although the last request was a moment ago
 		h.requireRefused(with(old, "old"), oauth.InvalidClient)
 
 		p.Put(path, "")
@@ -77,7 +77,7 @@ func TestPublishedKeysChange(t *testing.T) {
 			_ = with(fresh, "unknown")
 		}
 		if n := p.Times(path) - before; n > 5 {
-			t.Errorf("a stranger's kid made us ask %d times", n)
+			t.Errorf("unknown kids caused %d requests", n)
 		}
 		h.clock.Advance(2 * time.Hour)
 		h.requireRefused(with(fresh, "fresh"), oauth.InvalidClient)
@@ -108,7 +108,7 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 			return h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID(name)))
 		}
 		h.requireOK(with(first, old, "old"))
-		for range 20 { // somebody uses up what may be asked for the first client
+		for range 20 { // which uses up the requests for unknown kids of the first client
 			h.requireRefused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
 		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"fresh": fresh}))
@@ -137,7 +137,7 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 				h.requireRefused(h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
 			}
 			if n := p.Times(path) - before; n != want {
-				t.Errorf("minute %d: asked %d times, want %d", i, n, want)
+				t.Errorf("minute %d: %d requests, want %d", i, n, want)
 			}
 			h.clock.Advance(time.Minute)
 		}

@@ -86,20 +86,20 @@ func TestPatchRefuses(t *testing.T) {
 
 func TestMergeSettingsKeepsWhatOperatorsSet(t *testing.T) {
 	t.Parallel()
-	said := auth.ClientSettings{
+	sent := auth.ClientSettings{
 		Audiences: []string{"https://api.example.test"}, Serves: []string{"https://api.example.test"},
 		PKCEOptional: true, Popup: true, IDTokenClaims: "scope", TokenFormat: "opaque",
 		Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{"*"}, Impersonate: true},
 	}
 
-	got := mergeSettings(said, auth.ClientSettings{})
+	got := mergeSettings(sent, auth.ClientSettings{})
 	if !reflect.DeepEqual(got, auth.ClientSettings{}) {
 		t.Errorf("a client set what is for operators: %+v", got)
 	}
 
-	kept := mergeSettings(auth.ClientSettings{LogoURI: "https://app.example.test/logo.png"}, said)
-	said.LogoURI = "https://app.example.test/logo.png"
-	if !reflect.DeepEqual(kept, said) {
-		t.Errorf("got %+v, want %+v", kept, said)
+	kept := mergeSettings(auth.ClientSettings{LogoURI: "https://app.example.test/logo.png"}, sent)
+	sent.LogoURI = "https://app.example.test/logo.png"
+	if !reflect.DeepEqual(kept, sent) {
+		t.Errorf("got %+v, want %+v", kept, sent)
 	}
 }

@@ -154,7 +154,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 			fmt.Fprintf(&scope, "s%d ", i)
 		}
 		if _, err := auth.ParseScope(scope.String()); err == nil {
-			t.Error("a scope of 300 tokens is taken")
+			t.Error("a scope of 300 tokens is accepted")
 		}
 	}, withOpenRegistration)
 }

@@ -17,7 +17,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for mode, travels := range map[string]string{"jwt": "query", "query.jwt": "query", "fragment.jwt": "fragment", "form_post.jwt": "form_post"} {
 			for _, alg := range []string{"", "ES256", "EdDSA"} {
-				c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
+				c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
 				v := h.newBrowser()
 				v.signIn(h.alice)
 
@@ -36,7 +36,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 				if d := cmp.Diff(want, got); d != "" {
 					t.Errorf("%s: claims (-want +got):\n%s", mode, d)
 				}
-				_, err = h.redeemCode(c, shown, code)
+				_, err = h.redeemCode(c, clientSecret, code)
 				h.requireOK(err)
 			}
 		}

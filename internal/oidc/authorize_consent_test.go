@@ -41,7 +41,7 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 		h.requireOK(err)
 		theirs, err := evil.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
-		for name, ask := range map[string]struct {
+		for name, request := range map[string]struct {
 			b    flow.Browser
 			csrf string
 		}{
@@ -54,13 +54,13 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 			"a cookie of no kind":                {flow.Browser{Secret: "x", Sessions: mine.b.Sessions}, step.CSRF},
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
-				_, err := h.Consent(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf), true)
+				_, err := h.Consent(ctx, newFormRef(step.Flow.ID, request.b, request.csrf), true)
 				h.requireForbidden(err)
-				_, err = h.flows.Choose(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf), "")
+				_, err = h.flows.Choose(ctx, newFormRef(step.Flow.ID, request.b, request.csrf), "")
 				h.requireForbidden(err)
-				_, err = h.completeSignIn(newFormRef(step.Flow.ID, ask.b, ask.csrf), "")
+				_, err = h.completeSignIn(newFormRef(step.Flow.ID, request.b, request.csrf), "")
 				h.requireForbidden(err)
-				_, err = h.flows.CheckForm(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf))
+				_, err = h.flows.CheckForm(ctx, newFormRef(step.Flow.ID, request.b, request.csrf))
 				h.requireForbidden(err)
 			})
 		}
@@ -71,7 +71,7 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 		_, err = h.flows.Continue(ctx, tenant, "nothing", mine.b)
 		h.requireFlowOver(err)
 		if n := len(h.events(auth.EventConsentGiven)) + h.countCodes(); n != 0 {
-			t.Errorf("%d lines of what did not happen", n)
+			t.Errorf("%d audit events of refused forms", n)
 		}
 		h.requireCode(mine.consent(step, true))
 	})
@@ -127,7 +127,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if !slices.Equal(step.Consent.New, []string{"files", "offline_access"}) || !step.Consent.Offline {
-			t.Errorf("asked to allow %+v", step.Consent)
+			t.Errorf("the consent page shows %+v", step.Consent)
 		}
 		h.requireErrorRedirect(v.consent(step, false), nil, "access_denied")
 		step, err = v.authorize(authorizationPairs(c, "scope", "openid files")...)
@@ -142,7 +142,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 			t.Errorf("allowed %+v", list)
 		}
 		if n := len(h.events(auth.EventConsentRefused)); n != 1 {
-			t.Errorf("%d lines of refusals", n)
+			t.Errorf("%d audit events of refusals", n)
 		}
 		code, _, _ := h.requireCode(step)
 		tokens := h.signIn(c.ID, auth.Scope{"openid", "offline_access"})
@@ -150,17 +150,17 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 		h.requireOK(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, operator))
 		h.requireFlowOver(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, operator))
 		if _, err := h.tokens.Verify(t.Context(), tenant, tokens.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("an access token lives: %v", err)
+			t.Errorf("an access token is valid: %v", err)
 		}
 		if _, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: tenant, Client: c.ID, Token: tokens.RefreshToken}); auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("a refresh token lives: %v", err)
+			t.Errorf("a refresh token is valid: %v", err)
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, others.AccessToken); err != nil {
 			t.Errorf("another client's token: %v", err)
 		}
 		h.write(func(tx *store.Tx) error {
 			if _, err := tx.Consume(auth.UseCode, secret.Digest(code)); err == nil {
-				t.Error("a code lives")
+				t.Error("a code is valid")
 			}
 			return nil
 		})
@@ -168,7 +168,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if n := len(h.events(auth.EventConsentRevoked)); n != 1 {
-			t.Errorf("%d lines", n)
+			t.Errorf("%d audit events", n)
 		}
 	})
 }
@@ -183,14 +183,14 @@ func TestAttack_AZ_46_Unassured(t *testing.T) {
 			step, err := v.authorize(authorizationPairs(c, "redirect_uri", "com.example.app:/cb")...)
 			h.requireOK(err)
 			if step = v.consent(step, true); step.Response.RedirectURI != "com.example.app:/cb" {
-				t.Errorf("answered at %s", step.Response.RedirectURI)
+				t.Errorf("response at %s", step.Response.RedirectURI)
 			}
 			h.requireCode(step)
 		}
 		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "com.example.app:/cb", "prompt", "none")...)
 		h.requireOK(err)
 		if step.Response.Get("error") != "consent_required" {
-			t.Errorf("answered %+v", step.Response)
+			t.Errorf("response %+v", step.Response)
 		}
 	})
 }
@@ -234,7 +234,7 @@ func TestChooseAccount(t *testing.T) {
 		}
 		_, err = h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), "somebody-else")
 		if auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("chose a stranger's session: %v", err)
+			t.Errorf("chose a session of another browser: %v", err)
 		}
 		another, err := h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), "")
 		h.requireOK(err)

@@ -29,13 +29,13 @@ func TestRepair_M_LoginHintWithAPlus(t *testing.T) {
 // challenge.
 func TestRepair_B2_PaddedChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		step, err := v.authorize(authorizationPairs(c, "code_challenge", challenge+"=")...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(step)
-		_, err = h.redeemCode(c, shown, code)
+		_, err = h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		step, err = v.authorize(authorizationPairs(c, "code_challenge", challenge+"==")...)
 		h.requireErrorRedirect(step, err, string(oauth.InvalidRequest))

@@ -51,7 +51,7 @@ func TestRequestObject(t *testing.T) {
 			h.requireOK(err)
 			_, g, _ := h.requireCode(step)
 			if step.Response.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || len(g.Claims.UserInfo) != 1 {
-				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Response)
+				t.Errorf("%s: the code grants %+v, response %+v", alg, g, step.Response)
 			}
 			h.requireOK(func() error {
 				_, err := h.pushRequest(c, clientSecret, "client_id", string(c.ID), "request", raw)
@@ -128,10 +128,10 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 
 // AZ-28: a registered address is requested, and no other.
 func TestAttack_AZ_28_ByReference(t *testing.T) {
-	var asked atomic.Int32
+	var requested atomic.Int32
 	var answer atomic.Pointer[string]
 	theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+		requested.Add(1)
 		if r.URL.Path == "/moved" {
 			http.Redirect(w, r, "/object", http.StatusFound)
 			return
@@ -151,24 +151,24 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		v.signIn(h.alice)
 		raw := clienttest.Sign(t, jose.RS256, k.Private, h.requestObjectClaims(c), nil)
 		answer.Store(&raw)
-		ask := func(uri string) (flow.Step, error) {
+		request := func(uri string) (flow.Step, error) {
 			return v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
 		}
 		for _, uri := range []string{theirs.URL + "/object", theirs.URL + "/object#other"} {
-			step, err := ask(uri)
+			step, err := request(uri)
 			h.requireOK(err)
 			h.requireCode(step)
 		}
-		before := asked.Load()
+		before := requested.Load()
 		for _, uri := range []string{theirs.URL + "/other", theirs.URL + "/object?x", "http://169.254.169.254/latest", "x"} {
-			step, err := ask(uri)
+			step, err := request(uri)
 			h.requireErrorRedirect(step, err, "invalid_request_uri")
 		}
-		if asked.Load() != before {
-			t.Error("an address that nobody registered was asked")
+		if requested.Load() != before {
+			t.Error("an unregistered URL was requested")
 		}
 		for _, uri := range []string{theirs.URL + "/moved", "https://127.0.0.1:1/none"} {
-			step, err := ask(uri)
+			step, err := request(uri)
 			h.requireErrorRedirect(step, err, "invalid_request_uri")
 		}
 	}, allow)
@@ -210,12 +210,12 @@ func FuzzRequestObject(f *testing.F) {
 			}
 			return
 		}
-		var said struct {
+		var sent struct {
 			Client   *string `json:"client_id"`
 			Redirect *string `json:"redirect_uri"`
 		}
 		if step.Kind == auth.StepAnswer && step.Response.Get("code") != "" {
-			if err := json.Unmarshal(payload, &said); err != nil || said.Client == nil || *said.Client != string(c.ID) || said.Redirect == nil || *said.Redirect != callback {
+			if err := json.Unmarshal(payload, &sent); err != nil || sent.Client == nil || *sent.Client != string(c.ID) || sent.Redirect == nil || *sent.Redirect != callback {
 				t.Fatalf("%q gives a code", payload)
 			}
 		}

@@ -43,10 +43,10 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 		h.requireStep(step, auth.StepLogin)
 		again, err := v.authorize(short...)
 		h.requireOK(err)
-		h.clock.Advance(30 * time.Minute) // far beyond expires_in: the person takes their time
+		h.clock.Advance(30 * time.Minute) // far beyond expires_in: the user takes their time
 		step = v.login(step, h.alice)
 		if _, g, _ := h.requireCode(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Response.Get("state") != "s t&=é" || step.Response.RedirectURI != callback {
-			t.Errorf("the code stands for %+v, answered %+v", g, step.Response)
+			t.Errorf("the code grants %+v, response %+v", g, step.Response)
 		}
 		h.requireErrorPage(v.authorize(short...)) // AZ-29
 		step, err = v.authorize(authorizationPairs(c, "request_uri", p.RequestURI)...)
@@ -116,7 +116,7 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 		c, clientSecret := h.newWebClient(withFirstParty)
 		other, _ := h.newWebClient(withFirstParty)
 		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
-		for name, ask := range map[string]struct {
+		for name, request := range map[string]struct {
 			pairs []string
 			code  oauth.Code
 		}{
@@ -133,8 +133,8 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 			"request object that is none": {authorizationPairs(c, "request", "x"), oauth.InvalidRequestObject},
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
-				_, err := h.pushRequest(c, clientSecret, ask.pairs...)
-				h.requireRefused(err, ask.code)
+				_, err := h.pushRequest(c, clientSecret, request.pairs...)
+				h.requireRefused(err, request.code)
 			})
 		}
 		_, err := h.pushRequest(c, "wws_wrong", authorizationPairs(c)...)

@@ -27,13 +27,13 @@ func FuzzAuthorizeForm(f *testing.F) {
 	f.Add("redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&response_type=code+id_token&response_mode=query")
 	f.Fuzz(func(t *testing.T, text string) {
 		form, err := oauth.ParseAuthorizeForm(text)
-		if err != nil || form.Get("id_token_hint") != "" || strings.HasPrefix(form.Get("request_uri"), pushedPrefix) { // these ask the database
+		if err != nil || form.Get("id_token_hint") != "" || strings.HasPrefix(form.Get("request_uri"), pushedPrefix) { // these read the database
 			return
 		}
 		req := &authorizeRequest{tenant: auth.Tenant{ID: auth.DefaultTenant}, client: c, form: form}
 		err = s.readRequest(t.Context(), req)
 		if uri := req.params.RedirectURI; uri != "" && !c.MatchRedirectURI(uri) {
-			t.Fatalf("%q is answered at %q", text, uri)
+			t.Fatalf("%q has a response at %q", text, uri)
 		}
 		if err != nil {
 			e, ok := errors.AsType[*oauth.Error](err)

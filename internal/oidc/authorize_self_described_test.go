@@ -36,7 +36,7 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if want := (auth.Scope{"orders:read", "orders:write", "offline_access"}); !slices.Equal(step.Consent.New, want) || !slices.Equal(step.Consent.Resources, []string{mcp}) {
-			t.Errorf("the person is asked for %q at %q", step.Consent.New, step.Consent.Resources)
+			t.Errorf("the consent page shows %q at %q", step.Consent.New, step.Consent.Resources)
 		}
 		code, _, _ := h.requireCode(v.consent(step, true))
 		ts, err := h.redeemCode(c, "", code)
@@ -59,7 +59,7 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 			h.requireOK(err)
 			h.requireStep(step, auth.StepConsent)
 			if step.Consent.Scope.Has("orders:read") || step.Consent.Scope.Has("orders:write") {
-				t.Errorf("%s: the person is asked for %q", name, step.Consent.Scope)
+				t.Errorf("%s: the consent page shows %q", name, step.Consent.Scope)
 			}
 		}
 		_, err = h.AuthorizeDevice(t.Context(), clienttest.Form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
@@ -121,7 +121,7 @@ func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 		p.Put("/"+t.Name()+"/tv.json", clienttest.NewDocument(t, id, device))
 		_, err = h.newBrowser().authorize("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
 		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
-			t.Errorf("a document with them is taken: %v", err)
+			t.Errorf("a document with them is accepted: %v", err)
 		}
 	}, withOpenRegistration, withDocuments, out)
 }

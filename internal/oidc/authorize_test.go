@@ -35,24 +35,24 @@ func TestAuthorize(t *testing.T) {
 		view := step.Consent
 		if view == nil || view.Account.ID != h.alice || view.Client.Name != "App" || view.Host != "app.example.test" || view.Offline ||
 			!slices.Equal(view.Scope, []string{"openid", "email"}) || !slices.Equal(view.Resources, []string{"https://api.test"}) {
-			t.Errorf("asked to allow %+v", view)
+			t.Errorf("the consent page shows %+v", view)
 		}
 		step = v.consent(step, true)
 		_, g, kept := h.requireCode(step)
 		want := auth.CodeGrant{RedirectURI: callback, Challenge: challenge, Nonce: "n", Scope: auth.Scope{"openid", "email"}, Resources: []string{"https://api.test"},
 			Browser: v.b.Sessions[0].Session.ID, Session: g.Session, AuthAt: h.clock.Now(), ACR: "1", AMR: []string{"pwd"}}
 		if d := cmp.Diff(want, g); d != "" || g.Session == "" || g.Session == g.Browser {
-			t.Errorf("the code stands for (-want +got):\n%s", d)
+			t.Errorf("the code grants (-want +got):\n%s", d)
 		}
 		if kept.Account != h.alice || kept.Client != c.ID || !kept.ExpiresAt.Equal(h.clock.Now().Add(time.Minute)) || strings.Contains(kept.Digest, "wwc_") {
 			t.Errorf("kept %+v", kept)
 		}
 		if step.Response.Get("state") != "s t&=é" || !strings.HasPrefix(step.Response.Location(), callback+"?code=wwc_") {
-			t.Errorf("answered %s", step.Response.Location())
+			t.Errorf("response %s", step.Response.Location())
 		}
 		given, issued := h.events(auth.EventConsentGiven), h.events(auth.EventCodeIssued) // OP-05
 		if len(given) != 1 || len(issued) != 1 || issued[0].Account != h.alice || issued[0].Actor.IP != "192.0.2.7" || issued[0].Detail["client"] != string(c.ID) {
-			t.Errorf("audit lines %+v, %+v", given, issued)
+			t.Errorf("audit events %+v, %+v", given, issued)
 		}
 		// With a session and a consent the response comes at once, without a page or a stored flow.
 		step, err = v.authorize(authorizationPairs(c)...)
@@ -73,8 +73,8 @@ func TestAuthorize(t *testing.T) {
 func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.newWebClient(withFirstParty)
-		shut, _ := h.newWebClient(withFirstParty)
-		_, err := h.clients.Disable(t.Context(), tenant, shut.ID, operator)
+		disabled, _ := h.newWebClient(withFirstParty)
+		_, err := h.clients.Disable(t.Context(), tenant, disabled.ID, operator)
 		h.requireOK(err)
 		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
@@ -95,10 +95,10 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 			"AZ-07 evil then good":         append([]string{"redirect_uri", "https://evil.test/"}, authorizationPairs(c)...),
 			"AZ-07 good twice":             append(authorizationPairs(c), "redirect_uri", callback),
 			"AZ-08 unknown client":         authorizationPairs(auth.Client{ID: "nobody"}),
-			"AZ-08 disabled client":        authorizationPairs(shut),
+			"AZ-08 disabled client":        authorizationPairs(disabled),
 			"AZ-08 no client":              authorizationPairs(c, "client_id", ""),
 			"AZ-08 two clients":            append(authorizationPairs(c), "client_id", string(c.ID)),
-			"AZ-08 no client_id of ours":   authorizationPairs(c, "client_id", strings.Repeat("x", 300)),
+			"AZ-08 malformed client_id":    authorizationPairs(c, "client_id", strings.Repeat("x", 300)),
 			"AZ-43 client of other tenant": authorizationPairs(there),
 			"AZ-45 no redirect_uri":        authorizationPairs(c, "redirect_uri", ""),
 			"AZ-11 port of a web client":   authorizationPairs(c, "redirect_uri", "https://app.example.test:1/cb"),
@@ -106,7 +106,7 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 			h.runSubtest(t, name, func(h *fixture) { h.requireErrorPage(v.authorize(pairs...)) })
 		}
 		_, one := v.authorize(authorizationPairs(auth.Client{ID: "nobody"})...)
-		_, two := v.authorize(authorizationPairs(shut)...)
+		_, two := v.authorize(authorizationPairs(disabled)...)
 		if one.Error() != two.Error() {
 			t.Errorf("unknown and disabled differ: %v, %v", one, two)
 		}
@@ -128,7 +128,7 @@ func TestAttack_AZ_11_Loopback(t *testing.T) {
 		h.requireStep(step, auth.StepConsent)
 		step = v.consent(step, true)
 		if !strings.HasPrefix(step.Response.Location(), "http://127.0.0.1:51004/cb?code=") {
-			t.Errorf("answered %s", step.Response.Location())
+			t.Errorf("response %s", step.Response.Location())
 		}
 		if _, g, _ := h.requireCode(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
 			t.Errorf("the code is for %s", g.RedirectURI)
@@ -150,7 +150,7 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		deep := `{"userinfo":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_001)
-		for name, ask := range map[string]struct {
+		for name, request := range map[string]struct {
 			pairs []string
 			code  string
 		}{
@@ -206,8 +206,8 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
 				began := time.Now()
-				step, err := v.authorize(ask.pairs...)
-				a := h.requireErrorRedirect(step, err, ask.code)
+				step, err := v.authorize(request.pairs...)
+				a := h.requireErrorRedirect(step, err, request.code)
 				if d := time.Since(began); strings.HasPrefix(name, "AZ-44") && d > 30*time.Second {
 					t.Errorf("took %s", d)
 				}
@@ -224,7 +224,7 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 					}
 				}
 				if fragment := strings.Contains(a.Location(), "#"); fragment != strings.Contains(name, "token") || strings.Contains(name, "in a query") && !fragment {
-					t.Errorf("%s answered at %s", name, a.Location())
+					t.Errorf("%s: response at %s", name, a.Location())
 				}
 			})
 		}
@@ -418,7 +418,7 @@ func TestAttack_AZ_23_State(t *testing.T) {
 		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
 		h.requireOK(err)
 		if !strings.HasPrefix(step.Response.Location(), "https://app.example.test/q?a=b%20c&code=") {
-			t.Errorf("answered %s", step.Response.Location())
+			t.Errorf("response %s", step.Response.Location())
 		}
 	})
 }
@@ -429,11 +429,11 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		for asked, want := range map[string]string{"openid admin email": "openid email", "files openid files": "files openid", "": "email files", "openid offline_access": "openid offline_access"} {
-			step, err := v.authorize(authorizationPairs(c, "scope", asked)...)
+		for requested, want := range map[string]string{"openid admin email": "openid email", "files openid files": "files openid", "": "email files", "openid offline_access": "openid offline_access"} {
+			step, err := v.authorize(authorizationPairs(c, "scope", requested)...)
 			h.requireOK(err)
 			if _, g, _ := h.requireCode(step); g.Scope.String() != want {
-				t.Errorf("%q gives %q, want %q", asked, g.Scope, want)
+				t.Errorf("%q gives %q, want %q", requested, g.Scope, want)
 			}
 		}
 		once := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })

@@ -178,7 +178,7 @@ func (h *fixture) requireErrorRedirect(step flow.Step, err error, code string) a
 	h.requireStep(step, auth.StepAnswer)
 	a := *step.Response
 	if a.Get("error") != code || a.Get("code") != "" || a.Get("iss") != base || a.RedirectURI != callback || step.NewBrowser != "" {
-		h.t.Errorf("answer %+v, want %s", a, code)
+		h.t.Errorf("response %+v, want %s", a, code)
 	}
 	return a
 }
@@ -190,7 +190,7 @@ func (h *fixture) requireCode(step flow.Step) (code string, g auth.CodeGrant, ke
 	a := *step.Response
 	code = a.Get("code")
 	if a.Get("iss") != base || a.Get("error") != "" || !strings.HasPrefix(code, oidc.CodePrefix) {
-		h.t.Fatalf("answer %+v", a)
+		h.t.Fatalf("response %+v", a)
 	}
 	h.write(func(tx *store.Tx) (err error) {
 		kept, err = tx.SingleUse(auth.UseCode, secret.Digest(code))

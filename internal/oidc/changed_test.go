@@ -21,7 +21,7 @@ import (
 func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const named = `{"userinfo":{"email":null,"name":null},"id_token":{"email":null,"name":{"essential":true}}}`
-		c, shown := h.newWebClient() // may have email, and not profile
+		c, clientSecret := h.newWebClient() // may have email, and not profile
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		step, err := v.authorize(authorizationPairs(c)...)
@@ -33,10 +33,10 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if !slices.Equal(step.Consent.Scope, []string{"openid", "email"}) || !slices.Equal(step.Consent.New, []string{"email"}) {
-			t.Errorf("asked to allow %v, new %v", step.Consent.Scope, step.Consent.New)
+			t.Errorf("the consent page shows %v, new %v", step.Consent.Scope, step.Consent.New)
 		}
 		code, _, _ := h.requireCode(v.consent(step, true))
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		want := clienttest.Claims{"sub": string(h.alice), "email": "alice@example.test"}
 		if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
@@ -53,7 +53,7 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if _, g, _ := h.requireCode(v.consent(step, true)); len(g.Claims.UserInfo)+len(g.Claims.IDToken) != 0 {
-			t.Errorf("beyond its scopes it may ask %+v", g.Claims)
+			t.Errorf("beyond its scopes it may request %+v", g.Claims)
 		}
 	})
 }
@@ -85,14 +85,14 @@ func TestAttack_AZ_01_TakenOut(t *testing.T) {
 // to the client while the browser session lasts.
 func TestIdleSessionOfClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		parent := v.signIn(h.alice)
-		first, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
+		first, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c))
 		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.TouchSession(first.Session, tx.Now.Add(time.Minute)) })
 		h.clock.Advance(2 * time.Minute)
-		second, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
+		second, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c))
 		h.requireOK(err)
 		if second.Session == first.Session || second.Session == parent {
 			t.Errorf("session %s after %s", second.Session, first.Session)
@@ -125,9 +125,9 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 		}
 		_, err = h.AuthorizeDevice(t.Context(), from("192.0.2.9"))
 		h.requireOK(err)
-		c, shown := h.newWebClient()
+		c, clientSecret := h.newWebClient()
 		for range 4 {
-			_, err := h.pushRequest(c, shown, authorizationPairs(c)...)
+			_, err := h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 			h.requireOK(err)
 		}
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 2, Per: time.Hour} })
@@ -136,14 +136,14 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 // TK-32: claims that one client has requested are not returned to another one that uses its token.
 func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		other, otherShown := h.newClient(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
 				Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
 		h.requireOK(err)
 		if got := h.userInfo(ts.AccessToken); got["email"] == nil {
-			t.Fatalf("the one who asked is told %v", got)
+			t.Fatalf("the requesting client gets %v", got)
 		}
 		out, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", string(auth.GrantTokenExchange), "subject_token", ts.AccessToken,
 			"subject_token_type", accessToken, "resource", base), other.ID, otherShown))
@@ -158,18 +158,18 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 // by a refresh token.
 func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		all := c.Scopes
 		scopes := func(list ...string) { h.changeClient(c, func(c *auth.Client) { c.Scopes = list }) }
 		code := h.newCode(c, "scope", "openid email files offline_access")
 		scopes("openid", "email", "offline_access")
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid email offline_access" {
 			t.Errorf("the code gives %q", got)
 		}
 		refresh := func(raw string) (oidc.Issued, error) {
-			return h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", raw), c.ID, shown))
+			return h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", raw), c.ID, clientSecret))
 		}
 		scopes("openid", "offline_access")
 		next, err := refresh(ts.RefreshToken)
@@ -180,10 +180,10 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 		scopes("openid", "email")
 		_, err = refresh(next.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		if seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
+		if seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, clientSecret)); err != nil || seen.Active {
 			t.Errorf("introspected %+v, %v", seen, err)
 		}
-		scopes(all...) // nothing was spent by that
+		scopes(all...) // nothing was consumed by that
 		next, err = refresh(next.RefreshToken)
 		h.requireOK(err)
 		if got := next.Scope.String(); got != "openid email offline_access" {
@@ -215,7 +215,7 @@ func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 		if live(before.Session) {
-			t.Error("a session of before goes on")
+			t.Error("a former session is live")
 		}
 	})
 }

@@ -128,16 +128,16 @@ func TestDeviceApproval(t *testing.T) {
 			t.Error(err)
 		}
 		if ev := h.events(auth.EventDeviceApproved); len(ev) != 1 || ev[0].Account != h.alice || ev[0].Actor.Account() != h.alice || ev[0].Detail["client"] != string(c.ID) {
-			t.Errorf("audit lines: %+v", ev)
+			t.Errorf("audit events: %+v", ev)
 		}
 		list, err := h.Consents(t.Context(), tenant, h.alice)
 		h.requireOK(err)
 		if len(list) != 1 || list[0].Client.ID != c.ID {
-			t.Errorf("what the person sees of it: %+v", list)
+			t.Errorf("what the user sees of it: %+v", list)
 		}
 		h.requireOK(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("the device's token after the person took it back: %v", err)
+			t.Errorf("the device's token after the user revoked the consent: %v", err)
 		}
 		h.requireOK(v.lookUpCode(a.UserCode)) // sent again
 		if n := len(h.events(auth.EventDeviceApproved)); n != 1 {
@@ -154,7 +154,7 @@ func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
 		v := h.newDeviceBrowser()
 		h.requireOK(v.lookUpCode(a.UserCode))
 		if got := v.step.Flow.Request.DeviceIP; got != "192.0.2.1" {
-			t.Errorf("asked from %q", got)
+			t.Errorf("requested from %q", got)
 		}
 	}, withUserCodeLimits)
 }
@@ -178,7 +178,7 @@ func TestDeviceDenied(t *testing.T) {
 			t.Errorf("remembered: %+v, %v", list, err)
 		}
 		if ev := h.events(auth.EventDeviceDenied); len(ev) != 1 || ev[0].Account != h.alice {
-			t.Errorf("audit lines: %+v", ev)
+			t.Errorf("audit events: %+v", ev)
 		}
 	}, withUserCodeLimits)
 }
@@ -260,7 +260,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 		t.Run("without the page", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			h.requireOK(v.lookUpCode(a.UserCode))
-			v.signIn() // elsewhere in the same browser; this flow has asked nobody
+			v.signIn() // elsewhere in the same browser; nobody has signed in within this flow
 			h.requireOK(v.decide(true))
 			v.requireStep(auth.StepDeviceConfirm)
 			waits(a)
@@ -291,7 +291,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			h.requireErrorCode(err, "cross_site")
 			waits(a)
 		})
-		t.Run("as somebody whose session has ended", func(t *testing.T) {
+		t.Run("after the session has ended", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
 			h.requireOK(v.lookUpCode(a.UserCode))

@@ -74,7 +74,7 @@ func TestDeviceAuthorization(t *testing.T) {
 			VerificationURIComplete: base + "/device?user_code=" + a.UserCode, ExpiresIn: 600, Interval: 5,
 		}
 		if d := cmp.Diff(want, a); d != "" {
-			t.Errorf("the answer (-want +got):\n%s", d)
+			t.Errorf("the response (-want +got):\n%s", d)
 		}
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			d, err := tx.Device(secret.Digest(a.DeviceCode.Reveal()))
@@ -91,18 +91,18 @@ func TestDeviceAuthorization(t *testing.T) {
 			return nil
 		}))
 		if ev := h.events(auth.EventDeviceRequested); len(ev) != 1 || ev[0].Actor.Client != c.ID {
-			t.Errorf("audit lines: %+v", ev)
+			t.Errorf("audit events: %+v", ev)
 		}
 		other := h.newDeviceClient(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		ask := func(pairs ...string) error {
+		request := func(pairs ...string) error {
 			_, err := h.AuthorizeDevice(t.Context(), clienttest.Form(t, pairs...))
 			return err
 		}
-		h.requireRefused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
-		h.requireRefused(ask("client_id", "nobody"), oauth.InvalidClient)
-		h.requireRefused(ask("client_id", string(c.ID), "scope", "telephone"), oauth.InvalidScope)
-		h.requireRefused(ask("client_id", string(c.ID), "scope", "a\"b"), oauth.InvalidScope)
-		h.requireRefused(ask("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oauth.InvalidTarget)
+		h.requireRefused(request("client_id", string(other.ID)), oauth.UnauthorizedClient)
+		h.requireRefused(request("client_id", "nobody"), oauth.InvalidClient)
+		h.requireRefused(request("client_id", string(c.ID), "scope", "telephone"), oauth.InvalidScope)
+		h.requireRefused(request("client_id", string(c.ID), "scope", "a\"b"), oauth.InvalidScope)
+		h.requireRefused(request("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oauth.InvalidTarget)
 	})
 }
 
@@ -181,10 +181,10 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
 			h.requireRefused(err, oauth.InvalidGrant)
 			if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); err != nil {
-				t.Errorf("the second use took the first one's tokens: %v", err)
+				t.Errorf("the second use ended the tokens of the first: %v", err)
 			}
 			if ev := h.events(auth.EventTokenIssued); len(ev) != 1 || ev[0].Account != h.alice {
-				t.Errorf("audit lines: %+v", ev)
+				t.Errorf("audit events: %+v", ev)
 			}
 		})
 		t.Run("expired", func(t *testing.T) {

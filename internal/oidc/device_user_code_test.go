@@ -32,7 +32,7 @@ func TestRepair_M_DeviceCodesAsTheyAreTyped(t *testing.T) {
 	}
 	for _, typed := range []string{"BCDF_GHJK", "BCDF.GHJK", "ВCDF-GHJK" /* a Cyrillic letter */, "BCDFGHJ\u212a", "ＢＣＤＦＧＨＪＫＬ", "ＡＣＤＦＧＨＪＫ"} {
 		if code, ok := oidc.ParseUserCode(typed); ok {
-			t.Errorf("%q was taken for %q", typed, code)
+			t.Errorf("%q was read as %q", typed, code)
 		}
 	}
 }
@@ -63,7 +63,7 @@ func FuzzUserCode(f *testing.F) {
 			return r
 		}, typed)
 		if len(plain) != len(code) || !strings.EqualFold(plain, code) {
-			t.Fatalf("%q was taken for %q", typed, code)
+			t.Fatalf("%q was read as %q", typed, code)
 		}
 	})
 }

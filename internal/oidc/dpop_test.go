@@ -68,19 +68,19 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 		c, clientSecret := h.newMachineClient()
 		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
 		good := func() string { return h.newProof(k, tokenURL) }
-		said := clienttest.Claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
+		sent := clienttest.Claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
 		parts := strings.Split(good(), ".")
 		for name, proofs := range map[string][]string{
 			"two":           {good(), good()},
 			"empty":         {""},
 			"garbage":       {"x.y.z"},
-			"typ missing":   {signProof(t, k, said, map[jose.HeaderKey]any{"typ": ""})},
-			"typ wrong":     {signProof(t, k, said, map[jose.HeaderKey]any{"typ": "JWT"})},
+			"typ missing":   {signProof(t, k, sent, map[jose.HeaderKey]any{"typ": ""})},
+			"typ wrong":     {signProof(t, k, sent, map[jose.HeaderKey]any{"typ": "JWT"})},
 			"alg none":      {encodeBase64(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
-			"HS256":         {clienttest.Sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
-			"jwk missing":   {clienttest.Sign(t, k.Alg, k.Private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
-			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.Private}})},
-			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.Private.Public()}})},
+			"HS256":         {clienttest.Sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), sent, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
+			"jwk missing":   {clienttest.Sign(t, k.Alg, k.Private, sent, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
+			"jwk private":   {signProof(t, k, sent, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.Private}})},
+			"bad signature": {signProof(t, k, sent, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.Private.Public()}})},
 			"jti missing":   {h.newProof(k, tokenURL, clienttest.Claims{"jti": nil})},
 			"htm missing":   {h.newProof(k, tokenURL, clienttest.Claims{"htm": nil})},
 			"htu missing":   {h.newProof(k, tokenURL, clienttest.Claims{"htu": nil})},

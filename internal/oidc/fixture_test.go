@@ -136,7 +136,7 @@ func (h *fixture) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
 	return ts
 }
 
-// events lists the audit lines of a kind, newest first.
+// events lists the audit events of a kind, newest first.
 func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
 	return storetest.Events(h.t, h.db, tenant, kind)

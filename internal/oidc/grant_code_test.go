@@ -36,10 +36,10 @@ func (h *fixture) newCodeIn(v *browser, c auth.Client, changes ...string) string
 
 // redeemRequest is a valid redemption of the code, with changes in pairs: an empty value leaves the
 // parameter out.
-func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...string) client.Request {
+func (h *fixture) redeemRequest(c auth.Client, clientSecret, code string, changes ...string) client.Request {
 	h.t.Helper()
 	good := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier}
-	if shown == "" {
+	if clientSecret == "" {
 		good["client_id"] = string(c.ID)
 	}
 	for i := 0; i < len(changes); i += 2 {
@@ -52,15 +52,15 @@ func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...st
 		}
 	}
 	r := clienttest.Form(h.t, pairs...)
-	if shown != "" {
-		r = clienttest.Basic(r, c.ID, shown)
+	if clientSecret != "" {
+		r = clienttest.Basic(r, c.ID, clientSecret)
 	}
 	return r
 }
 
-func (h *fixture) redeemCode(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
+func (h *fixture) redeemCode(c auth.Client, clientSecret, code string, changes ...string) (auth.Tokens, error) {
 	h.t.Helper()
-	out, err := h.Token(h.t.Context(), h.redeemRequest(c, shown, code, changes...))
+	out, err := h.Token(h.t.Context(), h.redeemRequest(c, clientSecret, code, changes...))
 	if err != nil && (out.AccessToken != "" || out.RefreshToken != "" || out.IDToken != "") {
 		h.t.Error("a refusal came with tokens")
 	}
@@ -69,16 +69,16 @@ func (h *fixture) redeemCode(c auth.Client, shown, code string, changes ...strin
 
 // tokensActive reports whether the tokens are valid at all endpoints that accept them. All three must
 // agree.
-func (h *fixture) tokensActive(c auth.Client, shown string, ts auth.Tokens) bool {
+func (h *fixture) tokensActive(c auth.Client, clientSecret string, ts auth.Tokens) bool {
 	h.t.Helper()
-	seen, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.AccessToken), c.ID, shown))
+	seen, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.AccessToken), c.ID, clientSecret))
 	h.requireOK(err)
 	_, err = h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + ts.AccessToken}, Method: "GET"})
 	if (err == nil) != seen.Active {
 		h.t.Errorf("introspection says %v, userinfo %v", seen.Active, err)
 	}
 	if ts.RefreshToken != "" {
-		kept, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.RefreshToken), c.ID, shown))
+		kept, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.RefreshToken), c.ID, clientSecret))
 		h.requireOK(err)
 		if kept.Active != seen.Active {
 			h.t.Errorf("the access token is active: %v, the refresh token: %v", seen.Active, kept.Active)
@@ -94,9 +94,9 @@ func withOfflineAccess(r *client.Registration) {
 
 func TestRedeem(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid email offline_access", "nonce", "n-1")
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		if ts.RefreshToken == "" || ts.IDToken == "" || ts.Scope.String() != "openid email offline_access" || ts.Type != "" {
 			t.Errorf("%+v", ts)
@@ -104,14 +104,14 @@ func TestRedeem(t *testing.T) {
 		if got := decodeAccessToken(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
 			t.Errorf("the token says %+v", got)
 		}
-		if !h.tokensActive(c, shown, ts) {
+		if !h.tokensActive(c, clientSecret, ts) {
 			t.Error("the tokens are not alive")
 		}
 		ev := h.events(auth.EventTokenIssued)
 		if len(ev) != 1 || ev[0].Account != h.alice || ev[0].Detail["grant"] != "authorization_code" || ev[0].Detail["session"] != string(ts.Session) {
-			t.Errorf("audit lines %+v", ev)
+			t.Errorf("audit events %+v", ev)
 		}
-		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		if next.Session != ts.Session || next.IDToken == "" {
 			t.Errorf("refreshed: %+v", next)
@@ -122,20 +122,20 @@ func TestRedeem(t *testing.T) {
 // A client signs in twice in one browser: there is one session, and all of its tokens are valid.
 func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		other, otherShown := h.newWebClient(withOfflineAccess)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		one, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
+		one, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c))
 		h.requireOK(err)
-		two, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
+		two, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c))
 		h.requireOK(err)
 		foreign, err := h.redeemCode(other, otherShown, h.newCodeIn(v, other))
 		h.requireOK(err)
 		if one.Session != two.Session || one.Session == foreign.Session {
 			t.Errorf("sessions %s, %s and of another client %s", one.Session, two.Session, foreign.Session)
 		}
-		if !h.tokensActive(c, shown, one) || !h.tokensActive(c, shown, two) || !h.tokensActive(other, otherShown, foreign) {
+		if !h.tokensActive(c, clientSecret, one) || !h.tokensActive(c, clientSecret, two) || !h.tokensActive(other, otherShown, foreign) {
 			t.Error("a token died of another sign-in")
 		}
 	})
@@ -143,33 +143,33 @@ func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 
 func TestAttack_TK_01_CodeTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		other, otherShown := h.newWebClient(withOfflineAccess)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		bystander, err := h.redeemCode(other, otherShown, h.newCodeIn(v, other))
 		h.requireOK(err)
 		code := h.newCodeIn(v, c, "scope", "openid offline_access")
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		for range 2 {
-			_, err = h.redeemCode(c, shown, code)
+			_, err = h.redeemCode(c, clientSecret, code)
 			h.requireRefused(err, oauth.InvalidGrant)
-			if h.tokensActive(c, shown, ts) {
+			if h.tokensActive(c, clientSecret, ts) {
 				t.Error("the tokens of the first redemption are alive")
 			}
 		}
-		_, err = h.refreshTokens(c, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
 		if !h.tokensActive(other, otherShown, bystander) {
 			t.Error("another client's tokens in the same browser died as well")
 		}
 		if ev := h.events(auth.EventCodeReused); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
-			t.Errorf("audit lines %+v", ev)
+			t.Errorf("audit events %+v", ev)
 		}
-		again, err := h.redeemCode(c, shown, h.newCodeIn(v, c)) // the browser's session goes on
+		again, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c)) // the browser session stays live
 		h.requireOK(err)
-		if again.Session == ts.Session || !h.tokensActive(c, shown, again) {
+		if again.Session == ts.Session || !h.tokensActive(c, clientSecret, again) {
 			t.Error("the next sign-in went into the session that had ended")
 		}
 	})
@@ -177,9 +177,9 @@ func TestAttack_TK_01_CodeTwice(t *testing.T) {
 
 func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid offline_access")
-		r := h.redeemRequest(c, shown, code)
+		r := h.redeemRequest(c, clientSecret, code)
 		const n = 64
 		var wg sync.WaitGroup
 		var got [n]oidc.Issued
@@ -200,7 +200,7 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 				continue
 			}
 			won++
-			if h.tokensActive(c, shown, got[i].Tokens) {
+			if h.tokensActive(c, clientSecret, got[i].Tokens) {
 				t.Error("the code was replayed, and its tokens are alive")
 			}
 		}
@@ -213,30 +213,30 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 // A wrong request consumes and ends nothing, neither before nor after the code is used.
 func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		thief, thiefShown := h.newWebClient(withOfflineAccess)
 		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		type wrong struct {
-			client  auth.Client
-			shown   string
-			changes []string
+			client       auth.Client
+			clientSecret string
+			changes      []string
 		}
 		wrongs := map[string]wrong{
 			"TK-03 another client":           {thief, thiefShown, nil},
 			"TK-03 a public client":          {page, "", nil},
-			"TK-04 wrong redirect_uri":       {c, shown, []string{"redirect_uri", callback + "/"}},
-			"TK-04 no redirect_uri":          {c, shown, []string{"redirect_uri", ""}},
-			"TK-05 wrong verifier":           {c, shown, []string{"code_verifier", strings.Repeat("a", 43)}},
-			"TK-05 case of the verifier":     {c, shown, []string{"code_verifier", strings.ToUpper(verifier)}},
-			"TK-05 the challenge itself":     {c, shown, []string{"code_verifier", challenge}},
-			"TK-06 no verifier":              {c, shown, []string{"code_verifier", ""}},
-			"TK-08 verifier with a newline":  {c, shown, []string{"code_verifier", verifier + "%0a"}},
-			"TK-08 verifier with characters": {c, shown, []string{"code_verifier", verifier + "!"}},
+			"TK-04 wrong redirect_uri":       {c, clientSecret, []string{"redirect_uri", callback + "/"}},
+			"TK-04 no redirect_uri":          {c, clientSecret, []string{"redirect_uri", ""}},
+			"TK-05 wrong verifier":           {c, clientSecret, []string{"code_verifier", strings.Repeat("a", 43)}},
+			"TK-05 case of the verifier":     {c, clientSecret, []string{"code_verifier", strings.ToUpper(verifier)}},
+			"TK-05 the challenge itself":     {c, clientSecret, []string{"code_verifier", challenge}},
+			"TK-06 no verifier":              {c, clientSecret, []string{"code_verifier", ""}},
+			"TK-08 verifier with a newline":  {c, clientSecret, []string{"code_verifier", verifier + "%0a"}},
+			"TK-08 verifier with characters": {c, clientSecret, []string{"code_verifier", verifier + "!"}},
 		}
 		try := func(code string) {
 			t.Helper()
 			for name, w := range wrongs {
-				if _, err := h.redeemCode(w.client, w.shown, code, w.changes...); err == nil {
+				if _, err := h.redeemCode(w.client, w.clientSecret, code, w.changes...); err == nil {
 					t.Errorf("%s: redeemed", name)
 				} else {
 					h.requireRefused(err, oauth.InvalidGrant)
@@ -245,27 +245,27 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 		}
 		code := h.newCode(c, "scope", "openid offline_access")
 		try(code)
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		try(code) // TK-39
-		if !h.tokensActive(c, shown, ts) {
+		if !h.tokensActive(c, clientSecret, ts) {
 			t.Error("TK-39: a bad replay ended the tokens of the good redemption")
 		}
 		if n := len(h.events(auth.EventCodeReused)); n != 0 {
-			t.Errorf("%d audit lines of reuse", n)
+			t.Errorf("%d audit events of reuse", n)
 		}
 	})
 }
 
 func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.PKCEOptional = true })
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.PKCEOptional = true })
 		code := h.newCode(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
-		_, err := h.redeemCode(c, shown, code)
+		_, err := h.redeemCode(c, clientSecret, code)
 		h.requireRefused(err, oauth.InvalidGrant)
-		ts, err := h.redeemCode(c, shown, code, "code_verifier", "")
+		ts, err := h.redeemCode(c, clientSecret, code, "code_verifier", "")
 		h.requireOK(err)
-		if !h.tokensActive(c, shown, ts) {
+		if !h.tokensActive(c, clientSecret, ts) {
 			t.Error("not alive")
 		}
 	})
@@ -274,7 +274,7 @@ func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 // TK-08: verifiers with a matching hash and an invalid form.
 func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		for name, tt := range map[string]struct {
 			verifier string
 			good     bool
@@ -289,7 +289,7 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 			"all marks":      {strings.Repeat("v", 39) + "-._~", true},
 		} {
 			code := h.newCode(c, "code_challenge", secret.Digest(tt.verifier))
-			_, err := h.redeemCode(c, shown, code, "code_verifier", tt.verifier)
+			_, err := h.redeemCode(c, clientSecret, code, "code_verifier", tt.verifier)
 			if tt.good && err != nil || !tt.good && err == nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -302,20 +302,20 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 
 func TestAttack_TK_09_OldCode(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		code, late := h.newCode(c), h.newCode(c)
 		h.clock.Advance(time.Minute - time.Millisecond)
-		_, err := h.redeemCode(c, shown, code)
+		_, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		h.clock.Advance(time.Millisecond)
-		_, err = h.redeemCode(c, shown, late)
+		_, err = h.redeemCode(c, clientSecret, late)
 		h.requireRefused(err, oauth.InvalidGrant)
 	})
 }
 
 func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid offline_access")
 		altered := func(s string) (out []string) {
 			for n := 1; n <= 10; n++ {
@@ -330,15 +330,15 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 			return append(out, s+"A", s+"=", s+"==", s[:4]+body, strings.ToUpper(s[:4])+s[4:], s[:10]+" "+s[10:], "")
 		}
 		for _, bad := range altered(code)[:16] {
-			_, err := h.redeemCode(c, shown, bad)
+			_, err := h.redeemCode(c, clientSecret, bad)
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		_, err := h.redeemCode(c, shown, "")
+		_, err := h.redeemCode(c, clientSecret, "")
 		h.requireRefused(err, oauth.InvalidRequest)
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		for _, bad := range altered(ts.RefreshToken)[:16] {
-			_, err := h.refreshTokens(c, shown, bad)
+			_, err := h.refreshTokens(c, clientSecret, bad)
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		sealed, sealedShown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
@@ -348,7 +348,7 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 			for _, bad := range altered(good) {
 				_, err := h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + bad}, Method: "GET"})
 				if err == nil {
-					t.Errorf("an altered access token was taken: %.12s…", bad)
+					t.Errorf("an altered access token was accepted: %.12s…", bad)
 				}
 			}
 		}
@@ -357,8 +357,8 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 
 func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
-		for name, shut := range map[string]func(tx *store.Tx, a *auth.Account) error{
+		c, clientSecret := h.newWebClient(withOfflineAccess)
+		for name, change := range map[string]func(tx *store.Tx, a *auth.Account) error{
 			"account disabled": func(tx *store.Tx, a *auth.Account) error { a.DisabledAt = tx.Now; return tx.UpdateAccount(*a) },
 			"address not proved": func(tx *store.Tx, a *auth.Account) error {
 				a.EmailVerifiedAt = time.Time{}
@@ -371,17 +371,17 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 			"account deleted": func(tx *store.Tx, a *auth.Account) error { return tx.DeleteAccount(a.ID) },
 		} {
 			v := h.newBrowser()
-			who := h.newAccount(strings.ReplaceAll(name, " ", "."))
-			v.signIn(who)
+			account := h.newAccount(strings.ReplaceAll(name, " ", "."))
+			v.signIn(account)
 			code := h.newCodeIn(v, c, "scope", "openid offline_access")
 			h.write(func(tx *store.Tx) error {
-				a, err := tx.Account(who)
+				a, err := tx.Account(account)
 				if err != nil {
 					return err
 				}
-				return shut(tx, &a)
+				return change(tx, &a)
 			})
-			if _, err := h.redeemCode(c, shown, code); err == nil {
+			if _, err := h.redeemCode(c, clientSecret, code); err == nil {
 				t.Errorf("%s: redeemed", name)
 			} else {
 				h.requireRefused(err, oauth.InvalidGrant)
@@ -393,8 +393,8 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 // RT-14: offline access of first-party and third-party clients.
 func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access"))
+		c, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid offline_access"))
 		h.requireOK(err)
 		if ts.RefreshToken != "" || ts.Scope.String() != "openid" {
 			t.Errorf("a client without offline_access got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
@@ -443,29 +443,29 @@ func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 func TestRedeemForResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const one, two, three = "https://one.test", "https://two.test", "https://three.test"
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		step, err := v.authorize(append(authorizationPairs(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(step)
 		for _, bad := range []string{three, base, "one.test"} {
-			_, err = h.redeemCode(c, shown, code, "resource", bad)
+			_, err = h.redeemCode(c, clientSecret, code, "resource", bad)
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
-		ts, err := h.redeemCode(c, shown, code, "resource", one)
+		ts, err := h.redeemCode(c, clientSecret, code, "resource", one)
 		h.requireOK(err)
 		if got := decodeAccessToken(t, ts.AccessToken).Audience; got != one {
 			t.Errorf("audience %v", got)
 		}
-		_, err = h.refreshTokens(c, shown, ts.RefreshToken, "resource", three)
+		_, err = h.refreshTokens(c, clientSecret, ts.RefreshToken, "resource", three)
 		h.requireRefused(err, oauth.InvalidTarget)
-		wide, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		wide, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		if got, ok := decodeAccessToken(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
 			t.Errorf("audience after a refresh %v", got)
 		}
-		narrow, err := h.refreshTokens(c, shown, wide.RefreshToken, "resource", two)
+		narrow, err := h.refreshTokens(c, clientSecret, wide.RefreshToken, "resource", two)
 		h.requireOK(err)
 		if got := decodeAccessToken(t, narrow.AccessToken).Audience; got != two {
 			t.Errorf("audience %v", got)

@@ -115,7 +115,7 @@ func TestTokenExchange(t *testing.T) {
 			t.Errorf("act is %v", got["act"])
 		}
 		if ts.IssuedType != accessToken || ts.RefreshToken != "" || ts.IDToken != "" || ts.ExpiresIn != 5*time.Minute || ts.Scope.String() != "read charge" {
-			t.Errorf("the answer: %+v", ts.Tokens)
+			t.Errorf("the response: %+v", ts.Tokens)
 		}
 		line := h.events(auth.EventTokenIssued)[0]
 		if line.Outcome != auth.Success || line.Account != h.alice || line.Actor.ID != string(m.orders.ID) || line.Detail["subject_client"] != string(m.shop.ID) || line.Detail["audience"] != billing {
@@ -187,7 +187,7 @@ func TestTokenExchange_Actors(t *testing.T) {
 func TestAttack_TK_31_BadSubjects(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
-		ask := func(subject string, more ...string) error {
+		request := func(subject string, more ...string) error {
 			out, err := m.exchangeToken(m.orders, m.ordersSecret, subject, append(more, "resource", billing)...)
 			if err != nil && out.AccessToken != "" {
 				t.Error("TK-31: a refusal came with a token")
@@ -199,7 +199,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			return raw
 		}
 		good := fresh(nil, orders)
-		h.requireOK(ask(good))
+		h.requireOK(request(good))
 
 		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
@@ -225,22 +225,22 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			"missing": "", "garbage": "x", "tampered": clienttest.Flip(good), "of another tenant": foreign.AccessToken, "an ID Token": idToken, "a refresh token": refresh,
 			"for nobody's audience": fresh(nil, archive), "of another machine": machine.AccessToken,
 		} {
-			if err := ask(subject); err == nil {
+			if err := request(subject); err == nil {
 				t.Errorf("TK-31 %s: a token", name)
 			} else {
 				h.requireRefused(err, oauth.InvalidRequest)
 			}
 		}
 		for _, typ := range []string{"", "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:jwt", "access_token"} {
-			h.requireRefused(ask(good, "subject_token_type", typ), oauth.InvalidRequest)
+			h.requireRefused(request(good, "subject_token_type", typ), oauth.InvalidRequest)
 		}
-		h.requireRefused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oauth.InvalidRequest)
+		h.requireRefused(request(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oauth.InvalidRequest)
 
 		revoked := fresh(nil, orders)
 		v, err := h.tokens.Introspect(t.Context(), tenant, revoked, orders)
 		h.requireOK(err)
 		h.requireOK(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
-		h.requireRefused(ask(revoked), oauth.InvalidRequest)
+		h.requireRefused(request(revoked), oauth.InvalidRequest)
 
 		// A token from an exchange ends with the session of the subject token.
 		subject, session := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
@@ -252,11 +252,11 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("TK-31: the exchanged token outlives its session: %v", err)
 		}
-		h.requireRefused(ask(subject), oauth.InvalidRequest)
+		h.requireRefused(request(subject), oauth.InvalidRequest)
 
 		// There is no leeway: an expired token is not exchanged.
 		h.clock.Advance(15 * time.Minute)
-		h.requireRefused(ask(good), oauth.InvalidRequest)
+		h.requireRefused(request(good), oauth.InvalidRequest)
 		for _, e := range h.events(auth.EventTokenIssued) {
 			if e.Outcome == auth.Failure && e.Detail["reason"] == "" {
 				t.Errorf("a refusal without a reason: %+v", e)
@@ -272,7 +272,7 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		service := func(more ...string) (oidc.Issued, error) {
 			return m.exchangeToken(m.orders, m.ordersSecret, subject, more...)
 		}
-		for name, ask := range map[string]struct {
+		for name, request := range map[string]struct {
 			more []string
 			code oauth.Code
 		}{
@@ -290,10 +290,10 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 			"TK-32 not a resource":             {[]string{"resource", "billing"}, oauth.InvalidTarget},
 		} {
 			t.Run(name, func(t *testing.T) {
-				if out, err := service(ask.more...); err == nil {
+				if out, err := service(request.more...); err == nil {
 					t.Errorf("got %v", decodeClaims(t, out.AccessToken))
 				} else {
-					h.requireRefused(err, ask.code)
+					h.requireRefused(err, request.code)
 				}
 			})
 		}
@@ -338,7 +338,7 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 		first, _ := m.issueToken(ours.ID, auth.Scope{"read"}, nil)
 		_, err = m.exchangeToken(m.orders, m.ordersSecret, first, "resource", base)
 		h.requireOK(err)
-		narrow, _ := m.issueToken(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
+		narrow, _ := m.issueToken(ours.ID, auth.Scope{"read"}, nil, orders) // was never for the issuer
 		_, err = m.exchangeToken(m.orders, m.ordersSecret, narrow, "resource", base)
 		h.requireRefused(err, oauth.InvalidTarget)
 	})

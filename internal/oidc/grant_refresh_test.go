@@ -58,12 +58,12 @@ func TestAttack_RT_RefreshGrant(t *testing.T) {
 			t.Errorf("the token says %+v", got)
 		}
 
-		_, err = h.refreshTokens(conf, clientSecret, ts.RefreshToken) // RT-01: long spent
+		_, err = h.refreshTokens(conf, clientSecret, ts.RefreshToken) // RT-01: used long ago
 		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.refreshTokens(conf, clientSecret, again.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
 		if n := len(h.events(auth.EventRefreshReused)); n != 1 {
-			t.Errorf("%d audit lines of reuse", n)
+			t.Errorf("%d audit events of reuse", n)
 		}
 
 		// Tokens of the first-party API can be refreshed here, too.

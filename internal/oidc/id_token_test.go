@@ -44,12 +44,12 @@ func (h *fixture) decodeIDToken(raw string) (jose.Header, clienttest.Claims) {
 func TestIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range []string{"", "RS256", "ES256", "EdDSA"} {
-			c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
+			c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
 			signedIn := h.clock.Now()
 			v := h.newBrowser()
 			v.signIn(h.alice)
 			h.clock.Advance(10 * time.Second)
-			ts, err := h.redeemCode(c, shown, h.newCodeIn(v, c, "nonce", "n-0S6_WzA2Mj"))
+			ts, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c, "nonce", "n-0S6_WzA2Mj"))
 			h.requireOK(err)
 			head, got := h.decodeIDToken(ts.IDToken)
 			if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want || head.ExtraHeaders[jose.HeaderType] != "JWT" {
@@ -72,8 +72,8 @@ func TestIDToken(t *testing.T) {
 				t.Errorf("%q: claims (-want +got):\n%s", alg, d)
 			}
 		}
-		plain, shown := h.newWebClient(withOfflineAccess)
-		ts, err := h.redeemCode(plain, shown, h.newCode(plain, "scope", "profile"))
+		plain, clientSecret := h.newWebClient(withOfflineAccess)
+		ts, err := h.redeemCode(plain, clientSecret, h.newCode(plain, "scope", "profile"))
 		h.requireOK(err)
 		if ts.IDToken != "" {
 			t.Error("an ID Token without openid")
@@ -83,11 +83,11 @@ func TestIDToken(t *testing.T) {
 
 func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
-		ask := `{"id_token":{"email":{"essential":true},"email_verified":null,"name":null,"unknown":null}}`
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access", "claims", ask))
+		c, clientSecret := h.newWebClient(withOfflineAccess)
+		request := `{"id_token":{"email":{"essential":true},"email_verified":null,"name":null,"unknown":null}}`
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid offline_access", "claims", request))
 		h.requireOK(err)
-		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		for i, raw := range []string{ts.IDToken, next.IDToken} {
 			_, got := h.decodeIDToken(raw)
@@ -103,15 +103,15 @@ func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 
 func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenClaims = "scope" })
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenClaims = "scope" })
 		for scope, want := range map[string]map[string]any{
 			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
 			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
 			"openid email profile offline_access": {"email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
 		} {
-			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", scope))
+			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", scope))
 			h.requireOK(err)
-			next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+			next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
 				_, got := h.decodeIDToken(raw)
@@ -132,10 +132,10 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, backchannel := range []string{"", "https://app.example/backchannel"} {
-			c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.BackchannelURI = backchannel })
-			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access"))
+			c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.BackchannelURI = backchannel })
+			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid offline_access"))
 			h.requireOK(err)
-			next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+			next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
 				_, got := h.decodeIDToken(raw)
@@ -153,12 +153,12 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 // RT-18: a refreshed ID Token describes the same sign-in.
 func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access", "nonce", "n-1"))
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid offline_access", "nonce", "n-1"))
 		h.requireOK(err)
 		_, first := h.decodeIDToken(ts.IDToken)
 		h.clock.Advance(time.Hour)
-		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		_, second := h.decodeIDToken(next.IDToken)
 		if _, there := second["nonce"]; there || first["nonce"] != "n-1" {
@@ -175,7 +175,7 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 		if d := cmp.Diff(first, second); d != "" {
 			t.Errorf("-first +refreshed:\n%s", d)
 		}
-		narrow, err := h.refreshTokens(c, shown, next.RefreshToken, "scope", "offline_access")
+		narrow, err := h.refreshTokens(c, clientSecret, next.RefreshToken, "scope", "offline_access")
 		h.requireOK(err)
 		if narrow.IDToken != "" {
 			t.Error("an ID Token for a scope without openid")
@@ -187,20 +187,20 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 // which is not the account's id.
 func TestPairwise(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
 		_, id := h.decodeIDToken(ts.IDToken)
 		sub, _ := id["sub"].(string)
 		if len(sub) != 43 || sub == string(h.alice) {
 			t.Fatalf("sub %q", sub)
 		}
-		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		_, again := h.decodeIDToken(next.IDToken)
-		seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, shown))
+		seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, clientSecret))
 		h.requireOK(err)
-		kept, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, shown))
+		kept, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, clientSecret))
 		h.requireOK(err)
 		for what, got := range map[string]any{
 			"access token": decodeAccessToken(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.userInfo(next.AccessToken)["sub"],
@@ -214,18 +214,18 @@ func TestPairwise(t *testing.T) {
 		other.Settings.Sector = "other.test"
 		bob := h.newAccount("bob")
 		if h.tokens.Subject(other, h.alice) == sub || h.tokens.Subject(c, bob) == sub {
-			t.Error("another sector or another person has the same name")
+			t.Error("another sector or another user has the same sub")
 		}
-		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, shown)))
-		if h.tokensActive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
-			t.Error("a revoked token lives on")
+		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, clientSecret)))
+		if h.tokensActive(c, clientSecret, auth.Tokens{AccessToken: next.AccessToken}) {
+			t.Error("a revoked token is valid")
 		}
 		if ev := h.events(auth.EventTokenRevoked); len(ev) != 1 || ev[0].Account != h.alice {
-			t.Errorf("audit lines %+v", ev)
+			t.Errorf("audit events %+v", ev)
 		}
 		// A token cannot be turned into another user's by the pairwise subject.
 		h.changeClient(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
-		if h.tokensActive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
+		if h.tokensActive(c, clientSecret, auth.Tokens{AccessToken: ts.AccessToken}) {
 			t.Error("a token under a name that is not the client's any more is alive")
 		}
 	})
@@ -249,13 +249,13 @@ func TestOurAPITakesOurClientsAlone(t *testing.T) {
 			t.Errorf("our own client: %v", err)
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, theirs.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("a stranger's client: %v", err)
+			t.Errorf("a third-party client: %v", err)
 		}
 		h.changeClient(own, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
 		named, err := h.redeemCode(own, ownSecret, h.newCodeIn(v, own))
 		h.requireOK(err)
 		if got, err := h.tokens.Verify(t.Context(), tenant, named.AccessToken); err != nil || got.Subject != string(h.alice) {
-			t.Errorf("a pairwise client of ours: %v, %v", got, err)
+			t.Errorf("a first-party client with pairwise subjects: %v, %v", got, err)
 		}
 	})
 }
@@ -273,7 +273,7 @@ func (h *fixture) userInfo(access string) clienttest.Claims {
 // EP-08: claims about an email address are current, at every endpoint.
 func TestAttack_EP_08_EmailVerified(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 		h.write(func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {
@@ -282,7 +282,7 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 			self.Settings.AllowUnverified = true
 			return tx.UpdateCurrentTenant(self)
 		})
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
 		h.requireOK(err)
 		change := func(email string, at time.Time) {
 			h.write(func(tx *store.Tx) error {
@@ -299,7 +299,7 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 		}
 		check := func(email string, verified bool) {
 			t.Helper()
-			if ts, err = h.refreshTokens(c, shown, ts.RefreshToken); err != nil {
+			if ts, err = h.refreshTokens(c, clientSecret, ts.RefreshToken); err != nil {
 				t.Fatal(err)
 			}
 			_, id := h.decodeIDToken(ts.IDToken)

@@ -106,10 +106,10 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 			strings.Repeat("x", 20_000), "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2lkLmV4YW1wbGUudGVzdCJ9."} {
 			h.requireInactive(raw[:min(len(raw), 40)], h.introspect(api, apiSecret, raw))
 		}
-		spent := ts.RefreshToken
-		next, err := h.refreshTokens(app, appSecret, spent)
+		used := ts.RefreshToken
+		next, err := h.refreshTokens(app, appSecret, used)
 		h.requireOK(err)
-		h.requireInactive("spent", h.introspect(app, appSecret, spent))
+		h.requireInactive("used", h.introspect(app, appSecret, used))
 		if !h.introspect(app, appSecret, next.RefreshToken).Active {
 			t.Error("the successor is not active")
 		}
@@ -170,10 +170,10 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		h.requireOK(h.Revoke(t.Context(), clienttest.Form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
 		h.requireInactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
 		if n := len(h.events(auth.EventTokenRevoked)); n != 1 { // OP-05
-			t.Errorf("%d audit lines of revoked access tokens", n)
+			t.Errorf("%d audit events of revoked access tokens", n)
 		}
 		if n := len(h.events(auth.EventSessionEnded)); n != 2 {
-			t.Errorf("%d audit lines of ended sessions", n)
+			t.Errorf("%d audit events of ended sessions", n)
 		}
 	})
 }

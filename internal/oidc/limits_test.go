@@ -51,7 +51,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 		h.requireRateLimited(err)
 		h.clock.Advance(publicRate.Per)
 		_, err = h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
-		h.requireOK(err) // what was refused has spent nothing
+		h.requireOK(err) // the refused request has used nothing
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
@@ -134,7 +134,7 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 // A refresh token of one client that another client presents does not use up the first one's limit.
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		conf, shown := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
+		conf, clientSecret := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
 		page, _ := h.newClient(client.Registration{Name: "B", Type: auth.ClientSPA})
 		token := h.signIn(conf.ID, auth.DefaultScope).RefreshToken
 		for range 2 {
@@ -146,7 +146,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 		_, err := h.refreshTokens(page, "", token)
 		h.requireRateLimited(err)
 
-		_, err = h.refreshTokens(conf, shown, token)
+		_, err = h.refreshTokens(conf, clientSecret, token)
 		h.requireOK(err)
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
@@ -171,7 +171,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 		p := h.newProof(k, tokenURL)
 		h.requireOK(poll(p))
 		_, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
-		h.requireRefused(err, oauth.InvalidProof) // the one of the tokens is spent
+		h.requireRefused(err, oauth.InvalidProof) // that of the tokens is used
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
@@ -180,7 +180,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
-		ask := func(ip, path string) error {
+		request := func(ip, path string) error {
 			r := clienttest.Form(t, "client_id", p.URL+path)
 			r.Actor.IP = ip
 			_, err := h.clients.Authenticate(t.Context(), r)
@@ -190,13 +190,13 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 		p.Put(path, clienttest.NewDocument(t, p.URL+path, nil))
 		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			for i := range 30 {
-				h.requireRefused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)
+				h.requireRefused(request(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)
 			}
-			h.requireRateLimited(ask(ip, "/made-up/one-more"))
+			h.requireRateLimited(request(ip, "/made-up/one-more"))
 		}
 
-		h.requireOK(ask("192.0.2.1", path))
-		h.requireOK(ask("198.51.100.1", path)) // what is known is not counted
+		h.requireOK(request("192.0.2.1", path))
+		h.requireOK(request("198.51.100.1", path)) // known documents are not counted
 	}, withDocuments, out)
 }
 

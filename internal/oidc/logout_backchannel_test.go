@@ -142,7 +142,7 @@ func TestAttack_EP_19_BackChannel(t *testing.T) {
 		for _, c := range []auth.Client{one, two} {
 			got := r.logoutTokens(c.Settings.BackchannelURI[len(r.URL):])
 			if len(got) != 1 {
-				t.Fatalf("%s was told %d times", c.ID, len(got))
+				t.Fatalf("%s was notified %d times", c.ID, len(got))
 			}
 			h.requireLogoutToken(t, got[0], c, sids[c.ID])
 		}

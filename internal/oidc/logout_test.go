@@ -266,7 +266,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 				continue
 			}
 			if !h.sessionExists(sid) {
-				t.Errorf("%s: logged out without being asked", name)
+				t.Errorf("%s: logged out without confirmation", name)
 			}
 		}
 		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", clienttest.WithClaim(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
@@ -277,7 +277,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		h.requireLogoutRefused("unknown client", step, err)
 		h.changeClient(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
 		step, err = v.logout("id_token_hint", h.signIDToken(other, h.alice))
-		h.requireLogoutRefused("client that is shut", step, err)
+		h.requireLogoutRefused("disabled client", step, err)
 		// A hint for another user: the user is asked.
 		step, err = v.logout("id_token_hint", h.signIDToken(c, h.newAccount("bob")), "post_logout_redirect_uri", goodbye)
 		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
@@ -329,7 +329,7 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 		}
 		step, err = h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
 		if err != nil || step.Kind != oidc.LogoutRedirect || h.sessionExists(sid) {
-			t.Errorf("after the person's yes: %+v, %v", step, err)
+			t.Errorf("after the user's confirmation: %+v, %v", step, err)
 		}
 	})
 }
@@ -407,7 +407,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			"session without offline_access": h.sessionExists(online.ID), "its refresh token too": !h.familyEnded(onlineFamily),
 		} {
 			if got {
-				t.Errorf("%s lives on", name)
+				t.Errorf("%s is live", name)
 			}
 		}
 		for name, got := range map[string]bool{
@@ -428,7 +428,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			return err
 		})
 		if h.sessionExists(away.ID) || !h.familyEnded(phoneFamily) || h.sessionExists(far.ID) {
-			t.Error("what stood alone outlives the end of everything")
+			t.Error("a session without a browser session outlives the end of all")
 		}
 	})
 }

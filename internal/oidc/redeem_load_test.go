@@ -54,27 +54,27 @@ func runConcurrently(n int, fn func(i int)) {
 // same browser requests many codes, on any number of nodes.
 func TestRepair_P1_CodesAtOnce(t *testing.T) {
 	t.Parallel()
-	for people, codes := range map[int]int{1: 1000, 16: 256} {
+	for users, codes := range map[int]int{1: 1000, 16: 256} {
 		if testing.Short() {
 			codes = 128
 		}
-		t.Run(fmt.Sprint("of ", people), func(t *testing.T) {
+		t.Run(fmt.Sprint("of ", users), func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, cfg store.Config) {
 				h := newFixture(t, cfg)
 				nodes := []*oidc.Service{h.Service, h.newNode(cfg)}
-				c, shown := h.newWebClient(withOfflineAccess)
+				c, clientSecret := h.newWebClient(withOfflineAccess)
 				var browsers []flow.Browser
-				for i := range people {
+				for i := range users {
 					v := h.newBrowser()
 					v.signIn(h.newAccount(fmt.Sprint("p", i)))
 					browsers = append(browsers, v.b)
 				}
-				asked, err := oauth.ParseAuthorizeForm(encodePairs(authorizationPairs(c, "scope", "openid offline_access")...))
+				requested, err := oauth.ParseAuthorizeForm(encodePairs(authorizationPairs(c, "scope", "openid offline_access")...))
 				h.requireOK(err)
 				granted := make([]string, codes)
 				runConcurrently(codes, func(i int) {
-					step, err := nodes[i%2].Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: asked, Browser: browsers[i%people]})
+					step, err := nodes[i%2].Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: requested, Browser: browsers[i%users]})
 					if err != nil || step.Response == nil {
 						t.Errorf("authorize %d: %+v, %v", i, step, err)
 						return
@@ -86,7 +86,7 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 				}
 				began := time.Now()
 				runConcurrently(codes, func(i int) {
-					out, err := nodes[i/2%2].Token(t.Context(), h.redeemRequest(c, shown, granted[i]))
+					out, err := nodes[i/2%2].Token(t.Context(), h.redeemRequest(c, clientSecret, granted[i]))
 					if err != nil || out.RefreshToken == "" || out.IDToken == "" {
 						t.Errorf("redeem %d: %+v, %v", i, out, err)
 					}
@@ -104,13 +104,13 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		h := newFixture(t, cfg)
 		nodes := []*oidc.Service{h.Service, h.newNode(cfg)}
-		c, shown := h.newWebClient(func(r *client.Registration) {
+		c, clientSecret := h.newWebClient(func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
 		})
-		ask := func(pairs ...string) client.Request {
-			return clienttest.Basic(clienttest.Form(t, pairs...), c.ID, shown)
+		request := func(pairs ...string) client.Request {
+			return clienttest.Basic(clienttest.Form(t, pairs...), c.ID, clientSecret)
 		}
-		var people []*browser
+		var users []*browser
 		var steps []flow.Step
 		for i := range 16 {
 			v := h.newBrowser()
@@ -118,7 +118,7 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 			step, err := v.authorize(authorizationPairs(c)...)
 			h.requireOK(err)
 			h.requireStep(step, auth.StepConsent)
-			people, steps = append(people, v), append(steps, step)
+			users, steps = append(users, v), append(steps, step)
 		}
 
 		runConcurrently(160, func(i int) {
@@ -126,17 +126,17 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 			var err error
 			switch i % 5 {
 			case 0:
-				_, err = node.Push(t.Context(), ask(authorizationPairs(c)...))
+				_, err = node.Push(t.Context(), request(authorizationPairs(c)...))
 			case 1:
-				_, err = node.AuthorizeDevice(t.Context(), ask("scope", "openid"))
+				_, err = node.AuthorizeDevice(t.Context(), request("scope", "openid"))
 			case 2:
 				_, err = h.flows.Start(t.Context(), tenant, auth.FlowAccount, flow.Browser{})
 			case 3:
-				if n := i / 5; n < len(people) { // its pages are those of the first node
-					_, err = h.Consent(t.Context(), newFormRef(steps[n].Flow.ID, people[n].b, steps[n].CSRF), true)
+				if n := i / 5; n < len(users) { // its pages are those of the first node
+					_, err = h.Consent(t.Context(), newFormRef(steps[n].Flow.ID, users[n].b, steps[n].CSRF), true)
 				}
 			case 4:
-				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: newAuthorizeForm(t, c), Browser: people[i%16].b})
+				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: newAuthorizeForm(t, c), Browser: users[i%16].b})
 			}
 			if err != nil {
 				t.Errorf("%d: %v", i, err)

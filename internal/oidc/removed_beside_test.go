@@ -76,10 +76,10 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		t.Parallel()
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
 		h := newFixture(t, cfg)
-		c, shown := h.newWebClient(func(r *client.Registration) { r.FirstParty = true })
+		c, clientSecret := h.newWebClient(func(r *client.Registration) { r.FirstParty = true })
 		code := h.newCode(c)
 		var began, deleted error
-		runInLockOrder(t, cfg.URL, browser, func() { _, began = h.redeemCode(c, shown, code) },
+		runInLockOrder(t, cfg.URL, browser, func() { _, began = h.redeemCode(c, clientSecret, code) },
 			func() { deleted = h.clients.Delete(t.Context(), tenant, c.ID, operator) })
 		h.requireOK(deleted)
 		check(h, c, began)

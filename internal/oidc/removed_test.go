@@ -18,35 +18,35 @@ import (
 // signedInClient is a client to which an account is signed in, with its tokens.
 type signedInClient struct {
 	*fixture
-	n      int
-	client auth.Client
-	shown  string // the client's secret
-	who    *browser
-	tokens auth.Tokens
+	n            int
+	client       auth.Client
+	clientSecret string // the client's secret
+	user         *browser
+	tokens       auth.Tokens
 }
 
 func (h *fixture) newSignedInClient(n int) *signedInClient {
 	inner := *h
-	s := &signedInClient{fixture: &inner, n: n, who: inner.newBrowser()}
+	s := &signedInClient{fixture: &inner, n: n, user: inner.newBrowser()}
 	s.alice = h.newAccount(fmt.Sprint("scene", n))
-	s.client, s.shown = h.newWebClient(func(r *client.Registration) {
+	s.client, s.clientSecret = h.newWebClient(func(r *client.Registration) {
 		r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 	})
-	s.who.h = s.fixture
-	s.who.signIn(s.alice)
+	s.user.h = s.fixture
+	s.user.signIn(s.alice)
 	s.write(func(tx *store.Tx) error {
 		return tx.PutConsent(auth.Consent{Account: s.alice, Client: s.client.ID, Scope: auth.Scope{"openid", "email", "offline_access"}})
 	})
 	var err error
-	s.tokens, err = s.redeemCode(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
+	s.tokens, err = s.redeemCode(s.client, s.clientSecret, s.newCodeIn(s.user, s.client, "scope", "openid offline_access"))
 	s.requireOK(err)
 	return s
 }
 
 // newRequest returns an authenticated request of the client.
 func (s *signedInClient) newRequest(pairs ...string) client.Request {
-	return clienttest.Basic(clienttest.Form(s.t, pairs...), s.client.ID, s.shown)
+	return clienttest.Basic(clienttest.Form(s.t, pairs...), s.client.ID, s.clientSecret)
 }
 
 func (s *signedInClient) requestToken(pairs ...string) error {
@@ -57,11 +57,11 @@ func (s *signedInClient) requestToken(pairs ...string) error {
 // uses prepare an action of a client or user, and return a function that performs it.
 var uses = map[string]func(s *signedInClient) func() error{
 	"redeem": func(s *signedInClient) func() error {
-		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
+		r := s.redeemRequest(s.client, s.clientSecret, s.newCodeIn(s.user, s.client, "scope", "openid offline_access"))
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
 	},
 	"redeem again": func(s *signedInClient) func() error {
-		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client))
+		r := s.redeemRequest(s.client, s.clientSecret, s.newCodeIn(s.user, s.client))
 		_, err := s.Token(s.t.Context(), r)
 		s.requireOK(err)
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
@@ -72,13 +72,13 @@ var uses = map[string]func(s *signedInClient) func() error{
 		}
 	},
 	"authorize": func(s *signedInClient) func() error {
-		return func() error { _, err := s.who.authorize(authorizationPairs(s.client)...); return err }
+		return func() error { _, err := s.user.authorize(authorizationPairs(s.client)...); return err }
 	},
 	"consent": func(s *signedInClient) func() error {
-		step, err := s.who.authorize(authorizationPairs(s.client, "prompt", "consent")...)
+		step, err := s.user.authorize(authorizationPairs(s.client, "prompt", "consent")...)
 		s.requireOK(err)
 		return func() error {
-			_, err := s.Consent(s.t.Context(), newFormRef(step.Flow.ID, s.who.b, step.CSRF), true)
+			_, err := s.Consent(s.t.Context(), newFormRef(step.Flow.ID, s.user.b, step.CSRF), true)
 			return err
 		}
 	},
@@ -103,7 +103,7 @@ var uses = map[string]func(s *signedInClient) func() error{
 			return err
 		}
 	},
-	"device asks": func(s *signedInClient) func() error {
+	"device requests a code": func(s *signedInClient) func() error {
 		return func() error { _, err := s.AuthorizeDevice(s.t.Context(), s.newRequest("scope", "openid")); return err }
 	},
 	"device polls": func(s *signedInClient) func() error {
@@ -217,10 +217,10 @@ func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 func (s *signedInClient) requireNoSession(what string) {
 	s.t.Helper()
 	s.requireOK(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {
-		for _, v := range s.who.b.Sessions {
+		for _, v := range s.user.b.Sessions {
 			left, err := tx.ClientSession(v.Session.ID, s.client.ID)
 			if err == nil {
-				s.t.Errorf("%s: the session %s goes on", what, left.ID)
+				s.t.Errorf("%s: the session %s is live", what, left.ID)
 			} else if !errors.Is(err, auth.ErrNotFound) {
 				return err
 			}

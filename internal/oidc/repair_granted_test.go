@@ -45,7 +45,7 @@ func (h *fixture) assignClerkRole(is bool) {
 func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertClerkRole()
-		c, shown := h.newWebClient(withWriteScope)
+		c, clientSecret := h.newWebClient(withWriteScope)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		page, err := v.authorize(authorizationPairs(c, "scope", "openid "+write)...)
@@ -70,7 +70,7 @@ func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 		h.requireStep(v.consent(forged, true), auth.StepConsent)
 
 		code, _, _ := h.requireCode(v.consent(again, true))
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+write {
 			t.Errorf("granted %q", got)
@@ -151,13 +151,13 @@ func TestRepair_R3_ReservedScopesByName(t *testing.T) {
 		reserved := func(r *client.Registration) {
 			r.Scopes = []string{"openid", "email", "offline_access", auth.ScopeAccount, auth.AdminPermission}
 		}
-		c, shown := h.newWebClient(withFirstParty, reserved)
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", ""))
+		c, clientSecret := h.newWebClient(withFirstParty, reserved)
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", ""))
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "email" {
 			t.Errorf("a code without scope: %q", got)
 		}
-		ts, err = h.redeemCode(c, shown, h.newCode(c, "scope", "openid "+auth.ScopeAccount))
+		ts, err = h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid "+auth.ScopeAccount))
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+auth.ScopeAccount {
 			t.Errorf("a code: %q", got)

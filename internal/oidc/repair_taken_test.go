@@ -15,7 +15,7 @@ import (
 // Rights that were removed from a client are in no token of an issued code or refresh token.
 func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+		app, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		audiences := func(list ...string) {
 			h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = list })
 		}
@@ -28,10 +28,10 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		// consumed.
 		c := code(billing)
 		audiences(orders)
-		_, err := h.redeemCode(app, shown, c)
+		_, err := h.redeemCode(app, clientSecret, c)
 		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
-		ts, err := h.redeemCode(app, shown, c)
+		ts, err := h.redeemCode(app, clientSecret, c)
 		h.requireOK(err)
 		if aud(ts) != billing {
 			t.Errorf("aud %v", aud(ts))
@@ -39,29 +39,29 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 
 		// A resource, after a refresh token was issued.
 		audiences(orders)
-		_, err = h.refreshTokens(app, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(app, clientSecret, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidTarget)
-		_, err = h.refreshTokens(app, shown, ts.RefreshToken, "resource", billing)
+		_, err = h.refreshTokens(app, clientSecret, ts.RefreshToken, "resource", billing)
 		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
-		ts, err = h.refreshTokens(app, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(app, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 
 		// The redirect URI, the grant, and the format and scope of the next token.
 		c = code(billing)
 		h.changeClient(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
-		_, err = h.redeemCode(app, shown, c)
+		_, err = h.redeemCode(app, clientSecret, c)
 		h.requireRefused(err, oauth.InvalidGrant)
 		h.changeClient(app, func(c *auth.Client) {
 			c.Scopes, c.Settings.TokenFormat = []string{"email", "offline_access"}, "opaque"
 		})
-		ts, err = h.refreshTokens(app, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(app, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		if ts.Scope.String() != "offline_access" || ts.IDToken != "" || ts.AccessToken[:4] != "wwt_" {
 			t.Errorf("scope %q, ID Token %q, %q", ts.Scope, ts.IDToken, ts.AccessToken)
 		}
 		h.changeClient(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		_, err = h.refreshTokens(app, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(app, clientSecret, ts.RefreshToken)
 		h.requireRefused(err, oauth.UnauthorizedClient)
 	})
 }
@@ -69,16 +69,16 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 // Of several resources the others stay.
 func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+		app, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		step, err := v.authorize(append(authorizationPairs(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(step)
-		ts, err := h.redeemCode(app, shown, code)
+		ts, err := h.redeemCode(app, clientSecret, code)
 		h.requireOK(err)
 		h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = []string{orders} })
-		next, err := h.refreshTokens(app, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(app, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		if aud := decodeClaims(t, next.AccessToken)["aud"]; aud != orders {
 			t.Errorf("aud %v", aud)
@@ -90,8 +90,8 @@ func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 // reached, unless they are essential. The guide lists only reachable ones.
 func TestRepair_N1_ReachableContexts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.newWebClient(withFirstParty)
-		ts, err := h.redeemCode(app, shown, h.newCode(app, "acr_values", "2 urn:x"))
+		app, clientSecret := h.newWebClient(withFirstParty)
+		ts, err := h.redeemCode(app, clientSecret, h.newCode(app, "acr_values", "2 urn:x"))
 		h.requireOK(err)
 		if acr := decodeClaims(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
 			t.Errorf("acr %v", acr)
@@ -110,7 +110,7 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile(`guard\.ACR\("([^"]*)"\)`).FindAllSubmatch(guide, -1) {
 		if !slices.Contains(auth.ACRs, string(m[1])) {
-			t.Errorf("docs/guard.md asks for acr %q, which no sign-in reaches", m[1])
+			t.Errorf("docs/guard.md requires acr %q, which no sign-in reaches", m[1])
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 // A claim that was requested by name is withdrawn with its scope.
 func TestRepair_H11_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		take := func(scopes ...string) {
 			h.changeClient(c, func(c *auth.Client) { c.Scopes = scopes })
 		}
@@ -133,24 +133,24 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 			}
 			return ts
 		}
-		ask := func() string {
+		request := func() string {
 			return h.newCode(c, "scope", "openid offline_access", "claims", `{"userinfo":{"email":null},"id_token":{"email":null}}`)
 		}
-		before, err := h.redeemCode(c, shown, ask())
+		before, err := h.redeemCode(c, clientSecret, request())
 		before = check(before, err, "alice@example.test")
-		code := ask()
+		code := request()
 
 		take("openid", "offline_access")
-		ts, err := h.redeemCode(c, shown, code)
+		ts, err := h.redeemCode(c, clientSecret, code)
 		check(ts, err, nil)
-		ts, err = h.refreshTokens(c, shown, before.RefreshToken)
+		ts, err = h.refreshTokens(c, clientSecret, before.RefreshToken)
 		ts = check(ts, err, nil)
 		if got := h.userInfo(before.AccessToken); got["email"] != nil {
 			t.Errorf("the token from before says %v", got)
 		}
 
 		take("openid", "offline_access", "email")
-		ts, err = h.refreshTokens(c, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		check(ts, err, "alice@example.test")
 	})
 }
@@ -167,11 +167,11 @@ func TestRepair_H11_MachineExchanges(t *testing.T) {
 		if got.Scope.String() != "read" || decodeClaims(t, got.AccessToken)["scope"] != "read" {
 			t.Errorf("exchanged for %q", got.Scope)
 		}
-		lines := h.events(auth.EventTokenIssued)
-		if !slices.ContainsFunc(lines, func(e auth.Event) bool {
+		events := h.events(auth.EventTokenIssued)
+		if !slices.ContainsFunc(events, func(e auth.Event) bool {
 			return e.Detail["grant"] == string(auth.GrantTokenExchange) && e.Detail["scope"] == "read"
 		}) {
-			t.Errorf("audit lines %+v", lines)
+			t.Errorf("audit events %+v", events)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 // A resource that the operator has opened is available to unknown clients, as clients of MCP need it;
 // every other one only to clients registered for it.
 func TestOpenResources(t *testing.T) {
-	const open, shut = "https://mcp.example.test", "https://orders.example.test"
+	const open, closed = "https://mcp.example.test", "https://orders.example.test"
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
@@ -22,7 +22,7 @@ func TestOpenResources(t *testing.T) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		c := auth.Client{ID: auth.ClientID(p.URL + path)}
-		step, err := v.authorize(authorizationPairs(c, "resource", shut)...)
+		step, err := v.authorize(authorizationPairs(c, "resource", closed)...)
 		h.requireErrorRedirect(step, err, "invalid_target")
 		step, err = v.authorize(authorizationPairs(c, "resource", open)...)
 		h.requireOK(err)
@@ -49,46 +49,46 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 		return []string{s, "https://" + host, "https://" + host + "/", "https://" + strings.ToUpper(host), "https://" + host + ":443/"}
 	}
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{listed} })
+		app, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{listed} })
 		job, jobSecret := h.newMachineClient(func(r *client.Registration) {
 			r.Audiences, r.Serves = []string{listed}, []string{opened + "/", strings.TrimSuffix(listed, "/")}
 		})
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for _, configured := range []string{opened, listed} {
-			for _, asked := range spellings(configured) {
-				step, err := v.authorize(authorizationPairs(app, "scope", asks, "resource", asked)...)
+			for _, requested := range spellings(configured) {
+				step, err := v.authorize(authorizationPairs(app, "scope", asks, "resource", requested)...)
 				h.requireOK(err)
 				code, g, _ := h.requireCode(step)
 				if !slices.Equal(g.Resources, []string{configured}) {
-					t.Errorf("authorize: %s became %q", asked, g.Resources)
+					t.Errorf("authorize: %s became %q", requested, g.Resources)
 				}
-				ts, err := h.redeemCode(app, shown, code, "resource", spellings(configured)[2])
+				ts, err := h.redeemCode(app, clientSecret, code, "resource", spellings(configured)[2])
 				h.requireOK(err)
-				renewed, err := h.refreshTokens(app, shown, ts.RefreshToken, "resource", spellings(configured)[3])
+				renewed, err := h.refreshTokens(app, clientSecret, ts.RefreshToken, "resource", spellings(configured)[3])
 				h.requireOK(err)
-				own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
+				own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", requested), job.ID, jobSecret))
 				h.requireOK(err)
 				for _, access := range []string{ts.AccessToken, renewed.AccessToken, own.AccessToken} {
 					if aud := decodeClaims(t, access)["aud"]; aud != configured {
-						t.Errorf("%s became the audience %v", asked, aud)
+						t.Errorf("%s became the audience %v", requested, aud)
 					}
 				}
 				seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), job.ID, jobSecret))
 				h.requireOK(err)
 				if !seen.Active {
-					t.Errorf("%s: the resource server may not introspect", asked)
+					t.Errorf("%s: the resource server may not introspect", requested)
 				}
 			}
 			_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", strings.TrimSuffix(configured, "/")+"/v1"), job.ID, jobSecret))
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
 		// The issuer's own API is the issuer in every spelling, with its rules.
-		for _, asked := range spellings(base) {
-			own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
+		for _, requested := range spellings(base) {
+			own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", requested), job.ID, jobSecret))
 			h.requireOK(err)
 			if aud := decodeClaims(t, own.AccessToken)["aud"]; aud != base {
-				t.Errorf("%s became the audience %v", asked, aud)
+				t.Errorf("%s became the audience %v", requested, aud)
 			}
 		}
 	}, func(c *settings) { c.Resources = []string{opened} })
@@ -104,8 +104,8 @@ func TestRepair_B4_ExchangedSpellings(t *testing.T) {
 		if aud := decodeClaims(t, ts.AccessToken)["aud"]; aud != billing {
 			t.Errorf("the audience is %v", aud)
 		}
-		for _, asked := range []string{base, base + "/", strings.ToUpper(base), base + ":443"} {
-			_, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "audience", asked)
+		for _, requested := range []string{base, base + "/", strings.ToUpper(base), base + ":443"} {
+			_, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "audience", requested)
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
 	})

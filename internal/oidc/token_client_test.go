@@ -32,11 +32,11 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 			_, err = h.Token(t.Context(), show(clienttest.Form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		if lines := h.events(auth.EventClientRefused); len(lines) != 0 {
-			t.Errorf("%d refused attempts", len(lines))
+		if events := h.events(auth.EventClientRefused); len(events) != 0 {
+			t.Errorf("%d refused attempts", len(events))
 		}
 		// An empty secret proves nothing for a client that has one, however it is sent.
-		app, shown := h.newWebClient()
+		app, clientSecret := h.newWebClient()
 		for range 2 {
 			_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
 			if auth.KindOf(err) != auth.KindThrottled {
@@ -44,9 +44,9 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 			}
 		}
 		// Beside another method the client_id must be the same, and an empty secret is no second method.
-		_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
+		_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", clientSecret), page.ID, ""))
 		h.requireRefused(err, oauth.InvalidRequest)
-		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
+		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", clientSecret), app.ID, ""))
 		h.requireRefused(err, oauth.InvalidGrant)
 	}, once)
 }

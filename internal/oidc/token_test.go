@@ -47,7 +47,7 @@ func TestClientCredentials(t *testing.T) {
 			r.Scopes = append(r.Scopes, "openid", "offline_access")
 			r.Audiences = []string{api}
 		})
-		for _, ask := range []struct {
+		for _, request := range []struct {
 			more  []string
 			scope string
 			aud   any
@@ -67,25 +67,25 @@ func TestClientCredentials(t *testing.T) {
 			{[]string{"resource", "api"}, "", nil, oauth.InvalidTarget},
 			{[]string{"resource", base + "/t/acme"}, "", nil, oauth.InvalidTarget},
 		} {
-			ts, err := h.requestClientCredentials(c, clientSecret, ask.more...)
-			if ask.code != "" {
-				h.requireRefused(err, ask.code)
+			ts, err := h.requestClientCredentials(c, clientSecret, request.more...)
+			if request.code != "" {
+				h.requireRefused(err, request.code)
 				continue
 			}
 			h.requireOK(err)
 			got := decodeAccessToken(t, ts.AccessToken)
-			if got.Scope != ask.scope || ts.Scope.String() != ask.scope || cmp.Diff(ask.aud, got.Audience) != "" {
-				t.Errorf("%q gives scope %q, aud %v", ask.more, got.Scope, got.Audience)
+			if got.Scope != request.scope || ts.Scope.String() != request.scope || cmp.Diff(request.aud, got.Audience) != "" {
+				t.Errorf("%q gives scope %q, aud %v", request.more, got.Scope, got.Audience)
 			}
 			if got.Subject != string(c.ID) || got.ClientID != string(c.ID) || got.Session != "" || ts.RefreshToken != "" {
-				t.Errorf("%q gives %+v, refresh %q", ask.more, got, ts.RefreshToken)
+				t.Errorf("%q gives %+v, refresh %q", request.more, got, ts.RefreshToken)
 			}
 		}
 		// OP-05: one event each, with actor, address and change.
-		lines := h.events(auth.EventTokenIssued)
-		if len(lines) != 5 || lines[4].Actor.ID != string(c.ID) || lines[4].Actor.Kind != auth.ActorClient || lines[4].Actor.IP != "192.0.2.1" ||
-			lines[4].Outcome != auth.Success || lines[4].Detail["grant"] != "client_credentials" || lines[4].Detail["scope"] != "read write" || !lines[4].At.Equal(h.clock.Now()) {
-			t.Errorf("%d lines: %+v", len(lines), lines)
+		events := h.events(auth.EventTokenIssued)
+		if len(events) != 5 || events[4].Actor.ID != string(c.ID) || events[4].Actor.Kind != auth.ActorClient || events[4].Actor.IP != "192.0.2.1" ||
+			events[4].Outcome != auth.Success || events[4].Detail["grant"] != "client_credentials" || events[4].Detail["scope"] != "read write" || !events[4].At.Equal(h.clock.Now()) {
+			t.Errorf("%d audit events: %+v", len(events), events)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 		good := func(pairs ...string) client.Request {
 			return clienttest.Basic(clienttest.Form(t, pairs...), c.ID, clientSecret)
 		}
-		for name, ask := range map[string]struct {
+		for name, request := range map[string]struct {
 			r    client.Request
 			code oauth.Code
 		}{
@@ -132,13 +132,13 @@ func TestAttack_TK_Refusals(t *testing.T) {
 			"assertion of an unknown type":  {clienttest.Form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oauth.InvalidRequest},
 		} {
 			t.Run(name, func(t *testing.T) {
-				out, err := h.Token(t.Context(), ask.r)
+				out, err := h.Token(t.Context(), request.r)
 				if out.AccessToken != "" || out.RefreshToken != "" {
 					t.Error("a refusal came with tokens")
 				}
 				var e *oauth.Error
-				if !errors.As(err, &e) || e.Code != ask.code {
-					t.Fatalf("got %v, want %s", err, ask.code)
+				if !errors.As(err, &e) || e.Code != request.code {
+					t.Fatalf("got %v, want %s", err, request.code)
 				}
 				if e.Code == oauth.InvalidClient && e.Desc != "client authentication failed" {
 					t.Errorf("the refusal says why: %q", e.Desc)
@@ -236,9 +236,9 @@ func TestAttack_TN_Clients(t *testing.T) {
 		h.requireRefused(err, oauth.InvalidClient)
 		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
 		h.requireOK(err)
-		ask := clienttest.Basic(clienttest.Form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
-		ask.Tenant = "acme"
-		v, err := h.Introspect(t.Context(), ask) // EP-02: another tenant's
+		request := clienttest.Basic(clienttest.Form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
+		request.Tenant = "acme"
+		v, err := h.Introspect(t.Context(), request) // EP-02: another tenant's
 		if err != nil || !cmp.Equal(v, oidc.Introspection{}) {
 			t.Errorf("another tenant learns %+v, %v", v, err)
 		}
@@ -296,7 +296,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 			}
 		}
 		if n := len(h.events(auth.EventClientChanged)); n != 5 { // OP-05: made, rotated four times
-			t.Errorf("%d audit lines", n)
+			t.Errorf("%d audit events", n)
 		}
 	})
 }
@@ -323,7 +323,7 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 		_, err = h.requestClientCredentials(other, "wrong")
 		h.requireRefused(err, oauth.InvalidClient)
 		if n := len(h.events(auth.EventClientRefused)); n != 6 {
-			t.Errorf("%d audit lines", n)
+			t.Errorf("%d audit events", n)
 		}
 	}, func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 5, Per: time.Hour} })
 }

@@ -36,14 +36,14 @@ func TestUserInfo(t *testing.T) {
 			}
 			return tx.UpdateAccount(a)
 		})
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		for scope, want := range map[string]clienttest.Claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
 			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			want["sub"] = string(h.alice)
-			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", scope))
+			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", scope))
 			h.requireOK(err)
 			if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
 				t.Errorf("%s (-want +got):\n%s", scope, d)
@@ -53,7 +53,7 @@ func TestUserInfo(t *testing.T) {
 				t.Errorf("from a form: %v", err)
 			}
 		}
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
 		h.requireOK(err)
 		if d := cmp.Diff(clienttest.Claims{"sub": string(h.alice), "name": "Alice <é>"}, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("claims by name (-want +got):\n%s", d)
@@ -63,8 +63,8 @@ func TestUserInfo(t *testing.T) {
 
 func TestSignedUserInfo(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email"))
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email"))
 		h.requireOK(err)
 		out, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 		h.requireOK(err)
@@ -79,16 +79,16 @@ func TestSignedUserInfo(t *testing.T) {
 
 func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
+		c, clientSecret := h.newWebClient(withOfflineAccess)
 		machine, machineShown := h.newMachineClient()
 		own, err := h.requestClientCredentials(machine, machineShown)
 		h.requireOK(err)
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
-		plain, err := h.redeemCode(c, shown, h.newCode(c, "scope", "email"))
+		plain, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "email"))
 		h.requireOK(err)
 		bearer := "Bearer " + ts.AccessToken
-		type ask struct {
+		type request struct {
 			in   oidc.UserInfoInput
 			code oauth.Code
 			bare bool
@@ -101,7 +101,7 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		elsewhere.Tenant = "t2"
 		storetest.Tenant(t, h.db, "t2")
 		h.requireOK(h.keys.Ensure(t.Context(), "t2", keys.ES256))
-		for name, a := range map[string]ask{
+		for name, a := range map[string]request{
 			"EP-07 a machine's token":    {newUserInfoInput("Bearer " + own.AccessToken), oauth.InsufficientScope, false},
 			"EP-07 without openid":       {newUserInfoInput("Bearer " + plain.AccessToken), oauth.InsufficientScope, false},
 			"nothing":                    {oidc.UserInfoInput{Tenant: tenant, Method: "GET"}, oauth.InvalidToken, true},
@@ -124,7 +124,7 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		h.clock.Advance(15*time.Minute + 31*time.Second)
 		_, err = h.UserInfo(t.Context(), newUserInfoInput(bearer))
 		h.requireRefused(err, oauth.InvalidToken)
-		if ts, err = h.refreshTokens(c, shown, ts.RefreshToken); err != nil {
+		if ts, err = h.refreshTokens(c, clientSecret, ts.RefreshToken); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
@@ -135,33 +135,33 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 
 func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		for name, end := range map[string]func(tx *store.Tx, c auth.Client, who auth.AccountID) error{
-			"account disabled": func(tx *store.Tx, _ auth.Client, who auth.AccountID) error {
-				a, err := tx.Account(who)
+		for name, end := range map[string]func(tx *store.Tx, c auth.Client, account auth.AccountID) error{
+			"account disabled": func(tx *store.Tx, _ auth.Client, account auth.AccountID) error {
+				a, err := tx.Account(account)
 				a.DisabledAt = tx.Now
 				if err != nil {
 					return err
 				}
 				return tx.UpdateAccount(a)
 			},
-			"signed out": func(tx *store.Tx, _ auth.Client, who auth.AccountID) error {
-				_, err := tx.EndSessions(who, "", auth.EndLogout)
+			"signed out": func(tx *store.Tx, _ auth.Client, account auth.AccountID) error {
+				_, err := tx.EndSessions(account, "", auth.EndLogout)
 				return err
 			},
-			"client shut": func(tx *store.Tx, c auth.Client, _ auth.AccountID) error {
+			"client disabled": func(tx *store.Tx, c auth.Client, _ auth.AccountID) error {
 				c.DisabledAt = tx.Now
 				return tx.UpdateClient(c)
 			},
 		} {
 			for _, format := range []string{"", "opaque"} {
-				c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = format })
-				who := h.newAccount(rand.Text())
+				c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = format })
+				account := h.newAccount(rand.Text())
 				v := h.newBrowser()
-				v.signIn(who)
-				ts, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
+				v.signIn(account)
+				ts, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c))
 				h.requireOK(err)
 				h.userInfo(ts.AccessToken)
-				h.write(func(tx *store.Tx) error { return end(tx, c, who) })
+				h.write(func(tx *store.Tx) error { return end(tx, c, account) })
 				_, err = h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 					t.Errorf("%s: %v", name, err)
@@ -217,20 +217,20 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 			t.Errorf("token type %q", ts.Type)
 		}
 
-		ask := func() client.Request {
+		request := func() client.Request {
 			return clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
 		}
-		_, err = h.Token(t.Context(), ask())
+		_, err = h.Token(t.Context(), request())
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = h.Token(t.Context(), h.withProof(ask(), other))
+		_, err = h.Token(t.Context(), h.withProof(request(), other))
 		h.requireRefused(err, oauth.InvalidGrant)
-		next, err := h.Token(t.Context(), h.withProof(ask(), k))
+		next, err := h.Token(t.Context(), h.withProof(request(), k))
 		h.requireOK(err)
 		h.clock.Advance(time.Minute)
-		_, err = h.Token(t.Context(), h.withProof(ask(), other)) // spent, but without the key it ends nothing
+		_, err = h.Token(t.Context(), h.withProof(request(), other)) // used, but without the key it ends nothing
 		h.requireRefused(err, oauth.InvalidGrant)
 		ts = next
-		ts, err = h.Token(t.Context(), h.withProof(ask(), k))
+		ts, err = h.Token(t.Context(), h.withProof(request(), k))
 		h.requireOK(err)
 
 		url := base + oidc.UserInfoPath
@@ -265,13 +265,13 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 func TestConfidentialClientChangesItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
-		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, shown, h.newCode(c, "scope", "openid offline_access")), k))
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
+		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, clientSecret, h.newCode(c, "scope", "openid offline_access")), k))
 		h.requireOK(err)
-		next, err := h.Token(t.Context(), h.withProof(clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
+		next, err := h.Token(t.Context(), h.withProof(clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, clientSecret), other))
 		h.requireOK(err)
 		for key, access := range map[string]string{k.Thumbprint(t): ts.AccessToken, other.Thumbprint(t): next.AccessToken} {
-			seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", access), c.ID, shown))
+			seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", access), c.ID, clientSecret))
 			h.requireOK(err)
 			if seen.Confirmation == nil || seen.Confirmation.JKT != key {
 				t.Errorf("bound to %+v, want %s", seen.Confirmation, key)
@@ -282,9 +282,9 @@ func TestConfidentialClientChangesItsKey(t *testing.T) {
 
 func TestOpaqueAccessTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
+		c, clientSecret := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
 		api, apiShown := h.newMachineClient()
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
 		if !strings.HasPrefix(ts.AccessToken, "wwt_") || strings.Contains(ts.AccessToken, ".") {
 			t.Fatalf("%.10s…", ts.AccessToken)
@@ -300,7 +300,7 @@ func TestOpaqueAccessTokens(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" || len(got.ID) != 22 {
 			t.Errorf("-want +got:\n%s", d)
 		}
-		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, clientSecret, ts.RefreshToken)
 		h.requireOK(err)
 		if !strings.HasPrefix(next.AccessToken, "wwt_") {
 			t.Error("the refreshed one is a JWT")
@@ -308,22 +308,22 @@ func TestOpaqueAccessTokens(t *testing.T) {
 		if _, err := h.tokens.Verify(t.Context(), tenant, next.AccessToken); err != nil {
 			t.Errorf("our own API: %v", err)
 		}
-		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), c.ID, shown)))
+		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), c.ID, clientSecret)))
 		if _, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken)); err == nil {
-			t.Error("a revoked token is taken")
+			t.Error("a revoked token is accepted")
 		}
 		h.userInfo(next.AccessToken)
 		h.clock.Advance(16 * time.Minute)
 		if _, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+next.AccessToken)); err == nil {
-			t.Error("an expired token is taken")
+			t.Error("an expired token is accepted")
 		}
 	})
 }
 
 func TestIntrospectionJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.newWebClient(withOfflineAccess)
-		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid"))
+		c, clientSecret := h.newWebClient(withOfflineAccess)
+		ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid"))
 		h.requireOK(err)
 		api, apiShown := h.newMachineClient()
 		api = h.changeClient(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
@@ -340,7 +340,7 @@ func TestIntrospectionJWT(t *testing.T) {
 			plain, err := h.Introspect(t.Context(), r)
 			h.requireOK(err)
 			if plain.JWT != "" {
-				t.Errorf("%s: signed though nobody asked", name)
+				t.Errorf("%s: signed without a request", name)
 			}
 			b, err := json.Marshal(plain)
 			h.requireOK(err)
@@ -356,8 +356,8 @@ func TestIntrospectionJWT(t *testing.T) {
 
 func BenchmarkUserInfo(b *testing.B) {
 	h := newFixture(b, storetest.SQLiteConfig(b))
-	c, shown := h.newWebClient(withOfflineAccess)
-	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email"))
+	c, clientSecret := h.newWebClient(withOfflineAccess)
+	ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid email"))
 	h.requireOK(err)
 	in := newUserInfoInput("Bearer " + ts.AccessToken)
 	b.ReportAllocs()
@@ -370,8 +370,8 @@ func BenchmarkUserInfo(b *testing.B) {
 
 func FuzzUserInfoForm(f *testing.F) {
 	h := newFixture(f, storetest.SQLiteConfig(f))
-	c, shown := h.newWebClient(withOfflineAccess)
-	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid"))
+	c, clientSecret := h.newWebClient(withOfflineAccess)
+	ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", "openid"))
 	h.requireOK(err)
 	f.Add("access_token=" + ts.AccessToken)
 	f.Add("access_token=a&access_token=b")
@@ -384,7 +384,7 @@ func FuzzUserInfoForm(f *testing.F) {
 		raw := form.Get("access_token")
 		_, err = h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, FormToken: raw, Method: "POST"})
 		if err == nil && raw != ts.AccessToken {
-			t.Errorf("%q is taken", raw)
+			t.Errorf("%q is accepted", raw)
 		}
 		if _, ok := errors.AsType[*oauth.Error](err); err != nil && !ok {
 			t.Errorf("%q: %v", raw, err)

@@ -14,16 +14,16 @@ import (
 // Publisher is a web server of clients: their keys and documents.
 type Publisher struct {
 	*httptest.Server
-	mu    sync.Mutex
-	pages map[string]string // by path; what is not there is 404
-	asked map[string]int
-	hangs map[string]func() // what to wait for before the answer
+	mu       sync.Mutex
+	pages    map[string]string // by path; missing paths are 404
+	requests map[string]int
+	hangs    map[string]func() // what to wait for before the response
 }
 
 // Publish starts a Publisher, and returns an HTTP client that fetches from it although it is not
 // on the public network.
 func Publish(t testing.TB) (*Publisher, *outbound.Client) {
-	p := &Publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}
+	p := &Publisher{pages: map[string]string{}, requests: map[string]int{}, hangs: map[string]func(){}}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		wait := p.hangs[r.URL.Path]
@@ -33,7 +33,7 @@ func Publish(t testing.TB) (*Publisher, *outbound.Client) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.asked[r.URL.Path]++
+		p.requests[r.URL.Path]++
 		page, ok := p.pages[r.URL.Path]
 		switch {
 		case !ok:
@@ -63,7 +63,7 @@ func (p *Publisher) Put(path, page string) {
 }
 
 // Hang lets a page hang until it is released; the channel receives for every request.
-func (p *Publisher) Hang(path string) (asked <-chan struct{}, release func()) {
+func (p *Publisher) Hang(path string) (requested <-chan struct{}, release func()) {
 	began, done := make(chan struct{}, 100), make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,5 +78,5 @@ func (p *Publisher) Hang(path string) (asked <-chan struct{}, release func()) {
 func (p *Publisher) Times(path string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.asked[path]
+	return p.requests[path]
 }
