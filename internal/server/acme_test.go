@@ -26,11 +26,11 @@ import (
 
 func TestAutomaticCertificates(t *testing.T) {
 	a := newAuthority(t, 0)
-	close(a.open)
+	close(a.released)
 	names := []string{"auth.test", "login.test"}
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
 		a.configure(names...)(c)
-		a.leadTo(c.Listen)
+		a.setNode(c.Listen)
 	}))
 	shown := map[string]*x509.Certificate{}
 	for _, name := range names {
@@ -48,18 +48,18 @@ func TestAutomaticCertificates(t *testing.T) {
 		t.Errorf("%d orders", n)
 	}
 	for what, conf := range map[string]*tls.Config{
-		"TLS 1.1":                   {ServerName: names[0], MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
-		"another name":              {ServerName: "other.test"},
-		"no name":                   {},
-		"a challenge that is over":  {ServerName: names[0], NextProtos: []string{"acme-tls/1"}},
-		"a challenge of a stranger": {ServerName: "other.test", NextProtos: []string{"acme-tls/1"}},
+		"TLS 1.1":              {ServerName: names[0], MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
+		"another name":         {ServerName: "other.test"},
+		"no name":              {},
+		"an ended challenge":   {ServerName: names[0], NextProtos: []string{"acme-tls/1"}},
+		"an unknown challenge": {ServerName: "other.test", NextProtos: []string{"acme-tls/1"}},
 	} {
 		if err := tryHandshake(s.Config.Listen, conf); err == nil {
-			t.Errorf("%s is answered", what)
+			t.Errorf("%s: handshake completed", what)
 		}
 	}
 	requireSealedKeys(t, s)
-	a.Close() // what comes now is from the database
+	a.Close() // later certificates are from the database
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestAutomaticCertificates(t *testing.T) {
 	}
 }
 
-// requireSealedKeys: keys are in the database, sealed, and nowhere else.
+// requireSealedKeys fails the test unless private keys are only in the database, sealed.
 func requireSealedKeys(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	keys := 0
@@ -115,13 +115,13 @@ func requireSealedKeys(t *testing.T, s *servertest.Server) {
 	}
 }
 
-// A certificate that has run out while nothing ran is replaced at once.
+// A certificate that expired while the server was stopped is replaced at once.
 func TestACME_RenewsOldCertificates(t *testing.T) {
 	a := newAuthority(t, 4)
-	close(a.open)
+	close(a.released)
 	lead := func(c *config.Config) {
 		a.configure("auth.test")(c)
-		a.leadTo(c.Listen)
+		a.setNode(c.Listen)
 	}
 	var first, second *x509.Certificate
 	shown := func(s *servertest.Server) (cert *x509.Certificate) {
@@ -147,11 +147,11 @@ func TestACME_RenewsOldCertificates(t *testing.T) {
 	}
 }
 
-// Ending does not wait for an authority that says nothing, and leaves no lock behind.
+// Stop does not wait for an authority that does not respond, and releases the lock.
 func TestStop_EndsACertificateOrder(t *testing.T) {
 	a := newAuthority(t, 0)
 	s := servertest.New(t, servertest.Configure(a.configure("auth.test", "login.test")), servertest.Configure(func(c *config.Config) { c.Shutdown.Timeout = time.Hour }))
-	<-a.asked
+	<-a.requested
 	began := time.Now()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
@@ -159,24 +159,23 @@ func TestStop_EndsACertificateOrder(t *testing.T) {
 	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	close(a.open)
+	close(a.released)
 	again := s.Join(t, servertest.Configure(a.configure("auth.test", "login.test")))
-	a.leadTo(again.Config.Listen)
+	a.setNode(again.Config.Listen)
 	waitFor(t, "a certificate", func() bool {
 		_, _, err := a.get(again.Config.Listen, "auth.test")
 		return err == nil
 	})
 }
 
-// One node orders; the authority, which a load balancer leads to another process,
-// is answered there; both have the certificate.
+// One node orders, another one responds to the challenge, and both have the certificate.
 func TestNodesShareCertificates(t *testing.T) {
 	a := newAuthority(t, 0)
 	s := servertest.New(t, servertest.Database(storetest.Postgres(t)), servertest.Configure(a.configure("auth.test")))
-	<-a.asked // so it has the lock
-	other := otherNode(t, s)
-	a.leadTo(other)
-	close(a.open)
+	<-a.requested // this node holds the lock
+	other := startNode(t, s)
+	a.setNode(other)
+	close(a.released)
 	var certs [2]*x509.Certificate
 	for i, node := range []string{s.Config.Listen, other} {
 		waitFor(t, "a certificate at "+node, func() bool {
@@ -192,19 +191,19 @@ func TestNodesShareCertificates(t *testing.T) {
 
 const nodeEnv = "WATCHWORD_TEST_NODE"
 
-// TestMain is a node of a server when another test asks for one.
+// TestMain runs a node instead of the tests in a process that startNode started.
 func TestMain(m *testing.M) {
 	if os.Getenv(nodeEnv) == "" {
 		os.Exit(m.Run())
 	}
-	if err := node(); err != nil {
+	if err := runNode(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // node serves what the environment says until its input ends.
-func node() error {
+func runNode() error {
 	cfg, err := config.Load(config.Options{Env: os.Environ()})
 	if err != nil {
 		return err
@@ -222,9 +221,8 @@ func node() error {
 	return s.Run(ctx, func(addr, _ string) { fmt.Println(addr) })
 }
 
-// otherNode starts a process that serves from the same database, and returns its
-// address.
-func otherNode(t *testing.T, s *servertest.Server) string {
+// startNode starts a node on the same database in a new process and returns its address.
+func startNode(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	c := s.Config
 	cmd := exec.Command(os.Args[0])

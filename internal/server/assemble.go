@@ -180,8 +180,8 @@ func (s *Server) newOutbound() (*outbound.Client, error) {
 	return c, nil
 }
 
-// openMail sets up the delivery of mail: to the configured server, to the mailbox of development,
-// or none.
+// openMail creates the outbox, which delivers mail to the configured server or to the development
+// mailbox, or to neither.
 func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
 		DB: s.DB, Timers: s.opts.Timers, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),

@@ -20,7 +20,7 @@ import (
 
 const (
 	certLoadTime   = 3 * time.Second  // for stored certificates, before the server starts without them
-	certRetry      = 10 * time.Second // after a failure of the server; after one of the authority certmagic waits by itself
+	certRetry      = 10 * time.Second // after a failure of this server; certmagic waits after one of the authority
 	certRetryLater = time.Hour        // after an error that certmagic does not retry
 )
 
@@ -28,7 +28,7 @@ const (
 // 8737) and stores them in the database. The server starts even when the certificate authority is
 // unavailable.
 func (s *Server) autoTLS(ctx context.Context, at net.Addr) (*tls.Config, func(context.Context), error) {
-	quiet := zap.NewNop() // certEvent logs what matters
+	quiet := zap.NewNop() // certEvent logs the results
 	issuer, err := s.certIssuer(at)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configure automatic certificates: %w", err)

@@ -10,8 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/config"
 )
 
-// The port of the challenge is the one that we listen on, whatever is forwarded to
-// it; certmagic would otherwise try to open port 443.
+// The port of the challenge is that of the public listener; certmagic would otherwise open port 443.
 func TestCertIssuer_ListensOnItsOwnPort(t *testing.T) {
 	t.Parallel()
 	s := &Server{cfg: config.Default()}

@@ -19,8 +19,8 @@ import (
 
 // certStore is the storage of certmagic in the database: certificates with their keys, the
 // account at the authority, and pending challenges. So every node has every certificate, any node
-// can answer a challenge, and one node at a time orders. All values are sealed under the master
-// key.
+// can respond to a challenge, and only one node at a time orders a certificate. All values are
+// sealed under the master key.
 type certStore struct {
 	timers timer.Source
 	db     *store.DB
@@ -46,7 +46,7 @@ func newCertStore(ctx context.Context, db *store.DB, timers timer.Source) *certS
 	return &certStore{db: db, timers: timers, ctx: ctx, held: map[string]lease{}}
 }
 
-// Lock waits until it gets the lock, also while the database is unavailable.
+// Lock waits until it holds the lock, even while the database is unavailable.
 func (c *certStore) Lock(ctx context.Context, name string) error {
 	holder := secret.Encode(secret.Bytes(16))
 	for !c.lease(ctx, name, holder) {

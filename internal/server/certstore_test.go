@@ -46,7 +46,7 @@ func TestCertStore(t *testing.T) {
 		}
 		list("ca/users", false, "ca/users/c@d.test")
 		if c.Exists(ctx, "ca/users/a@b.test") || !c.Exists(ctx, "ca/users") || c.Exists(ctx, "ca/user") {
-			t.Error("what exists is not what was stored")
+			t.Error("Exists is wrong")
 		}
 		for what, f := range map[string]func() error{
 			"load": func() error { _, err := c.Load(ctx, "ca/users"); return err },

@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestRepair_H10_ClocksThatDifferAreNoticed: a node whose clock is an hour ahead of the
-// database's says so, in the log and in a metric; one that agrees says nothing.
+// TestRepair_H10_ClocksThatDifferAreNoticed: a node whose clock differs from that of the database reports it
+// in the log and in a metric.
 func TestRepair_H10_ClocksThatDifferAreNoticed(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]time.Duration{"agrees": 0, "ahead": time.Hour, "behind": -time.Hour} {
@@ -48,7 +48,7 @@ func TestRepair_H10_ClocksThatDifferAreNoticed(t *testing.T) {
 	}
 }
 
-// SQLite has no clock but that of the machine.
+// SQLite uses the clock of the machine.
 func TestRepair_H10_OneClock(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: storetest.NewClock().Now})

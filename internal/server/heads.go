@@ -47,7 +47,7 @@ type strictConn struct {
 	faulty      bool
 }
 
-// invalidRequest is no valid part of a head: net/http refuses it at any position.
+// invalidRequest is invalid in a head at any position, so net/http refuses it.
 const invalidRequest = "\x00 bad\r\n\r\n"
 
 func (c *strictConn) Read(b []byte) (int, error) {
@@ -60,13 +60,13 @@ func (c *strictConn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	n, err := c.Conn.Read(b)
-	good := c.head.read(b[:n])
-	if good == n {
+	valid := c.head.read(b[:n])
+	if valid == n {
 		return n, err
 	}
 	c.faulty, c.replacement = true, []byte(invalidRequest)
-	if good > 0 {
-		return good, nil
+	if valid > 0 {
+		return valid, nil
 	}
 	return c.Read(b)
 }
@@ -81,7 +81,7 @@ type headReader struct {
 	fields  bool     // the request line has ended
 	length  bool     // there was a Content-Length
 	size    int64    // its value
-	coded   bool     // there was a Transfer-Encoding
+	encoded bool     // there was a Transfer-Encoding
 	body    int64    // remaining bytes of the body, after the head
 	endless bool     // a chunked body, the last of the connection
 }
@@ -143,16 +143,16 @@ func (h *headReader) endLine() bool {
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		return h.contentLength(bytes.Trim(value, " \t\r"), long)
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
-		again := h.coded || h.length
-		h.coded = true
-		return !again
+		conflict := h.encoded || h.length
+		h.encoded = true
+		return !conflict
 	}
 	return true
 }
 
 func (h *headReader) contentLength(value []byte, long bool) bool {
 	n, err := strconv.ParseUint(string(value), 10, 63)
-	if err != nil || long || h.length || h.coded {
+	if err != nil || long || h.length || h.encoded {
 		return false
 	}
 	h.length, h.size = true, int64(n)
@@ -162,8 +162,8 @@ func (h *headReader) contentLength(value []byte, long bool) bool {
 // endHead continues with the body. Empty lines before a request line are skipped (RFC 9112 §2.2).
 func (h *headReader) endHead() bool {
 	if h.fields {
-		h.body, h.endless = h.size, h.coded
-		h.fields, h.length, h.coded, h.size = false, false, false, 0
+		h.body, h.endless = h.size, h.encoded
+		h.fields, h.length, h.encoded, h.size = false, false, false, 0
 	}
 	return true
 }

@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	plainGet = "GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: " + "0123456789012345678901234567890123456789012345678901234567890123456789" + "\r\n\r\n"
-	plainPut = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nbody\n\n a: b"
+	validGet  = "GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: " + "0123456789012345678901234567890123456789012345678901234567890123456789" + "\r\n\r\n"
+	validPost = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nbody\n\n a: b"
 )
 
-// TestAttack_HT_04_heads gives the reader whole and spoiled heads, in pieces of
-// every size: what it finds must not depend on where the pieces end.
+// TestAttack_HT_04_heads parses valid and invalid heads in pieces of every size: the result must not depend on
+// the pieces.
 func TestAttack_HT_04_heads(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		in   string
 		good int // -1: all
 	}{
-		"one":                   {plainGet, -1},
-		"pipelined":             {plainGet + plainPut + plainGet, -1},
-		"empty line before":     {"\r\n" + plainGet, -1},
-		"body that looks bad":   {plainPut + plainPut, -1},
+		"one":                   {validGet, -1},
+		"pipelined":             {validGet + validPost + validGet, -1},
+		"empty line before":     {"\r\n" + validGet, -1},
+		"body that looks bad":   {validPost + validPost, -1},
 		"chunked ends it":       {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\n\n\n x\n", -1},
 		"bare LF, request line": {"GET / HTTP/1.1\nHost: x\r\n\r\n", len("GET / HTTP/1.1")},
 		"bare LF, field":        {"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", len("GET / HTTP/1.1\r\nHost: x")},
@@ -36,7 +36,7 @@ func TestAttack_HT_04_heads(t *testing.T) {
 		"signed length":         {"POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\n", len("POST / HTTP/1.1\r\nContent-Length: +3\r")},
 		"list of lengths":       {"POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\n", len("POST / HTTP/1.1\r\nContent-Length: 3, 3\r")},
 		"endless length":        {"POST / HTTP/1.1\r\nContent-Length: " + strings.Repeat("0", 80) + "3\r\n\r\n", len("POST / HTTP/1.1\r\nContent-Length: \r") + 81},
-		"after a good one":      {plainPut + "GET / HTTP/1.1\n\n", len(plainPut) + len("GET / HTTP/1.1")},
+		"after a good one":      {validPost + "GET / HTTP/1.1\n\n", len(validPost) + len("GET / HTTP/1.1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -45,19 +45,19 @@ func TestAttack_HT_04_heads(t *testing.T) {
 				want = len(c.in)
 			}
 			for size := range 40 {
-				if got := feedHeads([]byte(c.in), func() int { return size + 1 }); got != want {
-					t.Fatalf("in pieces of %d: %d bytes are good, want %d", size+1, got, want)
+				if got := countValid([]byte(c.in), func() int { return size + 1 }); got != want {
+					t.Fatalf("in pieces of %d: %d bytes are valid, want %d", size+1, got, want)
 				}
 			}
-			if got := feedHeads([]byte(c.in), func() int { return 1 << 16 }); got != want {
-				t.Fatalf("at once: %d bytes are good, want %d", got, want)
+			if got := countValid([]byte(c.in), func() int { return 1 << 16 }); got != want {
+				t.Fatalf("at once: %d bytes are valid, want %d", got, want)
 			}
 		})
 	}
 }
 
-// feedHeads returns how much of the stream gets through.
-func feedHeads(in []byte, size func() int) int {
+// countValid returns how many bytes of the stream are valid.
+func countValid(in []byte, size func() int) int {
 	var h headReader
 	good := 0
 	for len(in) > 0 {
@@ -72,13 +72,13 @@ func feedHeads(in []byte, size func() int) int {
 	return good
 }
 
-// FuzzHeads: where the pieces end makes no difference, whatever is in them.
+// FuzzHeads: the result does not depend on the pieces.
 func FuzzHeads(f *testing.F) {
-	f.Add([]byte(plainGet+plainPut), uint64(1))
+	f.Add([]byte(validGet+validPost), uint64(1))
 	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"), uint64(2))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		whole, pieces := feedHeads(in, func() int { return len(in) }), feedHeads(in, func() int { return 1 + r.IntN(20) })
+		whole, pieces := countValid(in, func() int { return len(in) }), countValid(in, func() int { return 1 + r.IntN(20) })
 		if whole != pieces {
 			t.Fatalf("%q: %d bytes at once, %d in pieces", in, whole, pieces)
 		}
@@ -87,7 +87,7 @@ func FuzzHeads(f *testing.F) {
 
 func BenchmarkHeads(b *testing.B) {
 	var h headReader
-	in := []byte(plainGet + plainPut)
+	in := []byte(validGet + validPost)
 	for b.Loop() {
 		if h.read(in) != len(in) {
 			b.Fatal("not good")

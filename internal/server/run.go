@@ -21,7 +21,7 @@ import (
 // manageConnections bounds the connections of the management listener.
 const manageConnections = 256
 
-// Run serves until ctx is done, then drains: /readyz answers 503, no connection is accepted, and
+// Run serves until ctx is done, then drains: /readyz responds 503, no connection is accepted, and
 // requests and deliveries under way may finish within shutdown.timeout. It returns nil after
 // that, and an error when a listener cannot be opened or fails. ready is called once with the
 // addresses of both open listeners. Run is called once and closes the server.
@@ -111,7 +111,7 @@ func listenOn(ctx context.Context, given net.Listener, addr string) (net.Listene
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("another program listens on %s; end it, or choose another address", addr)
+		return nil, fmt.Errorf("another program listens on %s; stop it, or choose another address", addr)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("this user may not listen on %s; ports below 1024 need CAP_NET_BIND_SERVICE", addr)
 	}
@@ -134,8 +134,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// errorLog sorts what net/http has to say: a panic is our fault, a stranger's
-// failed handshake is no news.
+// errorLog logs messages of net/http: panics as errors, others, such as failed handshakes, for
+// debugging.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -162,8 +162,7 @@ func (s *Server) drain(l *listeners) {
 	s.log.Info("drained")
 }
 
-// withReadiness answers /readyz with 503 while the server drains and leaves everything
-// else to h.
+// withReadiness responds to /readyz with 503 while the server drains. h serves all other requests.
 func (s *Server) withReadiness(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() && r.URL.Path == "/readyz" {

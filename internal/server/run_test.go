@@ -23,9 +23,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// inFlight sends a request of which the server has read the head and waits for the
-// body.
-func inFlight(t *testing.T, s *servertest.Server, body string) (net.Conn, *bufio.Reader) {
+// sendHead sends the head of a request and waits until the server has read it.
+func sendHead(t *testing.T, s *servertest.Server, body string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
@@ -45,8 +44,8 @@ func inFlight(t *testing.T, s *servertest.Server, body string) (net.Conn, *bufio
 	return conn, r
 }
 
-// SIGTERM under load: nothing new is accepted, what is under way is answered, and
-// the process ends without an error.
+// SIGTERM under load: no new connection is accepted, requests under way complete, and the process ends without an
+// error.
 func TestAttack_FL_21_DrainsUnderLoad(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -71,7 +70,7 @@ func TestAttack_FL_21_DrainsUnderLoad(t *testing.T) {
 			})
 		}
 		body := fmt.Sprintf(`{"email":"alice@example.test","password":%q}`, servertest.Password)
-		conn, r := inFlight(t, s, body)
+		conn, r := sendHead(t, s, body)
 		for answered.Load() < 50 {
 			time.Sleep(time.Millisecond)
 		}
@@ -107,7 +106,7 @@ func TestAttack_FL_21_DrainsUnderLoad(t *testing.T) {
 func TestAttack_FL_21_CutsOffWhatHangs(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.Shutdown.Timeout = 200 * time.Millisecond }))
-	_, r := inFlight(t, s, "{}")
+	_, r := sendHead(t, s, "{}")
 	began := time.Now()
 	if err := s.Stop(); err != nil {
 		t.Errorf("ended with %v", err)
@@ -131,8 +130,7 @@ func waitFor(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// While the mail server hangs or is away people do not notice, and afterwards each
-// mail goes out once, in order.
+// While the mail server hangs or is unavailable, requests do not wait; afterwards each mail is sent once, in order.
 func TestAttack_FL_12_MailServerAway(t *testing.T) {
 	t.Parallel()
 	databases := map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres}
@@ -142,13 +140,13 @@ func TestAttack_FL_12_MailServerAway(t *testing.T) {
 				t.Parallel()
 				sink := smtptest.New(t, smtptest.Options{Misbehave: func(smtptest.Stage, string) smtptest.Behaviour { return away }})
 				s := servertest.New(t, servertest.Database(url(t)), servertest.SMTP(sink.URL()))
-				mailServerAway(t, s, sink)
+				testMailServerAway(t, s, sink)
 			})
 		}
 	}
 }
 
-func mailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
+func testMailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
 	const people = 6
 	began := time.Now()
 	for i := range people {
@@ -158,15 +156,15 @@ func mailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
 		s.Do(t, "POST", "/api/v1/password/forgot", map[string]string{"email": email}).Want(t, 202)
 	}
 	if each := time.Since(began) / (3 * people); each > 20*time.Second { // the mail server hangs for longer
-		t.Errorf("%v a request while no mail leaves", each)
+		t.Errorf("%v a request while no mail is delivered", each)
 	}
-	waitFor(t, "somebody tries", func() bool { return sink.Connections() > 0 })
+	waitFor(t, "a delivery attempt", func() bool { return sink.Connections() > 0 })
 	if n := len(sink.Received()); n != 0 {
 		t.Fatalf("%d mails came in", n)
 	}
 	sink.Misbehave(nil)
 	sink.Release()
-	waitFor(t, "every mail is out", func() bool { return waiting(t, s) == 0 })
+	waitFor(t, "every mail is out", func() bool { return countWaitingMails(t, s) == 0 })
 	got, last := map[string]int{}, map[string]string{}
 	for _, m := range sink.Received() {
 		to, id := m.To[0], m.Message(t).Header.Get("Message-Id")
@@ -178,12 +176,12 @@ func mailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
 	}
 	for i := range people {
 		if n := got[fmt.Sprintf("%d@example.test", i)]; n < 2 || n > 3 {
-			t.Errorf("person %d got %d mails", i, n)
+			t.Errorf("user %d got %d mails", i, n)
 		}
 	}
 }
 
-func waiting(t *testing.T, s *servertest.Server) (n int64) {
+func countWaitingMails(t *testing.T, s *servertest.Server) (n int64) {
 	t.Helper()
 	err := s.DB.ReadSystem(t.Context(), func(tx *store.SystemTx) (err error) {
 		n, _, err = tx.OutboxBacklog()
@@ -258,7 +256,7 @@ func TestStart_RefusesWrongMasterKey(t *testing.T) {
 	})
 }
 
-// The commands that manage a server put it together without anywhere to send mail.
+// The administration commands assemble a server without mail delivery.
 func TestCommandLineNeedsNoMailServer(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Production())

@@ -150,11 +150,11 @@ func (s *Server) openStore(ctx context.Context) error {
 	return nil
 }
 
-// OtherMasterKey returns a message about a database that the configured master keys do not open:
-// a predicate, and what to do.
+// OtherMasterKey returns the predicate of a message about a database that the configured master keys
+// do not open, with a remedy.
 func OtherMasterKey(cfg *config.Config) string {
 	if _, err := os.Stat(cfg.DevKeyFile()); err == nil {
-		return fmt.Sprintf("belongs to another master key: %s is in its folder, so it is that of \"watchword dev\"; use another folder as data (WATCHWORD_DATA) in production", cfg.DevKeyFile())
+		return fmt.Sprintf("belongs to another master key, probably %s of \"watchword dev\"; set data (WATCHWORD_DATA) to another directory in production", cfg.DevKeyFile())
 	}
 	return "belongs to another master key; set master_key to the right one, or master_key_previous if it has been replaced"
 }

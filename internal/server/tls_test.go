@@ -23,8 +23,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// certificate writes a pair for 127.0.0.1 with the given serial number.
-func certificate(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
+// writeCertificate writes a certificate for 127.0.0.1 with the given serial number, and its key.
+func writeCertificate(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -41,20 +41,20 @@ func certificate(t *testing.T, dir string, serial int64) (certFile, keyFile stri
 		t.Fatal(err)
 	}
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	write(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	writeFile(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	writeFile(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 	return certFile, keyFile
 }
 
-func write(t *testing.T, name string, b []byte) {
+func writeFile(t *testing.T, name string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// handshake returns the serial number that the server shows.
-func handshake(s *servertest.Server, max uint16) (int64, error) {
+// servedSerial returns the serial number of the served certificate.
+func servedSerial(s *servertest.Server, max uint16) (int64, error) {
 	conn, err := tls.Dial("tcp", s.Config.Listen, &tls.Config{InsecureSkipVerify: true, MaxVersion: max})
 	if err != nil {
 		return 0, err
@@ -66,7 +66,7 @@ func handshake(s *servertest.Server, max uint16) (int64, error) {
 func TestCertificateFilesAreLoadedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cert, key := certificate(t, dir, 1)
+	cert, key := writeCertificate(t, dir, 1)
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = cert, key }))
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	res, err := client.Get("https://" + s.Config.Listen + "/livez")
@@ -78,8 +78,8 @@ func TestCertificateFilesAreLoadedAgain(t *testing.T) {
 	if res.StatusCode != 200 || res.ProtoMajor != 2 {
 		t.Errorf("status %d, HTTP/%d", res.StatusCode, res.ProtoMajor)
 	}
-	if _, err := handshake(s, tls.VersionTLS11); err == nil {
-		t.Error("TLS 1.1 is spoken")
+	if _, err := servedSerial(s, tls.VersionTLS11); err == nil {
+		t.Error("TLS 1.1 is accepted")
 	}
 	res, err = http.Get("http://" + s.Config.Manage + "/metrics")
 	if err != nil {
@@ -88,23 +88,22 @@ func TestCertificateFilesAreLoadedAgain(t *testing.T) {
 	metrics, _ := io.ReadAll(res.Body)
 	res.Body.Close()
 	if !strings.Contains(string(metrics), "\nwatchword_tls_certificate_expires_timestamp_seconds 1.") {
-		t.Error("no metric says when the certificate ends")
+		t.Error("no metric for the expiry of the certificate")
 	}
-	// In the middle of a renewal the old pair stays.
-	write(t, cert, []byte("half a file"))
+	// During a renewal the old certificate stays in use.
+	writeFile(t, cert, []byte("half a file"))
 	time.Sleep(2500 * time.Millisecond)
-	if n, err := handshake(s, 0); err != nil || n != 1 {
+	if n, err := servedSerial(s, 0); err != nil || n != 1 {
 		t.Errorf("with a broken file: certificate %d, %v", n, err)
 	}
-	certificate(t, dir, 2)
+	writeCertificate(t, dir, 2)
 	waitFor(t, "the new certificate is shown", func() bool {
-		n, err := handshake(s, 0)
+		n, err := servedSerial(s, 0)
 		return err == nil && n == 2
 	})
 }
 
-// A certificate authority that is away keeps nobody from starting, and plain HTTP
-// is not spoken instead.
+// The server starts without the certificate authority, and does not serve plain HTTP instead.
 func TestStart_WorksWithoutCertificateAuthority(t *testing.T) {
 	t.Parallel()
 	ca := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -114,8 +113,8 @@ func TestStart_WorksWithoutCertificateAuthority(t *testing.T) {
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
 		c.TLS.Auto, c.TLS.Directory = config.List{"auth.example.test"}, ca.URL+"/directory"
 	}))
-	if _, err := handshake(s, 0); err == nil {
-		t.Error("there is a certificate from nowhere")
+	if _, err := servedSerial(s, 0); err == nil {
+		t.Error("a certificate without an authority")
 	}
 	res, err := http.Get(s.URL + "/livez")
 	if err == nil {
@@ -129,10 +128,10 @@ func TestStart_WorksWithoutCertificateAuthority(t *testing.T) {
 	}
 }
 
-// TestTLS_RefusesOldCipherSuites: TLS 1.2 is spoken with what is recommended for it, and nothing else.
+// TestTLS_RefusesOldCipherSuites: TLS 1.2 is accepted only with the recommended cipher suites.
 func TestTLS_RefusesOldCipherSuites(t *testing.T) {
 	t.Parallel()
-	cert, key := certificate(t, t.TempDir(), 1)
+	cert, key := writeCertificate(t, t.TempDir(), 1)
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = cert, key }))
 	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		if slices.Equal(suite.SupportedVersions, []uint16{tls.VersionTLS13}) {

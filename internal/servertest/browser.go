@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// Browser does what a user's browser does: it keeps cookies, follows redirects, fills in forms and sends them,
-// sends Origin and Sec-Fetch headers, and applies SameSite and the form-action of a page's
-// Content-Security-Policy. When it leaves this server it only records the request that a client would have
-// got.
+// Browser imitates a user's browser: it keeps cookies, follows redirects, sends forms with Origin and Sec-Fetch
+// headers, and applies SameSite and form-action of the Content-Security-Policy. A request to another server is
+// only recorded.
 //
 //	b := s.Browser(t)
 //	b.Open("/oauth2/authorize?"+request.Encode()).Want(t, 200)
@@ -62,13 +61,13 @@ func (b *Browser) Restart() {
 	b.Page = nil
 }
 
-// Open opens an address of this server, as by a link of another site.
+// Open opens a URL of this server, as a link of another site does.
 func (b *Browser) Open(path string) *Page {
 	b.t.Helper()
 	return b.follow(visit{method: "GET", to: b.url(path), site: "cross-site"})
 }
 
-// Post sends a form to an address of this server from a page of another site.
+// Post sends a form to a URL of this server from a page of another site.
 func (b *Browser) Post(path string, form url.Values, origin string) *Page {
 	b.t.Helper()
 	return b.follow(visit{method: "POST", to: b.url(path), form: form, site: "cross-site", origin: origin})
@@ -117,10 +116,10 @@ func (b *Browser) follow(v visit) *Page {
 	b.t.Helper()
 	var hops []*url.URL
 	for range 10 {
-		if !allows(v.actions, v.to, b.url("/")) {
+		if !isAllowed(v.actions, v.to, b.url("/")) {
 			b.t.Fatalf("a browser would not go to %s: form-action %q", v.to, v.actions)
 		}
-		if !b.local(v.to) {
+		if !b.isLocal(v.to) {
 			b.Page = &Page{URL: v.to, Hops: hops, Away: true, Posted: v.form}
 			return b.Page
 		}
@@ -128,7 +127,7 @@ func (b *Browser) follow(v visit) *Page {
 		hops = append(hops, v.to)
 		next := res.Header.Get("Location")
 		if n := headSize(res); n > maxHead {
-			b.t.Errorf("%s: the head of the answer has %d bytes, too many for usual proxies", v.to.Path, n)
+			b.t.Errorf("%s: the head of the response has %d bytes, too many for usual proxies", v.to.Path, n)
 		}
 		if res.StatusCode < 300 || res.StatusCode > 399 || next == "" {
 			b.Page = newPage(res, body, v.to, hops)
@@ -150,7 +149,7 @@ func (b *Browser) follow(v visit) *Page {
 	return nil
 }
 
-// maxHead is the maximum size of a response's head: nginx takes 4 KiB by default.
+// maxHead is the maximum size of a response's head. The default of nginx is 4 KiB.
 const maxHead = 3584
 
 // headSize returns the size of a response's head on the wire.
@@ -233,7 +232,7 @@ func (b *Browser) storeCookies(res *http.Response) {
 	}
 }
 
-// url returns an address of this node.
+// url returns a URL of this node.
 func (b *Browser) url(path string) *url.URL {
 	b.t.Helper()
 	if !strings.HasPrefix(path, "http://") && !strings.HasPrefix(path, "https://") {
@@ -246,7 +245,7 @@ func (b *Browser) url(path string) *url.URL {
 	return b.toThisNode(u)
 }
 
-// toThisNode maps an address of the issuer, which may be another node, to one of this node.
+// toThisNode maps a URL of the issuer, which may be another node, to this node.
 func (b *Browser) toThisNode(u *url.URL) *url.URL {
 	if rest, ok := strings.CutPrefix(u.String(), b.s.Issuer); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 		if own, err := url.Parse(b.s.URL + rest); err == nil {
@@ -256,7 +255,7 @@ func (b *Browser) toThisNode(u *url.URL) *url.URL {
 	return u
 }
 
-func (b *Browser) local(u *url.URL) bool { return u.Scheme+"://"+u.Host == b.s.URL }
+func (b *Browser) isLocal(u *url.URL) bool { return u.Scheme+"://"+u.Host == b.s.URL }
 
 // formActions returns the form-action of a page; nil without one.
 func formActions(h http.Header) []string {
@@ -268,9 +267,9 @@ func formActions(h http.Header) []string {
 	return nil
 }
 
-// allows reports whether a form may be sent or redirected to u, as Chromium does (Content Security Policy
+// isAllowed reports whether a form may be sent or redirected to u, as Chromium does (Content Security Policy
 // Level 3 §6.4.1).
-func allows(actions []string, u, own *url.URL) bool {
+func isAllowed(actions []string, u, own *url.URL) bool {
 	if actions == nil {
 		return true
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestBrowser: the browser of the tests goes through our pages as a person's does.
+// TestBrowser: Browser verifies an address through the pages, as a user does.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)

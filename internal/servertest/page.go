@@ -13,7 +13,7 @@ import (
 // Page is the page that a browser shows, or the request with which it left this server.
 type Page struct {
 	URL  *url.URL
-	Hops []*url.URL // the addresses of this server on the way, this page included
+	Hops []*url.URL // the URLs of this server up to this page
 	// Away is set when the browser has left this server. Then only URL is set and, for a posted form, Posted.
 	Away   bool
 	Posted url.Values
@@ -186,7 +186,7 @@ func fields(form *html.Node) url.Values {
 		case "submit", "button", "image":
 			continue
 		case "checkbox", "radio":
-			if !has(n, "checked") {
+			if !hasAttribute(n, "checked") {
 				continue
 			}
 			if value == "" {
@@ -207,7 +207,7 @@ func attribute(n *html.Node, name string) string {
 	return ""
 }
 
-func has(n *html.Node, name string) bool {
+func hasAttribute(n *html.Node, name string) bool {
 	for _, a := range n.Attr {
 		if a.Key == name {
 			return true

@@ -21,7 +21,7 @@ type Tokens struct {
 	Scope            string `json:"scope"`
 }
 
-// Register registers an account and requires the response that says to check the mail.
+// Register registers an account and requires status 202.
 func (s *Server) Register(t testing.TB, email, password string) {
 	t.Helper()
 	s.Do(t, "POST", "/api/v1/register", map[string]string{"email": email, "password": password}).Want(t, 202)
@@ -45,7 +45,7 @@ func (s *Server) Enrol(t testing.TB, emails ...string) {
 // Login signs in.
 func (s *Server) Login(t testing.TB, email, password string) Tokens {
 	t.Helper()
-	return tokens(t, s.Do(t, "POST", "/api/v1/login", map[string]string{"email": email, "password": password}))
+	return decodeTokens(t, s.Do(t, "POST", "/api/v1/login", map[string]string{"email": email, "password": password}))
 }
 
 // SignUp registers with Password, verifies and signs in.
@@ -58,10 +58,10 @@ func (s *Server) SignUp(t testing.TB, email string) Tokens {
 // Refresh exchanges a refresh token.
 func (s *Server) Refresh(t testing.TB, refreshToken string) Tokens {
 	t.Helper()
-	return tokens(t, s.Do(t, "POST", "/api/v1/refresh", map[string]string{"refresh_token": refreshToken}))
+	return decodeTokens(t, s.Do(t, "POST", "/api/v1/refresh", map[string]string{"refresh_token": refreshToken}))
 }
 
-func tokens(t testing.TB, r Response) Tokens {
+func decodeTokens(t testing.TB, r Response) Tokens {
 	t.Helper()
 	var v Tokens
 	r.Want(t, 200).Decode(t, &v)
@@ -76,7 +76,7 @@ func tokens(t testing.TB, r Response) Tokens {
 func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
 	t.Helper()
 	if s.Mailbox == nil {
-		t.Fatal("this server does not catch mail")
+		t.Fatal("this server has no mailbox")
 	}
 	late := time.After(time.Minute)
 	for {
@@ -124,7 +124,7 @@ func LinkToken(t testing.TB, m outbox.Mail) string {
 	}
 	u, err := url.Parse(m.Links[0])
 	if err != nil || u.Query().Get("token") == "" {
-		t.Fatalf("the link %q holds no token (%v)", m.Links[0], err)
+		t.Fatalf("the link %q has no token (%v)", m.Links[0], err)
 	}
 	return u.Query().Get("token")
 }

@@ -148,7 +148,7 @@ func start(t testing.TB, o options) *Server {
 		o.issuer = url
 	}
 	s := &Server{
-		URL: url, Issuer: o.issuer, Manage: "http://" + manage.Addr().String(), Clock: o.clock, rsaKey: o.rsaKey, Config: configuration(t, o, public, manage),
+		URL: url, Issuer: o.issuer, Manage: "http://" + manage.Addr().String(), Clock: o.clock, rsaKey: o.rsaKey, Config: newConfig(t, o, public, manage),
 		ended: make(chan struct{}), read: map[string]int{}, Client: newClient(t),
 	}
 	var err error
@@ -195,7 +195,7 @@ func (s *Server) Stop() error {
 	return s.err
 }
 
-func configuration(t testing.TB, o options, public, manage net.Listener) *config.Config {
+func newConfig(t testing.TB, o options, public, manage net.Listener) *config.Config {
 	t.Helper()
 	c := config.Default()
 	c.Listen, c.Manage, c.Issuer = public.Addr().String(), manage.Addr().String(), o.issuer

@@ -8,8 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestMainJob is what the product is for: register, verify, sign in, be known,
-// refresh, sign out, be refused.
+// TestMainJob registers, verifies, signs in, refreshes and signs out.
 func TestMainJob(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -68,7 +67,7 @@ func TestForgottenPassword(t *testing.T) {
 	})
 }
 
-// Two nodes are one server: what one does, the other knows.
+// A change on one node is visible on the other.
 func TestNodesShareEverything(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2)

@@ -20,8 +20,8 @@ import (
 // modules of Apache, from Debian's packages.
 const modules = "/usr/lib/apache2/modules"
 
-// apacheConf serves everything to people who are signed in alone. What mod_auth_openidc
-// knows of them goes in headers to the application behind it.
+// apacheConf protects every path with mod_auth_openidc, which passes the claims in headers to
+// the application behind it.
 const apacheConf = `
 ServerRoot %[1]q
 PidFile "%[1]s/pid"
@@ -62,8 +62,8 @@ OIDCCookieSameSite On
 </Location>
 `
 
-// TestApache: a site behind Apache with mod_auth_openidc. Its people sign in here, are
-// known there, and are out there when they log out here.
+// TestApache signs a user in to a site behind Apache with mod_auth_openidc. Signing out at
+// either of them signs out at both.
 func TestApache(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(modules + "/mod_auth_openidc.so"); err != nil {
@@ -119,11 +119,11 @@ func TestApache(t *testing.T) {
 			return
 		}
 	}
-	t.Error("the site was not told")
+	t.Error("the site got no logout token")
 }
 
-// apacheDir is a folder that Apache can use, which begins as root and goes on as
-// www-data.
+// apacheDir returns a directory that Apache can use, which starts as root and continues as www-
+// data.
 func apacheDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -135,7 +135,7 @@ func apacheDir(t *testing.T) string {
 	return dir
 }
 
-// apache runs Apache with a configuration of its own.
+// apache runs Apache with its own configuration.
 func apache(t *testing.T, dir, conf string) {
 	t.Helper()
 	file := filepath.Join(dir, "apache.conf")

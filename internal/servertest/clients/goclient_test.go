@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// TestGo signs a person in with golang.org/x/oauth2 and coreos/go-oidc.
+// TestGo signs a user in with golang.org/x/oauth2 and coreos/go-oidc.
 func TestGo(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -93,8 +93,7 @@ func TestGoDevice(t *testing.T) {
 	}
 }
 
-// signInWithOAuth2 signs in with golang.org/x/oauth2 as it comes, as a client without a
-// secret.
+// signInWithOAuth2 signs in with the defaults of golang.org/x/oauth2, as a public client.
 func signInWithOAuth2(t *testing.T, s *servertest.Server, id, redirect string) {
 	t.Helper()
 	conf := oauth2.Config{ClientID: id, RedirectURL: redirect, Scopes: []string{"openid", "offline_access"},

@@ -19,8 +19,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// mcpServer is a server that is guarded as the README shows it, with an authorization
-// server that is set up as the README shows it.
+// mcpServer is a resource server and an authorization server with the configuration of the
+// README.
 type mcpServer struct {
 	*servertest.Server
 	resource string
@@ -50,7 +50,7 @@ func newMCPServer(t *testing.T) mcpServer {
 	return mcpServer{Server: s, resource: api.URL, document: doc.url}
 }
 
-// clientDocument is what a client says of itself, for whoever asks.
+// clientDocument is a served client ID metadata document.
 type clientDocument struct{ url, ca string }
 
 func newClientDocument(t *testing.T) clientDocument {
@@ -72,7 +72,7 @@ func newClientDocument(t *testing.T) clientDocument {
 	return clientDocument{url: address, ca: ca}
 }
 
-// signIn has a client sign in at the resource, and expects a token for that resource.
+// signIn makes a client sign in at the resource, and requires a token for that resource.
 func (m mcpServer) signIn(t *testing.T, cmd *exec.Cmd, document string, refreshes bool) {
 	t.Helper()
 	said := runProgram(t, newPerson(t, m.Server), cmd, map[string]string{"resource": m.resource, "redirect": "http://localhost:23905/callback", "document": document})
@@ -81,9 +81,9 @@ func (m mcpServer) signIn(t *testing.T, cmd *exec.Cmd, document string, refreshe
 	}
 }
 
-// TestRepair_B2_B4_TypeScriptSDK: @modelcontextprotocol/sdk, in the version that writes a
-// slash behind the resource and registers the scopes that the resource announces, and in
-// the newest one, which knows client ID metadata documents.
+// TestRepair_B2_B4_TypeScriptSDK: @modelcontextprotocol/sdk, in the version that appends a
+// slash to the resource and registers its announced scopes, and in the newest one, which
+// supports client ID metadata documents.
 func TestRepair_B2_B4_TypeScriptSDK(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -104,8 +104,8 @@ func TestRepair_B2_B4_TypeScriptSDK(t *testing.T) {
 	}
 }
 
-// TestRepair_B2_PythonSDK: the SDK for Python, which asks for the scopes that the
-// resource announces.
+// TestRepair_B2_PythonSDK: the SDK for Python, which requests the scopes that the resource
+// announces.
 func TestRepair_B2_PythonSDK(t *testing.T) {
 	t.Parallel()
 	python, err := filepath.Abs("../../../.cache/mcp-python/bin/python")
@@ -125,8 +125,8 @@ func TestRepair_B2_PythonSDK(t *testing.T) {
 	}
 }
 
-// TestRepair_B8_AuthJS: Auth.js shows an address, from the ID Token of a client that is
-// set so, and from userinfo where it is told to ask there.
+// TestRepair_B8_AuthJS: Auth.js shows the email address from the ID Token if the client has
+// id_token_claims=scope, and from userinfo if configured.
 func TestRepair_B8_AuthJS(t *testing.T) {
 	t.Parallel()
 	const site = "https://shop.example.test"
@@ -146,9 +146,8 @@ func TestRepair_B8_AuthJS(t *testing.T) {
 	}
 }
 
-// TestRepair_EmptySecret_OAuth2: golang.org/x/oauth2 tries Basic first when nobody tells
-// it how a client proves itself. A client without a secret is let in by that, and nothing
-// is written down as refused.
+// TestRepair_EmptySecret_OAuth2: golang.org/x/oauth2 tries Basic first by default. A public
+// client is accepted, and no refusal is recorded.
 func TestRepair_EmptySecret_OAuth2(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)

@@ -19,7 +19,7 @@ import (
 
 const redirect = "https://shop.example.test/callback"
 
-// deviceRegistration is a client on a device.
+// deviceRegistration returns the registration of a device client.
 func deviceRegistration() client.Registration {
 	return client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email", "offline_access"},
@@ -27,8 +27,8 @@ func deviceRegistration() client.Registration {
 	}
 }
 
-// TestOpenIDClient: npm openid-client as a web application, with a server that asks for
-// nonces in the proofs of keys.
+// TestOpenIDClient: npm openid-client as a web application, with a server that requires DPoP
+// nonces.
 func TestOpenIDClient(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.DPoPNonce = true }))
@@ -46,7 +46,7 @@ func TestOpenIDClientDevice(t *testing.T) {
 	runNode(t, newPerson(t, s), "openid_client_device.mjs", map[string]string{"id": id})
 }
 
-// TestOAuth4WebAPI: npm oauth4webapi looks closely at every answer.
+// TestOAuth4WebAPI: npm oauth4webapi, which validates every response strictly.
 func TestOAuth4WebAPI(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -54,7 +54,7 @@ func TestOAuth4WebAPI(t *testing.T) {
 	runNode(t, newPerson(t, s), "oauth4webapi.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect})
 }
 
-// node runs a program of testdata, which says who signed in, or the test fails.
+// runNode runs a program of testdata, which must print who signed in.
 func runNode(t *testing.T, p *person, program string, settings map[string]string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", program)
@@ -64,8 +64,8 @@ func runNode(t *testing.T, p *person, program string, settings map[string]string
 	}
 }
 
-// talk runs a program and does in the browser what it asks for, and returns what it says
-// at its end. The program ends well or the test fails.
+// runProgram runs a program, opens the URLs that it prints in the browser, and returns its last
+// output. The program must exit with 0.
 func runProgram(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]string) (said map[string]string) {
 	t.Helper()
 	settings["issuer"] = p.s.Issuer
@@ -112,8 +112,8 @@ func runProgram(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]stri
 	return said
 }
 
-// modulesDir is a folder with the programs beside the packages that they import, from a
-// folder of .cache that has the given one.
+// modulesDir returns a directory with the programs next to the packages that they import, from
+// a directory of .cache that has the given one.
 func modulesDir(t *testing.T, cache, has string) string {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {

@@ -28,7 +28,7 @@ type request struct {
 	header      http.Header
 }
 
-// response is what a program gets.
+// response is a response with its decoded members.
 type response struct {
 	status    int
 	challenge string
@@ -36,7 +36,7 @@ type response struct {
 	empty     bool
 }
 
-// kv makes a form; a name may come more than once.
+// params returns a form; a name may be repeated.
 func params(pairs ...string) url.Values {
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -45,7 +45,7 @@ func params(pairs ...string) url.Values {
 	return v
 }
 
-// send sends a request as it is.
+// send sends a request unchanged.
 func (p *testProvider) send(q request) response {
 	p.Helper()
 	res, err := p.http.Do(p.newHTTPRequest(q))
@@ -94,7 +94,7 @@ func (p *testProvider) newHTTPRequest(q request) *http.Request {
 	return r
 }
 
-// authenticate adds a client's credentials as it is registered for.
+// authenticate adds client authentication by the registered method.
 func (p *testProvider) authenticate(as string, form url.Values, h http.Header) url.Values {
 	p.Helper()
 	c := p.clients[as]
@@ -120,18 +120,18 @@ func basic(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
 }
 
-// header is a header with one value, or more.
+// header returns a header with one or more values.
 func header(name string, values ...string) http.Header {
 	return http.Header{http.CanonicalHeaderKey(name): values}
 }
 
-// token, and those after it, ask one endpoint as one client.
+// token sends a request to the token endpoint as the client.
 func (p *testProvider) token(as string, pairs ...string) response {
 	p.Helper()
 	return p.send(request{to: p.at("token_endpoint"), as: as, form: params(pairs...)})
 }
 
-// tokens are those that it has to give.
+// tokens returns the tokens of a successful response.
 func (p *testProvider) tokens(as string, pairs ...string) (access, refresh, id string) {
 	p.Helper()
 	a := p.token(as, pairs...)
@@ -148,7 +148,7 @@ func (a response) text(member string) string {
 
 var challenged = regexp.MustCompile(`^(\w+)(?:.*\berror="(\w+)")?`)
 
-// String words an answer: status, error or the names of the members, and the challenge.
+// String describes the response: status, error or the names of its members, and the challenge.
 func (a response) String() string {
 	s := fmt.Sprint(a.status)
 	switch active, is := a.members["active"].(bool); {
@@ -174,7 +174,7 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// defaultRequest is a good authorization request of a client.
+// defaultRequest returns a valid authorization request of a client.
 func (p *testProvider) defaultRequest(as string) url.Values {
 	c := p.clients[as]
 	return url.Values{
@@ -183,8 +183,8 @@ func (p *testProvider) defaultRequest(as string) url.Values {
 	}
 }
 
-// request is the usual one with changes: an empty value takes a parameter out, and one
-// that begins with + comes besides what is there.
+// request returns the default request with changes: an empty value removes a parameter, a value that begins
+// with + is added to it.
 func (p *testProvider) request(as string, pairs ...string) url.Values {
 	form := p.defaultRequest(as)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -206,13 +206,14 @@ func (p *testProvider) authorizeURL(as string, pairs ...string) string {
 	return p.at("authorization_endpoint") + "?" + p.request(as, pairs...).Encode()
 }
 
-// authorize asks in a browser in which nobody has signed in, and looks where it leads.
+// authorize sends an authorization request from a browser without a session and describes where
+// it leads.
 func (p *testProvider) authorize(as string, pairs ...string) string {
 	p.Helper()
 	return p.browser().open(p.authorizeURL(as, pairs...), nil, false).String()
 }
 
-// code is an authorization code for the person who has signed in.
+// code returns an authorization code for the signed-in user.
 func (p *testProvider) code(as string, pairs ...string) string {
 	p.Helper()
 	e := p.person.open(p.authorizeURL(as, pairs...), nil, true)
@@ -234,7 +235,7 @@ func (p *testProvider) redeem(as, code string, pairs ...string) response {
 	return p.send(request{to: p.at("token_endpoint"), as: as, form: form})
 }
 
-// redeemNewCode are the tokens for a new code.
+// redeemNewCode redeems a new code and returns the tokens.
 func (p *testProvider) redeemNewCode(as string, pairs ...string) (access, refresh, id string) {
 	p.Helper()
 	code := p.code(as, pairs...)

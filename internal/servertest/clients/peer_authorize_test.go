@@ -9,13 +9,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// asks makes a question of a request to the authorization endpoint by somebody who is
-// not signed in.
+// compareAuthorize compares an authorization request without a session.
 func compareAuthorize(what, as string, pairs ...string) comparison {
 	return comparison{"authorize: " + what, func(p *testProvider) string { return p.authorize(as, pairs...) }}
 }
 
-// authorizeQuestions are requests of a browser in which nobody has signed in.
+// authorizeQuestions are authorization requests of a browser without a session.
 var authorizeQuestions = []comparison{
 	compareAuthorize("good request", "conf"),
 	compareAuthorize("AZ-01 longer path", "conf", "redirect_uri", appReturn+"/x"),
@@ -99,7 +98,7 @@ var authorizeQuestions = []comparison{
 	}},
 }
 
-// compareSignedIn makes a question of a request by the person who has signed in before.
+// compareSignedIn compares an authorization request of the signed-in user.
 func compareSignedIn(what, as string, pairs ...string) comparison {
 	return comparison{"signed in: " + what, func(p *testProvider) string {
 		return p.person.open(p.authorizeURL(as, pairs...), nil, false).String()
@@ -139,7 +138,7 @@ var signedInQuestions = []comparison{
 	}},
 }
 
-// compareRequestObject makes a question of a request with a request object in it.
+// compareRequestObject compares an authorization request with a request object.
 func compareRequestObject(what, as string, of func(*testProvider) string, pairs ...string) comparison {
 	return comparison{"request object: " + what, func(p *testProvider) string {
 		return p.authorize(as, append(slices.Clone(pairs), "request", of(p))...)
@@ -177,12 +176,12 @@ func (p *testProvider) push(as string, pairs ...string) response {
 	return p.send(request{to: p.at("pushed_authorization_request_endpoint"), as: as, form: p.request(as, pairs...)})
 }
 
-// comparePush makes a question of one.
+// comparePush compares a pushed authorization request.
 func comparePush(what, as string, pairs ...string) comparison {
 	return comparison{"push: " + what, func(p *testProvider) string { return p.push(as, pairs...).String() }}
 }
 
-// comparePushed makes a question of using what was pushed by the client named par.
+// comparePushed compares a use of a request that the client par has pushed.
 func comparePushed(what string, use func(p *testProvider, uri string) string) comparison {
 	return comparison{"pushed: " + what, func(p *testProvider) string {
 		a := p.push("par")
@@ -193,7 +192,7 @@ func comparePushed(what string, use func(p *testProvider, uri string) string) co
 	}}
 }
 
-// keepOnlyURI takes all out of a request but the client and the request_uri.
+// keepOnlyURI returns changes that remove all parameters but client_id and request_uri.
 func keepOnlyURI(uri string) []string {
 	pairs := []string{"request_uri", uri}
 	for _, name := range []string{"redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method"} {

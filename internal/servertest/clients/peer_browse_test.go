@@ -22,7 +22,8 @@ type browserDriver interface {
 	open(address string, posted url.Values, enter bool) browserState
 }
 
-// browserState is where a browser came to: away, at a page that asks the user, or another.
+// browserState is where a browser ended: at the client, at a page that needs the user, or at
+// another page.
 type browserState struct {
 	away   *url.URL
 	posted url.Values // of response_mode=form_post
@@ -43,7 +44,7 @@ func (e browserState) values() url.Values {
 	return e.away.Query()
 }
 
-// String words it: the way of the answer, the error, and the names of what it brings.
+// String describes the state: the response mode, the error, and the names of the parameters.
 func (e browserState) String() string {
 	s := "query"
 	switch {
@@ -69,7 +70,7 @@ func (e browserState) String() string {
 	return strings.TrimRight(s+" "+strings.Join(names, " "), " ")
 }
 
-// watchwordBrowser is a browser at our server.
+// watchwordBrowser is a browser at Watchword.
 type watchwordBrowser struct {
 	t *testing.T
 	s *servertest.Server
@@ -159,7 +160,7 @@ func (o *peerBrowser) visit(address string, posted url.Values) (*http.Response, 
 	return res, string(b)
 }
 
-// classifyPage tells its pages apart by the hidden fields of their forms.
+// classifyPage classifies a page of oidc-provider by the hidden fields of its form.
 func classifyPage(status int, body string) browserState {
 	fields := url.Values{}
 	doc, err := html.Parse(strings.NewReader(body))

@@ -24,7 +24,7 @@ const (
 	loopback  = "http://127.0.0.1/cb"
 )
 
-// peerClient is a client of both providers.
+// peerClient is a client that is registered at both providers.
 type peerClient struct {
 	name, id, secret string
 	key              *ecdsa.PrivateKey
@@ -68,7 +68,7 @@ func makeDeviceClient(r *client.Registration) {
 	r.Grants = []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}
 }
 
-// createClients registers them with us.
+// createClients registers the clients at Watchword.
 func createClients(t *testing.T, s *servertest.Server) map[string]*peerClient {
 	t.Helper()
 	all := map[string]*peerClient{}
@@ -97,7 +97,7 @@ func (c *peerClient) jwks(t testing.TB) json.RawMessage {
 	return b
 }
 
-// registrations are the clients in the words of RFC 7591, for the other provider.
+// registrations returns the clients as RFC 7591 metadata, for oidc-provider.
 func registrations(clients map[string]*peerClient) (out []map[string]any) {
 	for _, c := range clients {
 		m := map[string]any{
@@ -122,10 +122,10 @@ func registrations(clients map[string]*peerClient) (out []map[string]any) {
 	return out
 }
 
-// said holds what a JWT says. A nil value takes a claim or a header out.
+// jsonObject holds claims, header or metadata members. A nil value removes a member.
 type jsonObject = map[string]any
 
-// sign signs what is said over what is usual.
+// sign returns a JWT with the usual members and changes.
 func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, claims jsonObject) string {
 	t.Helper()
 	o := &jose.SignerOptions{}
@@ -145,7 +145,7 @@ func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, header, usual, cla
 	return s
 }
 
-// over puts changes over what is usual.
+// withChanges returns the usual members with changes.
 func withChanges(usual, changes jsonObject) jsonObject {
 	all := jsonObject{}
 	for name, v := range usual {
@@ -159,14 +159,14 @@ func withChanges(usual, changes jsonObject) jsonObject {
 	return all
 }
 
-// assertion is the JWT with which a client proves itself (RFC 7523 §3).
+// assertion returns a client assertion (RFC 7523 §3).
 func (p *testProvider) assertion(as string, claims jsonObject) string {
 	p.Helper()
 	c := p.clients[as]
 	return sign(p, jose.ES256, c.key, nil, jsonObject{"iss": c.id, "sub": c.id, "aud": p.base, "jti": rand.Text(), "iat": p.now().Unix(), "exp": p.now().Add(time.Minute).Unix()}, claims)
 }
 
-// requestObject is an authorization request as a JWT (RFC 9101).
+// requestObject returns an authorization request as a JWT (RFC 9101).
 func (p *testProvider) requestObject(as string, claims jsonObject) string {
 	p.Helper()
 	c := p.clients[as]
@@ -177,7 +177,7 @@ func (p *testProvider) requestObject(as string, claims jsonObject) string {
 	return sign(p, jose.ES256, c.key, jsonObject{"typ": "oauth-authz-req+jwt"}, usual, claims)
 }
 
-// proof is a DPoP proof (RFC 9449 §4.2) by the key of a client.
+// proof returns a DPoP proof (RFC 9449 §4.2) by the key of a client.
 func (p *testProvider) proof(as, endpoint string, header, claims jsonObject) string {
 	p.Helper()
 	key := p.clients[as].key

@@ -17,7 +17,7 @@ const (
 	peerHeading   = "## Beside oidc-provider\n"
 )
 
-// TestPeerDocumented: docs/spec.md shows the differences that TestPeer knows of.
+// TestPeerDocumented: docs/spec.md shows the differences of TestPeer.
 func TestPeerDocumented(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile(specification)
@@ -47,7 +47,7 @@ func TestPeerDocumented(t *testing.T) {
 // attack is the number of an attack in a question.
 var attack = regexp.MustCompile(`\b[A-Z]{2}-\d\d `)
 
-// peerSection is the section without its heading.
+// peerSection returns the section without its heading.
 func peerSection() string {
 	var s strings.Builder
 	s.WriteString(`
@@ -62,7 +62,7 @@ The test fails for a difference that is missing here, and for one that no longer
 `)
 	cell := strings.NewReplacer("|", `\|`)
 	for _, d := range differences {
-		for i, text := range []string{attack.ReplaceAllString(strings.Join(d.what, "; "), ""), d.theirs, d.ours, d.why} {
+		for i, text := range []string{attack.ReplaceAllString(strings.Join(d.what, "; "), ""), d.peer, d.watchword, d.why} {
 			if i == 0 {
 				s.WriteString("|")
 			}

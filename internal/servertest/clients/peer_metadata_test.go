@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// metadataQuestions are about each member that either provider has (RFC 8414 §2).
+// metadataQuestions compare each member of the metadata of either provider (RFC 8414 §2).
 func metadataQuestions(us, peer *testProvider) (all []comparison) {
 	names := map[string]bool{}
 	for _, p := range []*testProvider{us, peer} {
@@ -21,8 +21,7 @@ func metadataQuestions(us, peer *testProvider) (all []comparison) {
 	return all
 }
 
-// member words a member: an address by what it is, since paths are everybody's own, and
-// a list in order.
+// member describes a member: a URL only as such, since the paths differ, and a list in order.
 func (p *testProvider) member(name string) string {
 	switch v := p.metadata[name].(type) {
 	case nil:

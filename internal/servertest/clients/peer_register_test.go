@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// registration is a good request to register, with changes as in over.
+// registration returns a valid registration request with changes.
 func registration(changes jsonObject) string {
 	b, err := json.Marshal(withChanges(jsonObject{"client_name": "New", "redirect_uris": []string{"https://new.example.test/cb"}, "token_endpoint_auth_method": "client_secret_basic"}, changes))
 	if err != nil {
@@ -16,7 +16,7 @@ func registration(changes jsonObject) string {
 	return string(b)
 }
 
-// compareRegistration makes a question of a registration; of one that is taken the status alone counts.
+// compareRegistration compares a registration; of a successful one, only the status.
 func compareRegistration(what string, changes jsonObject) comparison {
 	return compareRegistrationBody(what, registration(changes))
 }
@@ -88,7 +88,7 @@ var registerQuestions = []comparison{
 	}},
 }
 
-// compareManagement makes a question about a client that has just registered itself (RFC 7592).
+// compareManagement compares a request of a newly registered client (RFC 7592).
 func compareManagement(what string, ask func(p *testProvider, uri, token string, client response) response) comparison {
 	return comparison{"manage: " + what, func(p *testProvider) string {
 		a := p.send(request{to: p.at("registration_endpoint"), body: registration(nil), media: "application/json"})
@@ -160,8 +160,7 @@ var manageQuestions = []comparison{
 	}),
 }
 
-// compareLogout makes a question of a request to log out, in a browser where nobody is or,
-// with signedIn, in the person's.
+// compareLogout compares a logout request, with the session of the user if signedIn.
 func compareLogout(what string, signedIn bool, pairs func(*testProvider) []string) comparison {
 	return comparison{"logout: " + what, func(p *testProvider) string {
 		b := p.browser()

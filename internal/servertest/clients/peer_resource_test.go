@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// compareProofs asks the token endpoint as the machine, with proofs.
+// compareProofs compares a token request of the machine client with the proofs.
 func compareProofs(what string, of func(*testProvider) []string) comparison {
 	return comparison{"DPoP: " + what, func(p *testProvider) string {
 		h := header("DPoP", of(p)...)
@@ -19,7 +19,7 @@ func compareProofs(what string, of func(*testProvider) []string) comparison {
 	}}
 }
 
-// compareProof is proven with one proof that says something else than usual.
+// compareProof compares a token request with one changed proof.
 func compareProof(what string, header jsonObject, claims func(*testProvider) jsonObject) comparison {
 	return compareProofs(what, func(p *testProvider) []string { return []string{p.proof("svc", "token_endpoint", header, claims(p))} })
 }
@@ -80,7 +80,7 @@ func (p *testProvider) redeemBound(as, code, key string) response {
 		form: params("grant_type", "authorization_code", "code", code, "code_verifier", peerVerifier, "redirect_uri", appReturn)})
 }
 
-// compareIntrospection, and revokes after it, make questions of what is sent to the endpoint.
+// compareIntrospection compares an introspection request.
 func compareIntrospection(what, as string, token func(*testProvider) string, more ...string) comparison {
 	return comparison{"introspect: " + what, func(p *testProvider) string {
 		pairs := append([]string{}, more...)
@@ -133,6 +133,7 @@ var introspectQuestions = []comparison{
 	}},
 }
 
+// compareRevocation compares a revocation request.
 func compareRevocation(what, as string, token func(*testProvider) string, more ...string) comparison {
 	return comparison{"revoke: " + what, func(p *testProvider) string {
 		pairs := append([]string{}, more...)
@@ -180,7 +181,7 @@ func compareUserInfo(what string, of func(*testProvider) http.Header) comparison
 	return comparison{"userinfo: " + what, func(p *testProvider) string { return p.userinfo(of(p)).String() }}
 }
 
-// boundUserinfo shows a bound token with a proof.
+// boundUserinfo returns the headers of a request with a bound token and its proof.
 func boundUserinfo(p *testProvider, claims jsonObject, scheme string) http.Header {
 	a := p.redeemBound("dpop", p.code("dpop"), "dpop")
 	sum := sha256.Sum256([]byte(a.text("access_token")))

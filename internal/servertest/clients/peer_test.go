@@ -14,16 +14,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// comparison is one thing that both providers are asked. What comes back is worded so
-// that equal answers are equal texts (said, ended).
+// comparison is one request to both providers. Equal responses have equal descriptions.
 type comparison struct {
 	what string
 	ask  func(*testProvider) string
 }
 
-// TestPeer asks npm oidc-provider, which is certified, and us the same, right and wrong.
-// Where the answers differ, the table of differences says so and why; what it does not
-// say is a fault, and so is what it says of a difference that has gone.
+// TestPeer sends the same valid and invalid requests to npm oidc-provider, which is certified,
+// and to Watchword. Every difference must be in the table of differences, and every entry of
+// the table must exist.
 func TestPeer(t *testing.T) {
 	t.Parallel()
 	dir := peerDir(t)
@@ -43,7 +42,7 @@ func TestPeer(t *testing.T) {
 	for _, group := range all {
 		for _, q := range group {
 			if asked[q.what] {
-				t.Errorf("%q is asked twice", q.what)
+				t.Errorf("%q is compared twice", q.what)
 			}
 			asked[q.what] = true
 			theirs, ours := q.ask(peer), q.ask(us)
@@ -51,20 +50,20 @@ func TestPeer(t *testing.T) {
 			switch {
 			case theirs == ours && listed:
 				t.Errorf("%s: the answers are alike now (%s); take it out of the differences", q.what, ours)
-			case theirs != ours && (d.theirs != theirs || d.ours != ours):
-				t.Errorf("a difference that is not listed: %s:\n\ttheirs: %q,\n\tours:   %q", q.what, theirs, ours)
+			case theirs != ours && (d.peer != theirs || d.watchword != ours):
+				t.Errorf("a difference that is not listed: %s:\n\tpeer: %q,\n\twatchword: %q", q.what, theirs, ours)
 			}
 		}
 	}
 	for what := range known {
 		if !asked[what] {
-			t.Errorf("%q is listed and never asked", what)
+			t.Errorf("%q is listed and never compared", what)
 		}
 	}
 	t.Logf("%d questions, %d differences", len(asked), len(known))
 }
 
-// testProvider is one of the two providers, with the clients that both have.
+// testProvider is one of the two providers, with the clients of both.
 type testProvider struct {
 	*testing.T
 	base     string
@@ -88,7 +87,7 @@ func (p *testProvider) at(endpoint string) string {
 	return address
 }
 
-// meet reads the metadata, and signs the person in.
+// signInPerson fetches the metadata and signs the user in.
 func (p *testProvider) signInPerson() *testProvider {
 	p.Helper()
 	a := p.send(request{method: "GET", to: p.base + "/.well-known/openid-configuration"})
@@ -117,7 +116,7 @@ func startWatchword(t *testing.T) *testProvider {
 	return p.signInPerson()
 }
 
-// startOIDCProvider has the clients that we have, with the same ids, secrets and keys.
+// startOIDCProvider starts oidc-provider with the same clients, secrets and keys as Watchword.
 func startOIDCProvider(t *testing.T, dir string, clients map[string]*peerClient) *testProvider {
 	t.Helper()
 	base := "http://" + freeAddress(t)
@@ -145,7 +144,7 @@ func startOIDCProvider(t *testing.T, dir string, clients map[string]*peerClient)
 	return p.signInPerson()
 }
 
-// peerDir is a folder with the program beside the package that it imports.
+// peerDir returns a directory with the program next to the package that it imports.
 func peerDir(t *testing.T) string {
 	t.Helper()
 	modules, err := filepath.Abs("../../../.cache/peer/node_modules")

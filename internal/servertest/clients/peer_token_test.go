@@ -7,12 +7,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// compareToken makes a question of a request to the token endpoint.
+// compareToken compares a form at the token endpoint.
 func compareToken(what, as string, pairs ...string) comparison {
 	return comparison{"token: " + what, func(p *testProvider) string { return p.token(as, pairs...).String() }}
 }
 
-// compareTokenRequest makes a question of any request to the token endpoint.
+// compareTokenRequest compares any request to the token endpoint.
 func compareTokenRequest(what string, q func(*testProvider) request) comparison {
 	return comparison{"token: " + what, func(p *testProvider) string {
 		v := q(p)
@@ -99,8 +99,8 @@ var tokenQuestions = []comparison{
 	}),
 }
 
-// compareAssertion makes a question of a client assertion; the code with it is good for nothing,
-// so a good one is answered by invalid_grant.
+// compareAssertion compares a client assertion. The code is invalid, so a valid assertion gets
+// invalid_grant.
 func compareAssertion(what string, of func(*testProvider) string, more ...string) comparison {
 	return comparison{"assertion: " + what, func(p *testProvider) string {
 		pairs := append([]string{"grant_type", "authorization_code", "code", "x", "redirect_uri", appReturn, "code_verifier", peerVerifier,
@@ -155,7 +155,7 @@ var assertionQuestions = []comparison{
 	}},
 }
 
-// compareRedemption makes a question of the redemption of a new code of conf.
+// compareRedemption compares the redemption of a new code of conf.
 func compareRedemption(what, as string, pairs ...string) comparison {
 	return comparison{"code: " + what, func(p *testProvider) string { return p.redeem(as, p.code("conf"), pairs...).String() }}
 }
@@ -207,7 +207,7 @@ var codeQuestions = []comparison{
 	}},
 }
 
-// compareRefresh makes a question of a new refresh token of conf.
+// compareRefresh compares the use of a new refresh token of conf.
 func compareRefresh(what, as string, pairs ...string) comparison {
 	return comparison{"refresh: " + what, func(p *testProvider) string {
 		_, refresh, _ := p.redeemNewCode("conf", offline...)
@@ -263,13 +263,14 @@ func (p *testProvider) poll(as, code string) response {
 	return p.token(as, "grant_type", "urn:ietf:params:oauth:grant-type:device_code", "device_code", code)
 }
 
-// compareDeviceStart makes a question of the first request of a device, polls of a later one.
+// compareDeviceStart compares a device authorization request.
 func compareDeviceStart(what, as string, pairs ...string) comparison {
 	return comparison{"device: " + what, func(p *testProvider) string {
 		return p.send(request{to: p.at("device_authorization_endpoint"), as: as, form: params(pairs...)}).String()
 	}}
 }
 
+// compareDevicePoll compares a token request for a device code.
 func compareDevicePoll(what string, do func(*testProvider, device) string) comparison {
 	return comparison{"device: " + what, func(p *testProvider) string {
 		d := p.device("dev")

@@ -18,7 +18,7 @@ import (
 
 const alice = "alice@example.test"
 
-// person is somebody with an account, in front of a browser.
+// person is a user with an account and a browser.
 type person struct {
 	t testing.TB
 	s *servertest.Server
@@ -46,7 +46,7 @@ func (p *person) visit(address string) *url.URL {
 	return nil
 }
 
-// completePage does what a page asks for.
+// completePage fills in and sends the form of a page.
 func (p *person) completePage(page *servertest.Page) *servertest.Page {
 	p.t.Helper()
 	page.Want(p.t, 200)
@@ -59,12 +59,12 @@ func (p *person) completePage(page *servertest.Page) *servertest.Page {
 	return p.b.Press("decision=approve")
 }
 
-// asks reports whether the page's form has the field.
+// hasField reports whether the form of the page has the field.
 func (p *person) hasField(page *servertest.Page, field string) bool {
 	return page.Has(field)
 }
 
-// enter opens the page of devices, types the code and says yes.
+// enter opens the device page, enters the code and approves.
 func (p *person) enter(address, code string) {
 	p.t.Helper()
 	p.b.Open(address).Want(p.t, 200)
@@ -78,9 +78,8 @@ func (p *person) enter(address, code string) {
 	p.t.Fatalf("still at %s: %s", page.URL, page.Text())
 }
 
-// roam goes to an address of a client as a browser would, which keeps the client's
-// cookies; where it leads to our pages, the person does what they ask for. It returns
-// the page where it ends.
+// browse opens a URL of a client with its cookies, completes the pages of the provider, and
+// returns the last page.
 func (p *person) browse(c *http.Client, address string) (status int, body string) {
 	p.t.Helper()
 	for range 10 {
@@ -104,7 +103,7 @@ func (p *person) browse(c *http.Client, address string) (status int, body string
 	return 0, ""
 }
 
-// get asks for a page, as a browser does.
+// get requests a page as a browser does.
 func get(t testing.TB, c *http.Client, address string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequest("GET", address, nil)
@@ -119,7 +118,7 @@ func get(t testing.TB, c *http.Client, address string) *http.Response {
 	return res
 }
 
-// browser keeps the cookies of clients and follows nothing by itself.
+// browser returns an HTTP client that keeps cookies and follows no redirects.
 func browser(t testing.TB) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -129,7 +128,7 @@ func browser(t testing.TB) *http.Client {
 	return &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// register registers a client as an operator does, and returns it with its secret.
+// register registers a client as an operator does and returns its ID and secret.
 func register(t testing.TB, s *servertest.Server, r client.Registration) (id, secret string) {
 	t.Helper()
 	c, shown, err := s.Clients.Create(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
@@ -139,7 +138,7 @@ func register(t testing.TB, s *servertest.Server, r client.Registration) (id, se
 	return string(c.ID), shown.Reveal()
 }
 
-// application is a web application of somebody else.
+// application returns the registration of a third-party web client.
 func application(redirect string, change ...func(*client.Registration)) client.Registration {
 	r := client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, Scopes: []string{"openid", "email", "profile", "offline_access"}}
 	for _, f := range change {
@@ -148,7 +147,7 @@ func application(redirect string, change ...func(*client.Registration)) client.R
 	return r
 }
 
-// skipMissing ends a test whose foreign code is not installed.
+// skipMissing skips a test whose library is not installed, or fails it with WATCHWORD_TEST_ALL.
 func skipMissing(t testing.TB, what string, err error) {
 	t.Helper()
 	said := fmt.Sprintf("%s is not there (%v); scripts/test installs it", what, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// TestFlask: an application that signs people in with Authlib, and an API that checks
-// our access tokens with PyJWT by the JWKS.
+// TestFlask: an application that signs users in with Authlib, and an API that verifies access
+// tokens with PyJWT.
 func TestFlask(t *testing.T) {
 	t.Parallel()
 	const python = "/usr/bin/python3"

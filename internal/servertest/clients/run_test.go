@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// free is an address on loopback that nobody listens on.
+// freeAddress returns a free loopback address.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -24,7 +24,7 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// startProgram runs until the test ends; it is shown what it printed when the test fails.
+// startProgram runs a program until the test ends and shows its output when the test fails.
 func startProgram(t *testing.T, env []string, argv ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,7 +45,7 @@ func startProgram(t *testing.T, env []string, argv ...string) {
 	})
 }
 
-// up waits until something answers, whatever it says.
+// waitForServer waits until a server responds with any status.
 func waitForServer(t testing.TB, url string) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(25 * time.Millisecond) {
@@ -57,7 +57,7 @@ func waitForServer(t testing.TB, url string) {
 	t.Fatalf("%s does not answer", url)
 }
 
-// output is what a program has printed.
+// output is the output of a program.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
