@@ -10,8 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDependencies: what we import, what go.mod calls direct and what deps.txt
-// gives a reason for are one list.
+// TestDependencies: deps.txt, the direct requirements of go.mod and the imports are the same list.
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	reasons, reasonless := map[string]string{}, 0
@@ -54,7 +53,7 @@ func sorted[V any](m map[string]V) []string {
 	return out
 }
 
-// required reads the requirements of a go.mod: the direct ones, and all.
+// required returns the direct requirements of a go.mod, and all of them.
 func required(t *testing.T, name string) (direct, all []string) {
 	t.Helper()
 	inside := false
@@ -83,7 +82,7 @@ func required(t *testing.T, name string) (direct, all []string) {
 	return direct, all
 }
 
-// imported is the modules whose packages the root module imports, tests included.
+// imported returns the modules whose packages the root module imports, tests included.
 func imported(t *testing.T, modules []string) []string {
 	t.Helper()
 	every, err := files()
@@ -110,8 +109,8 @@ func imported(t *testing.T, modules []string) []string {
 	return sorted(found)
 }
 
-// The translated C library of SQLite works with the one version of its runtime that
-// it was translated for, and Go would silently take a newer one.
+// The translated C library of SQLite works only with the version of its runtime that it was
+// translated for; Go would select a newer one.
 func TestSQLiteRuntime(t *testing.T) {
 	t.Parallel()
 	version := func(file string) string {

@@ -14,7 +14,7 @@ import (
 
 const documentColumns = 120
 
-// document is a Markdown file; its lines of code are empty.
+// document is a Markdown file with its lines; lines of code are empty.
 type document struct {
 	name  string // relative, with slashes
 	lines []string
@@ -59,7 +59,7 @@ func withoutCode(lines []string) []string {
 	return lines
 }
 
-// A line of a table is as long as its row.
+// Lines of documents have at most documentColumns columns, except rows of tables.
 func TestDocumentLines(t *testing.T) {
 	t.Parallel()
 	for _, d := range documents(t) {
@@ -94,7 +94,7 @@ func TestDocumentLinks(t *testing.T) {
 				if _, err := os.Stat(name); err != nil {
 					t.Errorf("%s:%d links %s, which does not exist", d.name, i+1, name)
 				} else if anchored && headings[name] != nil && !headings[name][anchor] {
-					t.Errorf("%s:%d links %s#%s, which is no heading of it", d.name, i+1, name, anchor)
+					t.Errorf("%s:%d links %s#%s, which is not one of its headings", d.name, i+1, name, anchor)
 				}
 			}
 		}
@@ -122,7 +122,7 @@ func anchors(lines []string) map[string]bool {
 	return names
 }
 
-// Every document in docs is on the map.
+// The guide links every document in docs.
 func TestDocumentsAreOnTheMap(t *testing.T) {
 	t.Parallel()
 	const guide = "docs/README.md"
@@ -137,7 +137,8 @@ func TestDocumentsAreOnTheMap(t *testing.T) {
 	}
 }
 
-// TestDecisionIndex: each record has a number of its own, and docs/decisions/README.md a row for it, with its title.
+// TestDecisionIndex: each record has its own number, and a row with its title in
+// docs/decisions/README.md.
 func TestDecisionIndex(t *testing.T) {
 	t.Parallel()
 	index, err := os.ReadFile("docs/decisions/README.md")
@@ -151,7 +152,7 @@ func TestDecisionIndex(t *testing.T) {
 			continue
 		}
 		if other := taken[number]; other != "" {
-			t.Errorf("%s and %s have one number", other, d.name)
+			t.Errorf("%s and %s have the same number", other, d.name)
 		}
 		taken[number] = d.name
 		if row := "| [" + number + "](" + path.Base(d.name) + ") | " + title + " |\n"; !ok || !strings.Contains(string(index), row) {

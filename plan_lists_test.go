@@ -42,7 +42,7 @@ func stringConstants(t *testing.T, file, prefix string) map[string]string {
 	return out
 }
 
-// requireUsed fails for constants that production code declares and nowhere uses.
+// requireUsed fails the test for constants that production code does not use.
 func requireUsed(t *testing.T, constants map[string]string) {
 	t.Helper()
 	uses := map[string]int{}
@@ -135,7 +135,7 @@ func between(t *testing.T, file, from, to string) string {
 	return part
 }
 
-// TestEvents: auth/event.go declares every kind of event, and each is recorded somewhere.
+// TestEvents: auth/event.go declares every kind of event, and production code records each.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	requireUsed(t, stringConstants(t, "internal/auth/event.go", "Event"))
@@ -190,8 +190,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestRates: the rates that code asks for by name, or by a limit of the route table, are
-// the rows of config/limits.go, and docs/limits.md shows the default of every row.
+// TestRates: the rates in code and in the route table are the rows of config/limits.go, and
+// docs/limits.md shows the default of every row.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	rows := map[string]string{}

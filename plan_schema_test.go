@@ -20,7 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// statement is an SQL text as far as it is constant.
+// statement is the constant part of an SQL statement.
 type statement struct {
 	text     string
 	at       token.Position
@@ -77,7 +77,7 @@ func receiver(fn *ast.FuncDecl) string {
 	return ""
 }
 
-// fold is the text of a constant expression; what is not constant is empty.
+// fold returns the text of a constant expression, empty for other expressions.
 func fold(e ast.Expr, constants map[string]string) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -99,8 +99,7 @@ func fold(e ast.Expr, constants map[string]string) string {
 
 var parameter = regexp.MustCompile(`\$(\d+)`)
 
-// A driver that numbers parameters and one that counts their first appearances
-// must bind alike.
+// Drivers that bind by number and drivers that bind by first appearance must agree.
 func TestParametersAppearInOrder(t *testing.T) {
 	t.Parallel()
 	all := statements(t)
@@ -122,17 +121,17 @@ func TestParametersAppearInOrder(t *testing.T) {
 
 var ofTenant = regexp.MustCompile(`tenant_id = \$\d|\(tenant_id, (?s:.*)VALUES \(\$1\b|tenants WHERE id = \$1|UPDATE tenants SET (?s:.*) WHERE id = \$`)
 
-// Every statement of a tenant's transaction names the tenant.
+// Every statement of a tenant's transaction has the tenant.
 func TestStatementsNameTheirTenant(t *testing.T) {
 	t.Parallel()
 	for _, s := range statements(t) {
 		if s.tx && !ofTenant.MatchString(s.text) {
-			t.Errorf("%s: this statement of Tx is not bound to the tenant:\n%s", s.at, s.text)
+			t.Errorf("%s: this statement of Tx must have tenant_id:\n%s", s.at, s.text)
 		}
 	}
 }
 
-// Words that only one of the two databases knows, or knows differently.
+// Statements use only SQL with the same meaning in both databases.
 func TestStatementsSpeakTheCommonTongue(t *testing.T) {
 	t.Parallel()
 	foreign := regexp.MustCompile(`(?i)\b(FOR UPDATE|ANY\s*\(|json_\w+|jsonb\w*|now\(\)|current_timestamp|datetime\(|strftime|ILIKE|REPLACE INTO|INSERT OR|AUTOINCREMENT|group_concat|\?\d*)(\b|$)|::`)
@@ -141,7 +140,7 @@ func TestStatementsSpeakTheCommonTongue(t *testing.T) {
 			continue
 		}
 		if m := foreign.FindString(s.text); m != "" {
-			t.Errorf("%s: %q is not said alike in SQLite and PostgreSQL", s.at, m)
+			t.Errorf("%s: %q has another meaning in SQLite than in PostgreSQL", s.at, m)
 		}
 	}
 }
@@ -162,7 +161,7 @@ func TestMigrationsComeInPairs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := string(b); strings.Contains(s, "NO TRANSACTION") || strings.Contains(s, "+goose Down") {
-				t.Errorf("%s/%s: a migration is one transaction and goes forward only", folder, e.Name())
+				t.Errorf("%s/%s: a migration must be one transaction and forward only", folder, e.Name())
 			}
 		}
 		return out
@@ -172,11 +171,11 @@ func TestMigrationsComeInPairs(t *testing.T) {
 	}
 }
 
-// declared is the line above a table in its migration: whether the export of an account
-// and the clean-up job read it, and why not.
+// declared is the comment above a table in its migration: whether the export of an account and the
+// clean-up job read it, and why not.
 var declared = regexp.MustCompile(`(?m)^-- export: (yes|no \([^)]+\)), clean-up: (yes|no \([^)]+\))\nCREATE TABLE (\w+) \(`)
 
-// A table says in its migration whether the export of an account and clean-up know it.
+// A migration declares for each table whether export and clean-up use it.
 func TestTablesDeclareExportAndCleanUp(t *testing.T) {
 	t.Parallel()
 	exported := map[string]bool{}
@@ -213,7 +212,7 @@ func TestTablesDeclareExportAndCleanUp(t *testing.T) {
 	}
 }
 
-// declaration is what the migrations of a folder declare about a table; nil without.
+// declaration returns what the migrations of a directory declare about a table, nil for nothing.
 func declaration(t *testing.T, folder, table string) []string {
 	t.Helper()
 	names, err := filepath.Glob("internal/store/migrations/" + folder + "/*.sql")
@@ -234,7 +233,7 @@ func declaration(t *testing.T, folder, table string) []string {
 	return nil
 }
 
-// schema is a database by its tables: columns, keys, unique indexes.
+// schema is the columns, keys and unique indexes of each table.
 type schema map[string][]string
 
 func TestSchemasAreEqual(t *testing.T) {
@@ -258,7 +257,7 @@ func TestSchemasAreEqual(t *testing.T) {
 	})
 }
 
-// opened migrates the database and gives it without the store.
+// opened migrates the database and opens it without the store.
 func opened(t *testing.T, url string) *sql.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: storetest.Keyring(t), Now: time.Now})
@@ -278,7 +277,7 @@ func opened(t *testing.T, url string) *sql.DB {
 	return raw
 }
 
-// read runs a query that gives a table and a fact about it.
+// read runs a query whose rows are a table and a fact about it.
 func (s schema) read(t *testing.T, db *sql.DB, query string) {
 	t.Helper()
 	rows, err := db.Query(query)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A session of an account begins where login has judged the proofs (login.Service.complete), so
-// only login starts sessions or gives them a new sign-in.
+// login.Service.complete judges the proofs of a sign-in, so only login starts sessions or gives
+// them a new sign-in.
 func TestOnlyLoginStartsSessions(t *testing.T) {
 	t.Parallel()
 	found := 0
@@ -32,6 +32,6 @@ func TestOnlyLoginStartsSessions(t *testing.T) {
 		})
 	}
 	if found == 0 {
-		t.Error("no session is started anywhere: this test looks for the wrong names")
+		t.Error("no call starts a session: this test looks for the wrong names")
 	}
 }

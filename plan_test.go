@@ -79,8 +79,8 @@ var reserved = map[string]struct {
 	"database/sql":  {[]string{"internal/store", "internal/store/storetest", "bench"}, "statements live in store"},
 	"os/signal":     {[]string{"cmd/watchword"}, "only the process handles signals"},
 	"html/template": {[]string{"internal/web/ui", "internal/outbox"}, "HTML is written in web/ui, and in the mails of outbox"},
-	"math/rand":     {nil, "randomness, also that of pauses, comes from internal/secret"},
-	"math/rand/v2":  {nil, "randomness, also that of pauses, comes from internal/secret"},
+	"math/rand":     {nil, "use internal/secret for randomness, even of pauses"},
+	"math/rand/v2":  {nil, "use internal/secret for randomness, even of pauses"},
 	"crypto/rand": {
 		[]string{"internal/secret", "guard", "guard/guardtest",
 			"internal/store/storetest", "internal/outbox/smtptest", "internal/client/clienttest", "cmd/watchword", "bench"},
@@ -91,8 +91,8 @@ var reserved = map[string]struct {
 		"files and the environment belong to cmd/watchword and config",
 	},
 	"testing": {testPackages, "production code does not import testing"},
-	"unsafe":  {nil, "the compiler checks types"},
-	"reflect": {[]string{"internal/store", "internal/config", "internal/client", "cmd/watchword"}, "types say it better"},
+	"unsafe":  {nil, "let the compiler check types"},
+	"reflect": {[]string{"internal/store", "internal/config", "internal/client", "cmd/watchword"}, "use types"},
 }
 
 // clocks are the packages that may read the system's clock and start its timers. guard is
@@ -135,7 +135,7 @@ var files = sync.OnceValues(func() ([]file, error) {
 	return out, err
 })
 
-// production is every file that is not a test.
+// production returns every file that is not a test.
 func production(t *testing.T) []file {
 	t.Helper()
 	all, err := files()
@@ -230,8 +230,8 @@ func TestReservedImports(t *testing.T) {
 	}
 }
 
-// auth is words and rules: the standard library without its doors to the world, and
-// the two tables of Unicode that the standard library does not have.
+// auth has words and rules only: it may import the parts of the standard library without I/O, and
+// two packages with Unicode tables.
 func TestAuthIsPure(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
@@ -251,7 +251,7 @@ func TestAuthIsPure(t *testing.T) {
 	}
 }
 
-// guard is a module of its own, so that its users get go-jose and nothing else.
+// guard is a separate module, so that its users get only go-jose with it.
 func TestGuardStandsAlone(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
@@ -305,7 +305,7 @@ func TestPackageComments(t *testing.T) {
 			least = 3
 		}
 		if n < least {
-			t.Errorf("%s: its package comment has %d lines, at least %d say what the package holds, what it does not know and how it is used", pkg, n, least)
+			t.Errorf("%s: its package comment has %d lines; at least %d must say what the package does, what it does not do, and how to use it", pkg, n, least)
 		}
 	}
 }

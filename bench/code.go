@@ -54,7 +54,7 @@ func (v *provider) signInAtPeer() error {
 	jar := map[string]string{}
 	next, form := v.authorizeURL(), ""
 	for range 10 {
-		where, err := v.follow(next, form, jar)
+		where, err := v.requireRedirect(next, form, jar)
 		switch {
 		case err != nil:
 			return err
@@ -65,7 +65,7 @@ func (v *provider) signInAtPeer() error {
 		next, form = where, ""
 		if strings.Contains(where, "/interaction/") {
 			// One form serves both pages: extra fields are ignored.
-			page, err := v.page(where, jar)
+			page, err := v.get(where, jar)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (v *provider) signInAtPeer() error {
 	return fmt.Errorf("the peer's pages do not redirect to the client")
 }
 
-// ask returns the path of an authorization request.
+// authorizeURL returns the path of an authorization request.
 func (v *provider) authorizeURL() string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"client_id": {v.client.ID}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "scope": {"openid email"}, "state": {"s"},
@@ -88,7 +88,7 @@ func (v *provider) authorizeURL() string {
 
 var directClient = http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-func (v *provider) do(where, form string, jar map[string]string) (*http.Response, error) {
+func (v *provider) send(where, form string, jar map[string]string) (*http.Response, error) {
 	if strings.HasPrefix(where, "/") {
 		where = "http://" + v.addr + where
 	}
@@ -112,8 +112,8 @@ func (v *provider) do(where, form string, jar map[string]string) (*http.Response
 	return resp, nil
 }
 
-func (v *provider) follow(where, form string, jar map[string]string) (string, error) {
-	resp, err := v.do(where, form, jar)
+func (v *provider) requireRedirect(where, form string, jar map[string]string) (string, error) {
+	resp, err := v.send(where, form, jar)
 	if err != nil {
 		return "", err
 	}
@@ -124,8 +124,8 @@ func (v *provider) follow(where, form string, jar map[string]string) (string, er
 	return resp.Header.Get("Location"), nil
 }
 
-func (v *provider) page(where string, jar map[string]string) (string, error) {
-	resp, err := v.do(where, "", jar)
+func (v *provider) get(where string, jar map[string]string) (string, error) {
+	resp, err := v.send(where, "", jar)
 	if err != nil {
 		return "", err
 	}
@@ -151,7 +151,7 @@ func newProvider(database, algorithm string) (*provider, error) {
 		return nil, err
 	}
 	v := &provider{process: s.process, server: s, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
-	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
+	out, err := runCommand("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
 		"--scope", "openid", "--scope", "email", "--id-token-alg", algorithm, "--json")
 	if err != nil {
 		return v, err
@@ -197,9 +197,9 @@ func (s *server) signInBrowser(email string) (string, error) {
 	return cookies(jar), nil
 }
 
-// requestCodes returns a load of 16 clients that request codes as the signed-in user, or as one user
+// codeRequests returns a load of 16 clients that request codes as the signed-in user, or as one user
 // each.
-func (v *provider) requestCodes(span time.Duration) (load, [][]string) {
+func (v *provider) codeRequests(span time.Duration) (load, [][]string) {
 	codes := make([][]string, 16)
 	requests := make([][]byte, len(codes))
 	for i := range requests {
@@ -210,7 +210,7 @@ func (v *provider) requestCodes(span time.Duration) (load, [][]string) {
 		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.authorizeURL(), v.addr, cookie)
 	}
 	return load{addr: v.addr, clients: len(codes), span: span, next: func(client, _ int) []byte { return requests[client] },
-		check: func(client int, a answer) error {
+		check: func(client int, a response) error {
 			u, err := url.Parse(a.location)
 			if err != nil || u.Query().Get("code") == "" {
 				return fmt.Errorf("no code: status %d, %.200s", a.status, a.location)
@@ -220,8 +220,8 @@ func (v *provider) requestCodes(span time.Duration) (load, [][]string) {
 		}}, codes
 }
 
-// redeemCodes returns a load that redeems codes until none are left.
-func (v *provider) redeemCodes(codes [][]string, seen func(client int, t pair)) load {
+// codeRedemptions returns a load that redeems codes until none are left.
+func (v *provider) codeRedemptions(codes [][]string, seen func(client int, t pair)) load {
 	basic := base64.StdEncoding.EncodeToString([]byte(v.client.ID + ":" + v.client.Secret))
 	longest := 1
 	for _, own := range codes {
@@ -236,7 +236,7 @@ func (v *provider) redeemCodes(codes [][]string, seen func(client int, t pair)) 
 			return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 				v.token, v.addr, basic, len(form), form)
 		},
-		check: func(client int, a answer) error {
+		check: func(client int, a response) error {
 			var t struct {
 				pair
 				ID string `json:"id_token"`
@@ -253,13 +253,13 @@ func (v *provider) redeemCodes(codes [][]string, seen func(client int, t pair)) 
 func (v *provider) peerRefreshTokens(n int) ([]string, error) {
 	var chains []string
 	for len(chains) < n {
-		requests, codes := v.requestCodes(time.Minute)
+		requests, codes := v.codeRequests(time.Minute)
 		requests.limit = 1
 		if r := requests.run(); r.failed > 0 {
 			return nil, r.firstErr
 		}
 		got := make([]pair, len(codes))
-		if r := v.redeemCodes(codes, func(client int, t pair) { got[client] = t }).run(); r.failed > 0 {
+		if r := v.codeRedemptions(codes, func(client int, t pair) { got[client] = t }).run(); r.failed > 0 {
 			return nil, r.firstErr
 		}
 		for _, t := range got {
@@ -285,9 +285,9 @@ func peerRefresh(b *bench) error {
 	s := &server{process: v.process}
 	rotate := load{addr: v.addr, clients: len(refreshTokens), span: *span,
 		next: func(client, _ int) []byte {
-			return s.posting(v.token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshTokens[client]}}.Encode(), v.client).next(0, 0)
+			return s.posts(v.token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshTokens[client]}}.Encode(), v.client).next(0, 0)
 		},
-		check: func(client int, a answer) error {
+		check: func(client int, a response) error {
 			var t pair
 			if err := json.Unmarshal(a.body, &t); err != nil || a.status != http.StatusOK || t.Refresh == "" {
 				return fmt.Errorf("status %d: %.200s", a.status, a.body)
@@ -295,7 +295,7 @@ func peerRefresh(b *bench) error {
 			refreshTokens[client] = t.Refresh
 			return nil
 		}}
-	b.row("oidc-provider in memory (with an ID Token, ES256)", b.cost(v.process, rotate))
+	b.printRow("oidc-provider in memory (with an ID Token, ES256)", b.measureCost(v.process, rotate))
 	return nil
 }
 
@@ -310,23 +310,23 @@ func peerMachines(b *bench) error {
 	}
 	s := &server{process: v.process}
 	form := "grant_type=client_credentials&scope=orders%3Aread"
-	b.row("client_credentials → ES256 JWT, oidc-provider in memory", b.cost(v.process, s.posting(v.token, form, v.client)))
+	b.printRow("client_credentials → ES256 JWT, oidc-provider in memory", b.measureCost(v.process, s.posts(v.token, form, v.client)))
 	// The peer introspects only its own opaque tokens.
 	var c conn
 	defer c.close()
-	a, err := c.roundTrip(v.addr, s.posting(v.token, "grant_type=client_credentials&resource=urn%3Aopaque", v.client).next(0, 0))
+	a, err := c.roundTrip(v.addr, s.posts(v.token, "grant_type=client_credentials&resource=urn%3Aopaque", v.client).next(0, 0))
 	var t pair
 	if err != nil || a.status != http.StatusOK || json.Unmarshal(a.body, &t) != nil {
 		return fmt.Errorf("a token of the peer to introspect: status %d: %.200s, %w", a.status, a.body, err)
 	}
-	b.row("introspection of one opaque token, oidc-provider in memory", b.cost(v.process, s.posting(v.introspect, "token="+t.Access, v.client)))
+	b.printRow("introspection of one opaque token, oidc-provider in memory", b.measureCost(v.process, s.posts(v.introspect, "token="+t.Access, v.client)))
 	return nil
 }
 
 // codeSection measures sign-in by code: authorization requests with a session in the browser, redemption, and
 // requests with the token.
 func codeSection(b *bench) error {
-	b.head("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a signed-in user; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
+	b.printHead("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a signed-in user; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
 	type entry struct {
 		name string
 		open func() (*provider, error)
@@ -364,15 +364,15 @@ func codeSection(b *bench) error {
 // redemption measures only the token endpoint, in rounds of so few codes that the peer's memory holds them.
 // It returns one of the access tokens.
 func (b *bench) redemption(v *provider) (c cost, access string) {
-	c.unit = b.unit()
+	c.unit = b.measureHello()
 	used := time.Duration(0)
 	for c.took < *span {
-		requests, codes := v.requestCodes(time.Minute)
+		requests, codes := v.codeRequests(time.Minute)
 		requests.limit = 20
 		requests.run()
 		tokens := make([]string, len(codes)) // one of each client
 		before := v.cpu()
-		r := v.redeemCodes(codes, func(client int, t pair) { tokens[client] = t.Access }).run()
+		r := v.codeRedemptions(codes, func(client int, t pair) { tokens[client] = t.Access }).run()
 		used += v.cpu() - before
 		c.took += r.took
 		c.times = append(c.times, r.times...)
@@ -385,7 +385,7 @@ func (b *bench) redemption(v *provider) (c cost, access string) {
 	slices.Sort(c.times)
 	c.requests = len(c.times)
 	c.cpu = used / time.Duration(max(1, c.requests))
-	c.unit = (c.unit + b.unit()) / 2
+	c.unit = (c.unit + b.measureHello()) / 2
 	return c, access
 }
 
@@ -397,14 +397,14 @@ func (b *bench) codeRows(name string, open func() (*provider, error)) error {
 	if err != nil {
 		return err
 	}
-	ask, _ := v.requestCodes(*span)
-	b.row("authorize → code, "+name, b.cost(v.process, ask))
+	ask, _ := v.codeRequests(*span)
+	b.printRow("authorize → code, "+name, b.measureCost(v.process, ask))
 	c, access := b.redemption(v)
-	b.row("code → tokens, "+name, c)
+	b.printRow("code → tokens, "+name, c)
 	if access == "" {
 		return fmt.Errorf("no code was redeemed")
 	}
-	request := get(v.addr, v.userinfo, access)
-	b.row("userinfo, "+name, b.cost(v.process, load{addr: v.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
+	request := getRequest(v.addr, v.userinfo, access)
+	b.printRow("userinfo, "+name, b.measureCost(v.process, load{addr: v.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
 	return nil
 }

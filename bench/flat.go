@@ -24,19 +24,19 @@ func flatSection(b *bench) error {
 			return err
 		}
 		s.stop()
-		if err := s.fill(n); err != nil {
+		if err := s.insertAccounts(n); err != nil {
 			return err
 		}
-		if err := s.up(); err != nil {
+		if err := s.waitUntilReady(); err != nil {
 			return err
 		}
 		if n == 1000 {
-			b.head("Flatness", "16 clients, SQLite, accounts with a password, a session and a refresh family each.")
+			b.printHead("Flatness", "16 clients, SQLite, accounts with a password, a session and a refresh family each.")
 		}
-		b.row(fmt.Sprintf("refresh, %d accounts", n), b.cost(s.process, s.refreshing(tokens, *span)))
-		b.row(fmt.Sprintf("`GET /api/v1/me`, %d accounts", n), b.cost(s.process, s.getting("/api/v1/me", tokens[0].Access)))
-		request := post(s.addr, "/api/v1/login", credentials(email(0), passphrase))
-		b.row(fmt.Sprintf("login, %d accounts", n), b.cost(s.process, load{addr: s.addr, clients: 4, span: *span, next: func(int, int) []byte { return request }}))
+		b.printRow(fmt.Sprintf("refresh, %d accounts", n), b.measureCost(s.process, s.refreshes(tokens, *span)))
+		b.printRow(fmt.Sprintf("`GET /api/v1/me`, %d accounts", n), b.measureCost(s.process, s.gets("/api/v1/me", tokens[0].Access)))
+		request := postRequest(s.addr, "/api/v1/login", credentials(email(0), passphrase))
+		b.printRow(fmt.Sprintf("login, %d accounts", n), b.measureCost(s.process, load{addr: s.addr, clients: 4, span: *span, next: func(int, int) []byte { return request }}))
 		s.stop()
 	}
 	fmt.Println()
@@ -44,7 +44,7 @@ func flatSection(b *bench) error {
 }
 
 // fill puts accounts into the database without the server.
-func (s *server) fill(n int) error {
+func (s *server) insertAccounts(n int) error {
 	ring, err := secret.NewKeyring(secret.Bytes(32)) // no sealed value is read
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *server) fill(n int) error {
 	for from := 0; from < n; from += batch {
 		err := db.Write(context.Background(), auth.DefaultTenant, func(tx *store.Tx) error {
 			for i := from; i < min(n, from+batch); i++ {
-				if err := fillOne(tx, i); err != nil {
+				if err := insertAccount(tx, i); err != nil {
 					return err
 				}
 			}
@@ -71,7 +71,7 @@ func (s *server) fill(n int) error {
 	return nil
 }
 
-func fillOne(tx *store.Tx, i int) error {
+func insertAccount(tx *store.Tx, i int) error {
 	address := fmt.Sprintf("crowd%d@example.test", i)
 	id := auth.AccountID(secret.NewID(tx.Now))
 	if err := tx.InsertAccount(auth.Account{ID: id, Email: auth.Email{Address: address, Login: address}, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {

@@ -17,13 +17,13 @@ type load struct {
 	addr    string
 	clients int
 	span    time.Duration
-	limit   int                              // maximum requests of each client; 0: as many as the time allows
-	next    func(client, n int) []byte       // the request to send
-	check   func(client int, r answer) error // checks each response; nil: the status must be 200
+	limit   int                                // maximum requests of each client; 0: as many as the time allows
+	next    func(client, n int) []byte         // the request to send
+	check   func(client int, r response) error // checks each response; nil: the status must be 200
 }
 
-// answer is a response.
-type answer struct {
+// response is a response.
+type response struct {
 	status   int
 	body     []byte
 	took     time.Duration
@@ -115,11 +115,11 @@ func (c *conn) close() {
 	}
 }
 
-func (c *conn) roundTrip(addr string, request []byte) (answer, error) {
+func (c *conn) roundTrip(addr string, request []byte) (response, error) {
 	if c.c == nil {
 		nc, err := net.DialTimeout("tcp", addr, 5*time.Second)
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		c.c, c.r = nc, bufio.NewReaderSize(nc, 8192)
 	}
@@ -127,23 +127,23 @@ func (c *conn) roundTrip(addr string, request []byte) (answer, error) {
 	c.c.SetDeadline(start.Add(60 * time.Second))
 	if _, err := c.c.Write(request); err != nil {
 		c.close()
-		return answer{}, err
+		return response{}, err
 	}
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		c.close()
-		return answer{}, err
+		return response{}, err
 	}
 	body, err := io.ReadAll(resp.Body)
 	took := time.Since(start)
 	if err != nil || resp.Close {
 		c.close()
 	}
-	return answer{resp.StatusCode, body, took, resp.Header.Get("Location")}, err
+	return response{resp.StatusCode, body, took, resp.Header.Get("Location")}, err
 }
 
 // get and post write requests as bytes once, so that the generator costs little.
-func get(addr, path, bearer string) []byte {
+func getRequest(addr, path, bearer string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, addr)
 	if bearer != "" {
@@ -153,6 +153,6 @@ func get(addr, path, bearer string) []byte {
 	return b.Bytes()
 }
 
-func post(addr, path, body string) []byte {
+func postRequest(addr, path, body string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, addr, len(body), body)
 }

@@ -29,8 +29,8 @@ var (
 	issuer   = flag.String("issuer", "", "with -serve guard: the issuer")
 )
 
-// scratch holds databases, keys and logs of this run.
-var scratch string
+// scratchDir holds databases, keys and logs of this run.
+var scratchDir string
 
 // section is a table of the report.
 type section struct {
@@ -63,11 +63,11 @@ func main() {
 		return
 	}
 	var err error
-	if scratch, err = os.MkdirTemp("", "watchword-bench-"); err != nil {
+	if scratchDir, err = os.MkdirTemp("", "watchword-bench-"); err != nil {
 		fatal(err)
 	}
 	err = measure()
-	os.RemoveAll(scratch)
+	os.RemoveAll(scratchDir)
 	if err != nil {
 		fatal(err)
 	}
@@ -99,8 +99,8 @@ func measure() error {
 
 // unit measures "hello", the unit of every ratio. It is measured right before and after each line, since the
 // speed of a shared machine varies.
-func (b *bench) unit() time.Duration {
-	request := get(b.hello.addr, "/", "")
+func (b *bench) measureHello() time.Duration {
+	request := getRequest(b.hello.addr, "/", "")
 	before := b.hello.cpu()
 	r := load{addr: b.hello.addr, clients: 16, span: *span / 4, next: func(int, int) []byte { return request }}.run()
 	return (b.hello.cpu() - before) / time.Duration(max(1, r.requests))
@@ -113,32 +113,32 @@ type cost struct {
 	unit time.Duration // of "hello" for each request, around the same time
 }
 
-func (b *bench) cost(p *process, l load) cost {
+func (b *bench) measureCost(p *process, l load) cost {
 	warm := l
 	warm.span = min(l.span/4, time.Second)
 	if l.limit == 0 {
 		warm.run()
 	}
-	unit := b.unit()
+	unit := b.measureHello()
 	before := p.cpu()
 	r := l.run()
 	used := p.cpu() - before
-	unit = (unit + b.unit()) / 2
+	unit = (unit + b.measureHello()) / 2
 	if r.failed > 0 {
 		fmt.Fprintf(os.Stderr, "bench: %s: %d of %d failed, first: %v\n", p.name, r.failed, r.failed+r.requests, r.firstErr)
 	}
 	return cost{r, used / time.Duration(max(1, r.requests)), unit}
 }
 
-func (b *bench) head(title, note string) {
+func (b *bench) printHead(title, note string) {
 	fmt.Printf("### %s\n\n%s\n\n| what | CPU a request | \"hello\" then | × hello | requests/s | p50 | p99 |\n|---|---:|---:|---:|---:|---:|---:|\n", title, note)
 }
 
-func (b *bench) row(what string, c cost) {
-	fmt.Printf("| %s | %s | %s | %.2f | %.0f | %s | %s |\n", what, format(c.cpu), format(c.unit), float64(c.cpu)/float64(c.unit), c.rate(), format(c.quantile(.5)), format(c.quantile(.99)))
+func (b *bench) printRow(what string, c cost) {
+	fmt.Printf("| %s | %s | %s | %.2f | %.0f | %s | %s |\n", what, formatDuration(c.cpu), formatDuration(c.unit), float64(c.cpu)/float64(c.unit), c.rate(), formatDuration(c.quantile(.5)), formatDuration(c.quantile(.99)))
 }
 
-func format(d time.Duration) string {
+func formatDuration(d time.Duration) string {
 	switch {
 	case d < 100*time.Microsecond:
 		return fmt.Sprintf("%.1f µs", float64(d.Nanoseconds())/1e3)
@@ -158,17 +158,17 @@ func httpSection(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.head("Answers from memory and the session check", "16 clients, keep-alive, SQLite.")
+	b.printHead("Answers from memory and the session check", "16 clients, keep-alive, SQLite.")
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
-		b.row("`GET "+path+"`", b.cost(s.process, s.getting(path, "")))
+		b.printRow("`GET "+path+"`", b.measureCost(s.process, s.gets(path, "")))
 	}
-	b.row("`GET /api/v1/me` (token verified, session and account read)", b.cost(s.process, s.getting("/api/v1/me", tokens[0].Access)))
+	b.printRow("`GET /api/v1/me` (token verified, session and account read)", b.measureCost(s.process, s.gets("/api/v1/me", tokens[0].Access)))
 	fmt.Println()
 	return nil
 }
 
-func (s *server) getting(path, bearer string) load {
-	request := get(s.addr, path, bearer)
+func (s *server) gets(path, bearer string) load {
+	request := getRequest(s.addr, path, bearer)
 	return load{addr: s.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}
 }
 

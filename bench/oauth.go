@@ -19,17 +19,17 @@ type machineClient struct {
 	Secret string `json:"client_secret"`
 }
 
-// machine registers a machine client with the command line.
-func (s *server) machine() (c machineClient, err error) {
-	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "machine", "--scope", "orders:read", "--json")
+// createMachineClient registers a machine client with the command line.
+func (s *server) createMachineClient() (c machineClient, err error) {
+	out, err := runCommand("", s.env, *binary, "client", "create", "--name", "bench", "--type", "machine", "--scope", "orders:read", "--json")
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &c)
 	}
 	return c, err
 }
 
-// posting returns a load that sends the same form repeatedly.
-func (s *server) posting(path, form string, c machineClient) load {
+// posts returns a load that sends the same form repeatedly.
+func (s *server) posts(path, form string, c machineClient) load {
 	basic := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
 	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		path, s.addr, basic, len(form), form)
@@ -49,11 +49,11 @@ func oauthSection(b *bench) error {
 		databases["PostgreSQL (CPU of the server only)"] = url
 		order = append(order, "PostgreSQL (CPU of the server only)")
 	}
-	sign, err := signCPU()
+	sign, err := measureSignature()
 	if err != nil {
 		return err
 	}
-	b.head("Machines at the OAuth endpoints", "16 clients, keep-alive, client secret by Basic; every token leaves an audit line, written together within a second.")
+	b.printHead("Machines at the OAuth endpoints", "16 clients, keep-alive, client secret by Basic; every token leaves an audit line, written together within a second.")
 	var issued cost
 	for _, name := range order {
 		c, err := b.oauthRows(name, databases[name])
@@ -68,7 +68,7 @@ func oauthSection(b *bench) error {
 		return err
 	}
 	fmt.Printf("\nA raw ES256 signature in this process: %s of CPU. client_credentials on SQLite costs %.2f × (hello + raw signature).\n\n",
-		format(sign), float64(issued.cpu)/float64(issued.unit+sign))
+		formatDuration(sign), float64(issued.cpu)/float64(issued.unit+sign))
 	return nil
 }
 
@@ -78,24 +78,24 @@ func (b *bench) oauthRows(name, database string) (issued cost, err error) {
 		return issued, err
 	}
 	defer s.stop()
-	client, err := s.machine()
+	client, err := s.createMachineClient()
 	if err != nil {
 		return issued, err
 	}
-	token := b.cost(s.process, s.posting("/oauth2/token", "grant_type=client_credentials", client))
-	b.row("client_credentials → ES256 JWT, "+name, token)
-	access, err := s.accessOf(client)
+	token := b.measureCost(s.process, s.posts("/oauth2/token", "grant_type=client_credentials", client))
+	b.printRow("client_credentials → ES256 JWT, "+name, token)
+	access, err := s.requestToken(client)
 	if err != nil {
 		return issued, err
 	}
-	b.row("introspection of one token, "+name, b.cost(s.process, s.posting("/oauth2/introspect", "token="+access, client)))
+	b.printRow("introspection of one token, "+name, b.measureCost(s.process, s.posts("/oauth2/introspect", "token="+access, client)))
 	return token, nil
 }
 
-func (s *server) accessOf(c machineClient) (string, error) {
+func (s *server) requestToken(c machineClient) (string, error) {
 	var conn conn
 	defer conn.close()
-	a, err := conn.roundTrip(s.addr, s.posting("/oauth2/token", "grant_type=client_credentials", c).next(0, 0))
+	a, err := conn.roundTrip(s.addr, s.posts("/oauth2/token", "grant_type=client_credentials", c).next(0, 0))
 	if err != nil || a.status != http.StatusOK {
 		return "", fmt.Errorf("token: status %d, %w", a.status, err)
 	}
@@ -104,8 +104,8 @@ func (s *server) accessOf(c machineClient) (string, error) {
 	return p.Access, err
 }
 
-// signCPU returns the CPU time of one raw signature.
-func signCPU() (time.Duration, error) {
+// measureSignature returns the CPU time of one raw signature.
+func measureSignature() (time.Duration, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return 0, err

@@ -51,9 +51,9 @@ func guardSection(b *bench) error {
 		return err
 	}
 	defer p.stop()
-	b.head("A handler behind guard", "16 clients, keep-alive; the same six bytes as \"hello\".")
-	request := get(addr, "/", tokens[0].Access)
-	b.row("`guard.Require()`, token seen before", b.cost(p, load{addr: addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
+	b.printHead("A handler behind guard", "16 clients, keep-alive; the same six bytes as \"hello\".")
+	request := getRequest(addr, "/", tokens[0].Access)
+	b.printRow("`guard.Require()`, token seen before", b.measureCost(p, load{addr: addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
 	if err := flaskHello(b); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func coldVerify() error {
 	}
 	perHot := time.Since(hot) / 100_000
 	fmt.Printf("ES256 in this process: bare signature check %s, guard on a new token %s (%.2f ×), guard on a known token %s.\n\n",
-		format(raw/(n-1)), format(ours/(n-1)), float64(ours)/float64(raw), format(perHot))
+		formatDuration(raw/(n-1)), formatDuration(ours/(n-1)), float64(ours)/float64(raw), formatDuration(perHot))
 	return nil
 }
 
@@ -151,13 +151,13 @@ func flaskHello(b *bench) error {
 	}
 	defer f.stop()
 	var c conn
-	a, err := c.roundTrip(f.addr, post(f.addr, "/login", credentials("alice@example.test", passphrase)))
+	a, err := c.roundTrip(f.addr, postRequest(f.addr, "/login", credentials("alice@example.test", passphrase)))
 	c.close()
 	if err != nil || a.status != http.StatusOK {
 		return fmt.Errorf("flask login: %d %w", a.status, err)
 	}
 	token := strings.Split(string(a.body), `"`)[3]
-	request := get(f.addr, "/hello", token)
-	b.row("Flask + PyJWT (HS256), gunicorn with 2 workers", b.cost(f, load{addr: f.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
+	request := getRequest(f.addr, "/hello", token)
+	b.printRow("Flask + PyJWT (HS256), gunicorn with 2 workers", b.measureCost(f, load{addr: f.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
 	return nil
 }

@@ -25,7 +25,7 @@ type process struct {
 
 // start runs a server and waits until it accepts connections.
 func start(name, addr string, env []string, argv ...string) (*process, error) {
-	p, err := launch(name, addr, env, argv...)
+	p, err := startProcess(name, addr, env, argv...)
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +42,9 @@ func start(name, addr string, env []string, argv ...string) (*process, error) {
 	return nil, fmt.Errorf("%s does not listen on %s:\n%s", name, addr, out)
 }
 
-// launch runs a server without waiting for it.
-func launch(name, addr string, env []string, argv ...string) (*process, error) {
-	log, err := os.Create(filepath.Join(scratch, name+".log"))
+// startProcess runs a server without waiting for it.
+func startProcess(name, addr string, env []string, argv ...string) (*process, error) {
+	log, err := os.Create(filepath.Join(scratchDir, name+".log"))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func freeAddr() string {
 	return l.Addr().String()
 }
 
-func pipe(stdin string, env []string, argv ...string) (string, error) {
+func runCommand(stdin string, env []string, argv ...string) (string, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(stdin)

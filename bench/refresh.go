@@ -20,17 +20,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// refreshing returns a load in which every client rotates its own refresh tokens.
-func (s *server) refreshing(tokens []pair, span time.Duration) load {
+// refreshes returns a load in which every client rotates its own refresh tokens.
+func (s *server) refreshes(tokens []pair, span time.Duration) load {
 	refreshTokens := make([]string, len(tokens))
 	for i := range tokens {
 		refreshTokens[i] = tokens[i].Refresh
 	}
 	return load{addr: s.addr, clients: len(tokens), span: span,
 		next: func(client, _ int) []byte {
-			return post(s.addr, "/api/v1/refresh", `{"refresh_token":"`+refreshTokens[client]+`"}`)
+			return postRequest(s.addr, "/api/v1/refresh", `{"refresh_token":"`+refreshTokens[client]+`"}`)
 		},
-		check: func(client int, a answer) error {
+		check: func(client int, a response) error {
 			var p pair
 			if err := json.Unmarshal(a.body, &p); err != nil || a.status != http.StatusOK {
 				return fmt.Errorf("status %d: %.200s", a.status, a.body)
@@ -50,8 +50,8 @@ func refreshSection(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.head("Refresh token rotation, durable before answered", "64 clients, each rotating its own chain; signing ES256.")
-	b.row("SQLite, `synchronous=FULL`, group commit", b.cost(lite.process, lite.refreshing(tokens, *span)))
+	b.printHead("Refresh token rotation, durable before answered", "64 clients, each rotating its own chain; signing ES256.")
+	b.printRow("SQLite, `synchronous=FULL`, group commit", b.measureCost(lite.process, lite.refreshes(tokens, *span)))
 	if *postgres != "" {
 		url, drop, err := newDatabase()
 		if err != nil {
@@ -67,7 +67,7 @@ func refreshSection(b *bench) error {
 		if err != nil {
 			return err
 		}
-		b.row("PostgreSQL (CPU of the server only)", b.cost(pg.process, pg.refreshing(tokens, *span)))
+		b.printRow("PostgreSQL (CPU of the server only)", b.measureCost(pg.process, pg.refreshes(tokens, *span)))
 	}
 	if err := peerRefresh(b); err != nil {
 		return err
@@ -83,7 +83,7 @@ func groupCommit() error {
 		if err != nil {
 			return 0, err
 		}
-		db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(scratch, rand.Text(), "w.db"), Keyring: ring, Now: time.Now, DisableGroupCommit: each})
+		db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(scratchDir, rand.Text(), "w.db"), Keyring: ring, Now: time.Now, DisableGroupCommit: each})
 		if err != nil {
 			return 0, err
 		}

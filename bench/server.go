@@ -32,9 +32,9 @@ limits:
   authorize: {ip: 1000000/1s}
 `
 
-// configure creates a directory with the configuration of one server.
-func configure(name, database, config string) (*server, error) {
-	dir := filepath.Join(scratch, name)
+// newServer creates a directory with the configuration of one server.
+func newServer(name, database, config string) (*server, error) {
+	dir := filepath.Join(scratchDir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -64,14 +64,14 @@ func startWatchword(name, database string) (*server, error) {
 }
 
 func startConfigured(name, database, config string) (*server, error) {
-	s, err := configure(name, database, config)
+	s, err := newServer(name, database, config)
 	if err != nil {
 		return nil, err
 	}
-	return s, s.up()
+	return s, s.waitUntilReady()
 }
 
-func (s *server) up() (err error) {
+func (s *server) waitUntilReady() (err error) {
 	s.process, err = start(s.name, s.addr, s.env, *binary, "serve")
 	return err
 }
@@ -99,7 +99,7 @@ func (s *server) signInUsers(n int) ([]pair, error) {
 func email(i int) string { return fmt.Sprintf("user%d@example.test", i) }
 
 func (s *server) createUser(email string) error {
-	_, err := pipe(passphrase+"\n", s.env, *binary, "user", "create", "--email", email, "--password-stdin", "--verified")
+	_, err := runCommand(passphrase+"\n", s.env, *binary, "user", "create", "--email", email, "--password-stdin", "--verified")
 	return err
 }
 

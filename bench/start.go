@@ -26,27 +26,27 @@ func startSection(b *bench) error {
 		times = append(times, time.Since(begun))
 		s.stop()
 	}
-	if err := s.up(); err != nil {
+	if err := s.waitUntilReady(); err != nil {
 		return err
 	}
 	defer s.stop()
 	time.Sleep(2 * time.Second)
 	idle, _ := s.rss()
-	s.refreshing(tokens, *span).run()
+	s.refreshes(tokens, *span).run()
 	_, peak := s.rss()
 	fmt.Printf("### Start and memory\n\nFrom exec to the first answer on an existing database: median %s of 15. Memory: %d MiB idle, %d MiB at most under refreshes.\n\n",
-		format(median(times)), idle>>20, peak>>20)
+		formatDuration(median(times)), idle>>20, peak>>20)
 	return nil
 }
 
 // startAndPoll starts the server and polls it until it responds.
 func (s *server) startAndPoll() error {
-	p, err := launch(s.name, s.addr, s.env, *binary, "serve")
+	p, err := startProcess(s.name, s.addr, s.env, *binary, "serve")
 	if err != nil {
 		return err
 	}
 	s.process = p
-	request := get(s.addr, "/livez", "")
+	request := getRequest(s.addr, "/livez", "")
 	for range 20_000 {
 		var c conn
 		a, err := c.roundTrip(s.addr, request)
@@ -56,5 +56,5 @@ func (s *server) startAndPoll() error {
 		}
 		time.Sleep(250 * time.Microsecond)
 	}
-	return fmt.Errorf("no answer")
+	return fmt.Errorf("the server does not respond")
 }

@@ -46,15 +46,15 @@ func measureRefusals(name, config string, classes []*class) error {
 	defer s.stop()
 	var c conn
 	defer c.close()
-	login := func(account string) (answer, error) {
-		return c.roundTrip(s.addr, post(s.addr, "/api/v1/login", credentials(account+"@example.test", "not-the-password-9")))
+	login := func(account string) (response, error) {
+		return c.roundTrip(s.addr, postRequest(s.addr, "/api/v1/login", credentials(account+"@example.test", "not-the-password-9")))
 	}
 	for _, account := range []string{"known@example.test", "disabled@example.test"} {
 		if err := s.createUser(account); err != nil {
 			return err
 		}
 	}
-	if _, err := pipe("", s.env, *binary, "user", "disable", "disabled@example.test"); err != nil {
+	if _, err := runCommand("", s.env, *binary, "user", "disable", "disabled@example.test"); err != nil {
 		return err
 	}
 	for range 5 { // locks the accounts that can be locked, warms up the others
@@ -80,7 +80,7 @@ func measureRefusals(name, config string, classes []*class) error {
 		r := result{times: sorted(class.times)}
 		p := mannWhitney(classes[0].times, class.times)
 		diff := float64(median(class.times)-median(classes[0].times)) / float64(median(classes[0].times))
-		fmt.Printf("| %s | %d | %s | %s | %s | %.3f | %+.2f %% |\n", class.name, class.status, format(median(class.times)), format(r.quantile(.05)), format(r.quantile(.95)), p, 100*diff)
+		fmt.Printf("| %s | %d | %s | %s | %s | %.3f | %+.2f %% |\n", class.name, class.status, formatDuration(median(class.times)), formatDuration(r.quantile(.05)), formatDuration(r.quantile(.95)), p, 100*diff)
 	}
 	fmt.Println()
 	return nil

@@ -1,5 +1,5 @@
-// Package examples runs the examples as a reader would: a server in development, a
-// Go API behind guard, a Flask API with plain PyJWT, and a token for each.
+// Package examples runs the examples: a development server, a Go API with guard, a Flask
+// API with PyJWT, and a token for each.
 package examples
 
 import (
@@ -80,7 +80,7 @@ func build(t *testing.T, dir, pkg string) string {
 	return bin
 }
 
-// flask is a Python that has what the example imports: Debian's packages.
+// flask returns a Python interpreter with the packages that the example imports.
 func flask(t *testing.T) string {
 	t.Helper()
 	for _, python := range []string{"/usr/bin/python3", "python3"} {
@@ -132,7 +132,7 @@ func start(t *testing.T, env []string, dir string, argv ...string) {
 	})
 }
 
-// up waits until something answers, whatever it says.
+// up waits until a server responds with any status.
 func up(t *testing.T, url string) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
@@ -141,7 +141,7 @@ func up(t *testing.T, url string) {
 			return
 		}
 	}
-	t.Fatalf("%s does not answer", url)
+	t.Fatalf("%s does not respond", url)
 }
 
 func manage(t *testing.T, env []string, watchword, stdin string, args ...string) {

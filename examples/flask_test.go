@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// The Flask API says what is wrong in JSON, tells an expired token from a bad one and
-// both from an issuer that is away, goes on when the algorithm of the keys changes, and
-// asks the issuer where that matters.
+// The Flask API responds with JSON errors that distinguish expired tokens, invalid tokens
+// and an unavailable issuer. It accepts a new algorithm of the keys, and uses introspection
+// where revocation must apply at once.
 func TestRepair_N12_FlaskAPI(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -108,7 +108,7 @@ func moveClock(t *testing.T, file, by string) {
 	}
 }
 
-// startServer is start for a server that the test itself stops.
+// startServer is like start, for a server that the test stops.
 func startServer(t *testing.T, env []string, watchword string) (stop func()) {
 	t.Helper()
 	cmd := exec.Command(watchword, "dev")
@@ -170,7 +170,8 @@ func sessions(t *testing.T, issuer, token string) (ids []string) {
 	return ids
 }
 
-// requireRefusal asks the API and compares status and code; every refusal is JSON.
+// requireRefusal sends a request to the API and compares status and code. Every refusal is
+// JSON.
 func requireRefusal(t *testing.T, method, address, token string, status int, code string) {
 	t.Helper()
 	req, err := http.NewRequest(method, address, nil)

@@ -73,8 +73,8 @@ func commands(block string) []string {
 	return strings.Split(block, "\n")
 }
 
-// requireWelcome waits for what the server prints when it is ready, and finds the
-// password in it.
+// requireWelcome waits until the server has printed that it is ready, and returns that text
+// and its password.
 func requireWelcome(t *testing.T, name string) (welcome, password string) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
@@ -107,7 +107,7 @@ func requireSameShape(t *testing.T, got, shown string) {
 	for line := range strings.Lines(shown) {
 		for _, w := range word.FindAllString(line, -1) {
 			if !strings.HasPrefix(strings.TrimSpace(w), "http") && !strings.HasPrefix(w, "Sign") && !strings.Contains(got, strings.TrimSpace(w)) {
-				t.Errorf("README shows %q, which was not printed:\n%s", w, got)
+				t.Errorf("README shows %q, which is not in the output:\n%s", w, got)
 			}
 		}
 	}

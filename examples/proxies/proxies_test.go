@@ -1,5 +1,5 @@
-// Package proxies tries the configurations of this folder: each proxy in front of a
-// server, and a client behind that.
+// Package proxies tests the configurations of this directory: a client sends requests to a
+// server through each proxy.
 package proxies
 
 import (
@@ -94,8 +94,8 @@ func newFront(t *testing.T) *front {
 	return f
 }
 
-// configuration is a file of this folder with the names of this test in it. What is to
-// be replaced must be there.
+// configuration returns a file of this directory with replaced names, all of which must
+// occur in it.
 func (f *front) configuration(t *testing.T, name string, pairs ...string) string {
 	t.Helper()
 	text := f.text(t, name)
@@ -127,7 +127,7 @@ func (f *front) file(t *testing.T, name, text string) string {
 	return path
 }
 
-// makeCertificate makes one that the client below trusts.
+// makeCertificate makes a certificate that the client of the test trusts.
 func (f *front) makeCertificate(t *testing.T) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -148,7 +148,7 @@ func (f *front) makeCertificate(t *testing.T) {
 	f.key = f.file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
 }
 
-// run starts the proxy, and leads the client of the test through it.
+// run starts the proxy and makes the client of the test use it.
 func (f *front) run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -209,8 +209,8 @@ func (f *front) signIn(t *testing.T) {
 	}
 }
 
-// wantAddress fails unless the server sees the client's address, whatever the client
-// says it is.
+// wantAddress fails the test unless the server logs the client's address, whatever
+// X-Forwarded-For the client sends.
 func (f *front) wantAddress(t *testing.T) {
 	t.Helper()
 	for nth, header := range []string{"", "203.0.113.9", "127.0.0.1", "203.0.113.9, 127.0.0.1"} {
@@ -230,8 +230,8 @@ func (f *front) wantAddress(t *testing.T) {
 	}
 }
 
-// address is the ip of the nth request for the description of the API in the access
-// log, which is written when the answer has been sent.
+// address returns the address of the nth request for the OpenAPI description in the access
+// log, which is written after the response.
 func (f *front) address(t *testing.T, nth int) string {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
