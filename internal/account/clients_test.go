@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// signedInClient is a browser in which somebody is signed in and remembered, with a client that
-// was granted access for their absence.
+// signedInClient is a browser with a signed-in user and a remember-me token, and a client with
+// offline access.
 type signedInClient struct {
 	session, client auth.Session
 	series          auth.RememberMeID
@@ -69,13 +69,12 @@ func (h *fixture) logoutNotices() (n int) {
 	return n
 }
 
-// RT-08, SE-14: a new password ends what hangs on the old one everywhere: browsers,
-// the clients in them even where they may act in the person's absence, and what
-// remembers the person. The browser in which it was changed goes on, as documented.
+// RT-08, SE-14: a new password ends the sessions of all browsers, their client sessions even with
+// offline access, and remember-me tokens. The browser in which it was changed stays signed in.
 func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(h *fixture, a auth.Account, own signedInClient) error
-		kept bool // the own browser goes on
+		kept bool // the own browser stays signed in
 	}{
 		"password changed": {func(h *fixture, a auth.Account, own signedInClient) error {
 			actor := actorOf(a)
@@ -118,26 +117,26 @@ func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 					want = 1
 				}
 				if n := h.logoutNotices(); n != want {
-					t.Errorf("%d clients were told, want %d", n, want)
+					t.Errorf("%d clients were notified, want %d", n, want)
 				}
 			})
 		})
 	}
 }
 
-// Clients hear of a deletion, although nothing of the account is left.
+// Clients are notified of a deletion, although its rows are deleted.
 func TestDeletionTellsClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
 		h.insertSignedInClient(a, "app")
 		h.requireOK(h.Delete(t.Context(), tenant, a.ID, good, actorOf(a)))
 		if n := h.logoutNotices(); n != 1 {
-			t.Errorf("%d clients were told", n)
+			t.Errorf("%d clients were notified", n)
 		}
 	})
 }
 
-// One browser that is ended from elsewhere does not come back by itself.
+// A browser whose session was ended from another one does not sign in again by itself.
 func TestEndedBrowserForgets(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)

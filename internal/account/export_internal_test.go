@@ -1,7 +1,7 @@
 package account
 
-// FillExports takes every place of an export, and returns what gives them back.
-func (s *Service) FillExports() (leave func()) {
+// FillExports occupies all concurrent exports, and returns the function that frees them.
+func (s *Service) FillExports() (free func()) {
 	for range maxConcurrentExports {
 		s.exports <- struct{}{}
 	}

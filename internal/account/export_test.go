@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// An export holds everything that is kept, also what hangs below a browser's session.
+// An export contains all data, including client sessions below a browser session.
 func TestRepair_S24_ExportIsWhole(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
@@ -39,21 +39,21 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 	})
 }
 
-// However many export at once, readers are left for everybody else; who waits too long
-// is told to come back.
+// Concurrent exports leave readers for other requests. An export that waits too long is
+// unavailable.
 func TestRepair_S7_ExportsLeaveReaders(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
-		leave := h.FillExports()
+		free := h.FillExports()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := h.Export(ctx, tenant, a.ID, actorOf(a)); auth.KindOf(err) != auth.KindUnavailable {
-			t.Errorf("an export beyond those that may read at once: %v", err)
+			t.Errorf("an export beyond the concurrent ones: %v", err)
 		}
 		if _, err := h.Get(t.Context(), tenant, a.ID); err != nil {
-			t.Errorf("somebody else waits for them: %v", err)
+			t.Errorf("another request waits for exports: %v", err)
 		}
-		leave()
+		free()
 		_, err := h.Export(t.Context(), tenant, a.ID, actorOf(a))
 		h.requireOK(err)
 	})

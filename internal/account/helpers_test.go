@@ -27,7 +27,7 @@ type fixture struct {
 	sessions *session.Service
 }
 
-// The password of the tests passes every policy and is nobody's name.
+// The passwords of the tests meet every policy.
 const (
 	good    = "violet-harbour-52-kettle"
 	another = "marble-osprey-77-lantern"
@@ -90,7 +90,7 @@ func (h *fixture) requireOK(err error) {
 	}
 }
 
-// requireRefused demands a refusal with the code.
+// requireRefused fails the test unless err is a refusal with the code.
 func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	h.t.Helper()
 	e, ok := errors.AsType[*auth.Error](err)
@@ -106,37 +106,37 @@ func (h *fixture) takeMails() []auth.Message {
 	return storetest.TakeMessages(h.t, h.db, "")
 }
 
-// requireMail returns the only waiting message, which has the kind and the
+// requireMail returns the only message of the outbox, which must have the kind and the
 // address.
 func (h *fixture) requireMail(kind auth.MessageKind, to string) auth.Mail {
 	h.t.Helper()
 	all := h.takeMails()
 	if len(all) != 1 || all[0].Kind != kind || all[0].Payload.To != to {
-		h.t.Fatalf("waiting: %+v, want one %s to %s", all, kind, to)
+		h.t.Fatalf("outbox: %+v, want one %s to %s", all, kind, to)
 	}
 	return all[0].Payload
 }
 
-// register makes an unproved account and returns the token of its link.
+// register registers an unverified account and returns the token of its link.
 func (h *fixture) register(email, pw string) string {
 	h.t.Helper()
 	h.requireOK(h.Register(h.t.Context(), tenant, account.Registration{Email: email, Password: pw}, alice))
 	return h.requireMail(auth.MailVerify, email).Token
 }
 
-// verify spends a link as a program that has nothing but the link.
+// verify consumes a link as a program does, without a password.
 func (h *fixture) verify(token string, actor auth.Actor) error {
 	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Program: true}, actor)
 	return err
 }
 
-// verifyChange spends the link of a change of address with the current password.
+// verifyChange consumes the link of a change of address, with the current password.
 func (h *fixture) verifyChange(token, current string, actor auth.Actor) error {
 	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Password: current, Program: true}, actor)
 	return err
 }
 
-// requestEmailChange asks for another address and returns the token of the mail to it.
+// requestEmailChange requests a change of address and returns the token of the mail.
 func (h *fixture) requestEmailChange(a auth.Account, current, email string) string {
 	h.t.Helper()
 	_, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, actorOf(a))
@@ -198,7 +198,7 @@ func (h *fixture) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 	return v, f, cookie.Reveal()
 }
 
-// sessionLive reports whether session and family both live, and fails when only one does.
+// sessionLive reports whether session and family are live, and fails when only one is.
 func (h *fixture) sessionLive(v auth.Session, f auth.FamilyID) bool {
 	h.t.Helper()
 	var s, r bool
@@ -242,14 +242,13 @@ func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	return out
 }
 
-// traces is what a request leaves behind that could be counted from outside: rows
-// of audit log and outbox, and hashes.
+// traces are the countable effects of a request: rows of audit log and outbox, and hashes.
 type traces struct {
 	Audit, Outbox int
 	Hashes        uint64
 }
 
-// measureTraces returns what one call leaves behind.
+// measureTraces returns the traces of one call.
 func (h *fixture) measureTraces(fn func()) traces {
 	h.t.Helper()
 	h.takeMails()

@@ -11,8 +11,8 @@ import (
 
 var twice = limit.Rate{Count: 2, Per: time.Hour}
 
-// S3: a stranger cannot use up the reset mails of somebody else, and all strangers together
-// have a bound for the sake of the mailbox.
+// S3: a stranger cannot use up the reset mails of the owner, and a limit on all strangers
+// together protects the mailbox.
 func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.newMember("alice@example.test", good)
@@ -43,8 +43,8 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 	}, func(c *account.Config) { c.Rates["forgot.account"] = limit.Rate{Count: 4, Per: time.Hour} })
 }
 
-// S3: whoever has stolen a session and tries current passwords in it does not keep the owner
-// from changing theirs.
+// S3: an attacker with a stolen session who guesses the current password does not prevent the
+// owner from changing it.
 func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
@@ -65,8 +65,8 @@ func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 	}, func(c *account.Config) { c.Rates["change.account"] = twice })
 }
 
-// S3: the mailed link makes the browser known, so that its owner gets in from there whatever
-// strangers do.
+// S3: the mailed link makes the browser known, so that the owner can sign in there in spite of
+// strangers' attempts.
 func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.newMember("alice@example.test", good)
@@ -80,7 +80,7 @@ func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 			return name != ""
 		}
 		if !is(out.Known.Reveal()) || is(before) {
-			t.Error("the browser of the reset is not known, or one of before still is")
+			t.Error("the browser of the reset is not known, or a former one still is")
 		}
 	})
 }

@@ -34,7 +34,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 				}
 			}
 		}
-		// All of them count together, and the right password waits as well.
+		// All operations share the limit, and the right password is throttled, too.
 		hashes := h.hasher.Stats().Done
 		for i, try := range tries {
 			if e := h.requireRefused(try(good), "rate_limited"); e.RetryAfter <= 0 || e.RetryAfter > 15*time.Minute {
@@ -73,7 +73,7 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 			t.Error("another session survived")
 		}
 		if !h.sessionLive(own, ownFamily) || !h.sessionLive(bobs, bobsFamily) {
-			t.Error("the own session or somebody else's ended")
+			t.Error("the own session or one of another account ended")
 		}
 		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("SE-01: the old cookie still works: %v", err)
@@ -98,8 +98,8 @@ func TestChangeRefusesWeakPasswords(t *testing.T) {
 	})
 }
 
-// A session of somebody else in the actor is neither kept nor renewed.
-func TestChangeKeepsNobodyElsesSession(t *testing.T) {
+// A session of another account in the actor is neither kept nor renewed.
+func TestChangeKeepsNoSessionOfAnotherAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, b := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
 		bobs, family, cookie := h.signIn(b)
@@ -109,7 +109,7 @@ func TestChangeKeepsNobodyElsesSession(t *testing.T) {
 		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
 		h.requireOK(err)
 		if renewed != "" || h.sessionLive(mine, myFamily) || !h.sessionLive(bobs, family) {
-			t.Error("a foreign session was touched or an own one kept")
+			t.Error("a session of another account was changed or an own one kept")
 		}
 		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); err != nil {
 			t.Error(err)
@@ -131,7 +131,7 @@ func TestOperatorSetsPassword(t *testing.T) {
 	})
 }
 
-// A password that was replaced while it was being compared proves nothing.
+// A password that was replaced during its comparison is refused.
 func TestReplacedWhileCompared(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
@@ -144,7 +144,7 @@ func TestReplacedWhileCompared(t *testing.T) {
 		late := newFixture(t, h.db, h.clock, func(c *account.Config) { c.Hasher = slow })
 		h.requireRefused(late.Delete(t.Context(), tenant, a.ID, good, actorOf(a)), "changed_meanwhile")
 		if !h.passwordMatches("alice@example.test", third) {
-			t.Error("the account is gone")
+			t.Error("the account was deleted")
 		}
 	})
 }

@@ -22,7 +22,7 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 			got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actor)
 			h.requireOK(err)
 			if got.Email != a.Email || !got.Verified() {
-				t.Errorf("before the proof the account shows %+v", got)
+				t.Errorf("before the verification the account is %+v", got)
 			}
 			m := h.requireMail(auth.MailChangeEmail, "Alice@new.test")
 			if m.NewEmail != "Alice@new.test" {
@@ -33,9 +33,9 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 		older := change()
 		link := change()
 		if _, err := h.Find(t.Context(), tenant, email); auth.KindOf(err) != auth.KindNotFound {
-			t.Error("the new address finds the account before it is proved")
+			t.Error("the new address finds the account before its verification")
 		}
-		h.requestReset("alice@example.test") // the old one still recovers
+		h.requestReset("alice@example.test") // the old one can still reset the password
 		h.requireRefused(h.verify(older, alice), "invalid_link")
 		h.requireOK(h.verifyChange(link, good, eve))
 		if got := h.find(email); got.ID != a.ID || !got.Verified() || got.Email.Address != email {
@@ -48,7 +48,7 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 			t.Errorf("notice %+v", m)
 		}
 		if !h.sessionLive(own, ownFamily) || h.sessionLive(other, otherFamily) {
-			t.Error("the change must end every session but the one that asked")
+			t.Error("the change must end every session except the one that requested it")
 		}
 		h.requireRefused(h.verify(link, alice), "invalid_link")
 	})
@@ -73,7 +73,7 @@ func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 		if m := h.requireMail(auth.MailKnownAddress, "bob@example.test"); m.Token != "" {
 			t.Error("bob was sent the link of alice's change")
 		}
-		// Free when asked for, taken when proved.
+		// Free when requested, taken when verified.
 		email = "late@example.test"
 		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)

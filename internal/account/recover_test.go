@@ -141,7 +141,7 @@ func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
 		v, f, _ := h.signIn(a)
-		email := "eve@example.test" // whoever was in may have asked for another address
+		email := "eve@example.test" // an attacker with the session may have requested another address
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)
 		pending := h.requireMail(auth.MailChangeEmail, email).Token
@@ -168,9 +168,9 @@ func TestResetProvesTheAddress(t *testing.T) {
 	})
 }
 
-// What an account has allowed before anybody proved its address, whoever signed up with
-// that address may have allowed; what its owner has allowed stays.
-func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
+// Consents of an account from before its address was verified may be another user's and are
+// deleted; later ones stay.
+func TestAttack_PW_12_ResetDeletesEarlierConsents(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.register("alice@example.test", good)
 		id := h.find("alice@example.test").ID

@@ -69,7 +69,7 @@ func TestAttack_PW_02_LongPasswords(t *testing.T) {
 			email := "n" + strings.Repeat("n", n/32) + "@example.test"
 			h.register(email, pw)
 			if !h.passwordMatches(email, pw) || h.passwordMatches(email, pw[:n-1]) {
-				t.Errorf("%d characters are not kept exactly", n)
+				t.Errorf("a password of %d characters is not stored exactly", n)
 			}
 		}
 	})
@@ -123,7 +123,7 @@ func TestAttack_PW_06_KnownAddress(t *testing.T) {
 			t.Errorf("known address cost %+v, new one %+v", known, fresh)
 		}
 		if pending := h.measureTraces(func() { reg("new@example.test") }); pending != fresh {
-			t.Errorf("unproved address cost %+v, new one %+v", pending, fresh)
+			t.Errorf("unverified address cost %+v, new one %+v", pending, fresh)
 		}
 		reg("ALICE@example.test")
 		if m := h.requireMail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP {
@@ -145,7 +145,7 @@ func TestAttack_PW_13_Addresses(t *testing.T) {
 			h.requireRefused(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve), "email_invalid")
 			h.requireRefused(h.resend(email, eve), "email_invalid")
 		}
-		// A look-alike domain is another mailbox and is written to as such.
+		// A look-alike domain is another mailbox, which gets the mail.
 		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "a@gооd.test", Password: good}, eve))
 		if all := h.takeMails(); len(all) != 1 || !strings.HasPrefix(all[0].Payload.To, "a@xn--") {
 			t.Errorf("mails %+v", all)
@@ -160,7 +160,7 @@ func TestAttack_PW_15_LinkProvesOnlyItsAddress(t *testing.T) {
 		h.requireOK(h.verify(link, actorOf(e)))
 		a := h.find("alice@example.test")
 		if !a.Verified() || h.find("eve@example.test").Email.Login != "eve@example.test" {
-			t.Error("the link did not prove alice's address for alice")
+			t.Error("the link did not verify alice's address for alice")
 		}
 		for _, id := range []auth.AccountID{a.ID, e.ID} {
 			if list, err := h.Sessions(t.Context(), tenant, id); err != nil || len(list) != 0 {
@@ -182,21 +182,21 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 			h.requireRefused(h.verify(stale, alice), "invalid_link")
 			h.requireRefused(h.Reset(t.Context(), tenant, reset, third, eve), "invalid_link")
 			if h.find("alice@example.test").Verified() {
-				t.Error("the older link proved the address")
+				t.Error("the older link verified the address")
 			}
 			h.requireOK(h.verify(link, alice))
 			if h.passwordMatches("alice@example.test", another) || !h.passwordMatches("alice@example.test", good) {
 				t.Error("eve's password survived")
 			}
 		})
-		t.Run("PW-16 in use before it was proved", func(t *testing.T) {
+		t.Run("PW-16 in use before it was verified", func(t *testing.T) {
 			h := *h
 			h.t = t
 			h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
 			stale := h.register("bob@example.test", another)
 			v, f, _ := h.signIn(h.find("bob@example.test"))
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "bob@example.test", Password: good}, alice))
-			// Nobody has shown yet who owns the mailbox, so nobody loses anything yet.
+			// The owner of the mailbox is not known yet, so nothing changes yet.
 			if !h.sessionLive(v, f) || !h.passwordMatches("bob@example.test", another) {
 				t.Error("a stranger took the account over by registering it again")
 			}
@@ -208,7 +208,7 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 			}
 			h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = false })
 		})
-		t.Run("PW-16 made by an administrator", func(t *testing.T) {
+		t.Run("PW-16 created by an administrator", func(t *testing.T) {
 			h := *h
 			h.t = t
 			a, err := h.Create(t.Context(), tenant, account.Creation{Email: "carol@example.test", Password: good}, admin)
@@ -258,15 +258,15 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 		for range 20 {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@example.test", Password: third}, eve))
 		}
-		// Two have registered the address, so the password of neither stands.
+		// Two registrars have registered the address, so both passwords are deleted.
 		if h.passwordMatches("alice@example.test", good) || h.passwordMatches("alice@example.test", another) || h.passwordMatches("alice@example.test", third) {
-			t.Error("a password stands that nobody has proved")
+			t.Error("the password of an unverified registrar is valid")
 		}
 		for range 20 {
 			h.requireOK(h.resend("alice@example.test", eve))
 		}
 		sent = h.takeMails()
-		if len(sent) != 2 { // half of what all strangers may ask for
+		if len(sent) != 2 { // half of the limit of all strangers
 			t.Fatalf("%d mails of 20 requests", len(sent))
 		}
 		for _, token := range []string{first, sent[1].Payload.Token} {
@@ -335,7 +335,7 @@ func TestRepair_S23_DomainsOfTheOperator(t *testing.T) {
 		if all := h.takeMails(); len(all) != 0 {
 			t.Errorf("mails %+v", all)
 		}
-		// An operator knows the own network, and who has such an address goes on to sign in.
+		// An operator may use such an address, and its owner can sign in.
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "root@intranet", Password: good, Verified: true}, admin)
 		h.requireOK(err)
 		h.find("root@intranet")

@@ -30,7 +30,7 @@ func (h *fixture) submitLink(token, browser, pw string) error {
 	return err
 }
 
-// requireMissing checks what the page of a link has to ask for.
+// requireMissing checks what the page of a link requires.
 func (h *fixture) requireMissing(want account.Missing, token, browser string) {
 	h.t.Helper()
 	got, err := h.VerifyRequirements(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
@@ -40,8 +40,8 @@ func (h *fixture) requireMissing(want account.Missing, token, browser string) {
 	}
 }
 
-// The limit is used up by somebody else: the owner's own registration is not mailed,
-// and the newest link in the mailbox is the stranger's.
+// An attacker uses up the limit: the owner's registration sends no mail, and the newest link in
+// the mailbox is that of the attacker's registration.
 func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		var newest string
@@ -57,12 +57,12 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 		h.requireRefused(h.submitLink(newest, "wwb_bob", "short"), "password_refused")
 		h.requireOK(h.submitLink(newest, "wwb_bob", good))
 		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) || !h.find(bob).Verified() {
-			t.Error("the owner's password does not stand alone")
+			t.Error("the owner's password is not the only valid one")
 		}
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 5, Per: time.Hour} })
 }
 
-// With a limit of one, no second link tells that two have registered.
+// With a limit of one there is no second link, and the address is contested all the same.
 func TestRepair_S2_LimitOfOne(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		link := h.registerBob(another, "", eve)
@@ -71,14 +71,14 @@ func TestRepair_S2_LimitOfOne(t *testing.T) {
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
-// A stranger who registers later neither ends the owner's link nor leaves a password.
+// A later registration of an attacker neither invalidates the owner's link nor sets a password.
 func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own := h.registerBob(good, "wwb_bob", alice)
 		h.requireMissing(account.MissingNothing, own, "wwb_bob")
 		newest := h.registerBob(another, "wwb_eve", eve)
 		if h.passwordMatches(bob, another) {
-			t.Error("the stranger's password stands")
+			t.Error("the attacker's password is valid")
 		}
 		for _, token := range []string{own, newest} {
 			h.requireMissing(account.MissingPassword, token, "wwb_bob")
@@ -87,13 +87,13 @@ func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
 		}
 		h.requireOK(h.submitLink(own, "wwb_bob", good))
 		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) {
-			t.Error("the owner's password does not stand alone")
+			t.Error("the owner's password is not the only valid one")
 		}
 		h.requireRefused(h.submitLink(newest, "wwb_eve", another), "invalid_link")
 	})
 }
 
-// Somebody who never registered opens the link that a stranger's registration sent.
+// A user who never registered opens the link of an attacker's registration.
 func TestRepair_S2_LinkOfAStranger(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, browser := range []string{"wwb_eve", ""} {
@@ -103,20 +103,19 @@ func TestRepair_S2_LinkOfAStranger(t *testing.T) {
 			h.requireRefused(h.submitLink(link, "", ""), "password_needed")
 			h.requireRefused(h.submitLink(link, "wwb_bob", ""), "password_needed")
 			if h.find(bob).Verified() {
-				t.Fatal("proved without a password")
+				t.Fatal("verified without a password")
 			}
 		}
 		link := h.registerBob(another, "wwb_eve", eve)
 		h.requireOK(h.submitLink(link, "wwb_bob", third))
 		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, third) {
-			t.Error("the stranger's password came to life")
+			t.Error("the attacker's password became valid")
 		}
 	})
 }
 
-// What stays easy: the browser that registered, and a program that registered for
-// somebody, also when they did it twice.
-func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
+// The browser or program that registered needs no password, even after registering twice.
+func TestRepair_S2_OwnRegistrationNeedsNoPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		first := h.registerBob(another, "wwb_bob", alice)
 		link := h.registerBob(good, "wwb_bob", alice)
@@ -125,19 +124,19 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 		h.requireRefused(h.submitLink(link, "wwb_bob", ""), "invalid_link")
 		h.requireOK(h.submitLink(h.requireMail(auth.MailVerify, bob).Token, "wwb_bob", ""))
 		if !h.passwordMatches(bob, good) {
-			t.Error("the password of the registration does not stand")
+			t.Error("the password of the registration is not valid")
 		}
 		first, link = h.register("dave@example.test", another), h.register("dave@example.test", good)
 		h.requireRefused(h.verify(first, alice), "invalid_link")
 		h.requireOK(h.verify(link, alice))
 		if !h.passwordMatches("dave@example.test", good) {
-			t.Error("the password of the program does not stand")
+			t.Error("the password of the program is not valid")
 		}
 	})
 }
 
-// A link that somebody else asks for again does not make their browser the registrar.
-func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
+// A request for another link does not make its browser the registrar.
+func TestRepair_S2_ResendKeepsTheRegistrar(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.registerBob(another, "wwb_eve", eve)
 		h.requireOK(h.Resend(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: "wwb_bob"}, alice))
@@ -145,9 +144,8 @@ func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 	})
 }
 
-// Before the proof a stranger has signed in, allowed a client and been given a role; the
-// proof ends what they have.
-func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
+// An attacker has signed in and allowed a client before the verification, which ends both.
+func TestRepair_S2_VerificationEndsEarlierAccess(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
 		h.registerBob(another, "wwb_eve", eve)
@@ -169,21 +167,21 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 		_, err := h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice)
 		h.requireOK(err)
 		if h.sessionLive(v, f) || h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) {
-			t.Error("a session or the password of the stranger goes on")
+			t.Error("a session or the password of the attacker is still valid")
 		}
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			if list, err := tx.Consents(a.ID); err != nil || len(list) != 0 {
 				t.Errorf("consents %v, %v", list, err)
 			}
 			if got, err := tx.RememberMe(series); err != nil || got.RevokedAt.IsZero() {
-				t.Errorf("the stranger's browser is remembered: %+v, %v", got, err)
+				t.Errorf("the attacker's remember-me token is valid: %+v, %v", got, err)
 			}
 			return nil
 		}))
 	})
 }
 
-// The registrar who was let in before the proof loses nothing by it.
+// A registrar who signed in before the verification stays signed in.
 func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
@@ -196,8 +194,7 @@ func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
 	})
 }
 
-// The link of a change of address: opened by somebody else it gives the account no
-// address.
+// The link of a change of address does not change the address when another user opens it.
 func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		e := h.newMember("eve@example.test", another)
@@ -219,13 +216,13 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 		}
 		h.requireOK(h.submitLink(link, "wwb_other", another))
 		if h.find(bob).ID != e.ID {
-			t.Error("the owner's password did not do")
+			t.Error("the owner's password was not accepted")
 		}
 	})
 }
 
-// That two have registered an address is known after their links have expired, and after
-// somebody has asked for a link again.
+// An address stays contested after the links have expired, and after another link was
+// requested.
 func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 	for name, between := range map[string]func(*fixture){
 		"expired": func(h *fixture) { h.clock.Advance(verifyLifetime + time.Minute) },
@@ -241,24 +238,24 @@ func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 				between(h)
 				newest := h.registerBob(another, "wwb_eve", eve)
 				if h.passwordMatches(bob, another) || h.passwordMatches(bob, good) {
-					t.Error("a password stands")
+					t.Error("a password is valid")
 				}
 				h.requireRefused(h.verify(newest, alice), "password_needed")
 
 				between(h)
-				newest = h.registerBob(another, "wwb_eve", eve) // the same once more, as the only one with a link
+				newest = h.registerBob(another, "wwb_eve", eve) // again, as the only registrar with a link
 				h.requireRefused(h.verify(newest, alice), "password_needed")
 				h.requireOK(h.submitLink(newest, "", good))
 				if !h.passwordMatches(bob, good) || h.find(bob).Registrar != "" {
-					t.Error("the proof settles nothing")
+					t.Error("the verification did not settle the ownership")
 				}
 			})
 		})
 	}
 }
 
-// A stranger's registration leaves the link by which the owner sets a new password.
-func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
+// A registration of an attacker does not invalidate the owner's reset link.
+func TestRepair_S2_RegistrationKeepsResetLink(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.registerBob(good, "", alice)
 		h.clock.Advance(verifyLifetime + time.Minute)
@@ -267,13 +264,13 @@ func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
 
 		h.requireOK(h.Reset(t.Context(), tenant, reset, third, alice))
 		if !h.passwordMatches(bob, third) || !h.find(bob).Verified() {
-			t.Error("the reset did not do")
+			t.Error("the reset had no effect")
 		}
 	})
 }
 
-// No registration changes an account that an operator made, within the limit or beyond it.
-func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
+// No registration changes an account that an operator created, within the limit or beyond it.
+func TestRepair_S2_RegistrationKeepsOperatorsAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Password: good, Name: "Bob"}, admin)
 		h.requireOK(err)
@@ -282,14 +279,14 @@ func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
 		h.registerBob(another, "wwb_eve", eve) // beyond the limit
 
 		if !h.passwordMatches(bob, good) || h.find(bob).Name != "Bob" {
-			t.Error("a stranger's registration took the operator's password or name away")
+			t.Error("an attacker's registration changed the operator's password or name")
 		}
 		h.requireOK(h.verify(link, alice))
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
-// A registration that nobody has proved or used gives way to the proof of a change of
-// address and to an operator. An operator's account gives way to neither.
+// A verified change of address and an operator replace an unverified, unused registration.
+// Neither replaces an account that an operator created.
 func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 	for _, unverified := range []bool{false, true} {
 		each := func(fn func(t *testing.T, h *fixture, dave auth.Account)) {
@@ -306,7 +303,7 @@ func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 			change := h.requestEmailChange(dave, good, bob)
 			h.requireOK(h.verifyChange(change, good, alice))
 			if a := h.find(bob); a.ID != dave.ID || !a.Verified() || !h.passwordMatches(bob, good) {
-				t.Errorf("the address is not that of who proved it: %+v", a)
+				t.Errorf("the address does not belong to the account that verified it: %+v", a)
 			}
 			h.requireRefused(h.submitLink(squatter, "wwb_eve", ""), "invalid_link")
 		})
@@ -323,7 +320,7 @@ func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 			h.requireOK(err)
 			h.requireMail(auth.MailKnownAddress, bob)
 			if h.find(bob).ID != made.ID {
-				t.Error("the operator's account is gone")
+				t.Error("the operator's account was deleted")
 			}
 		})
 		each(func(t *testing.T, h *fixture, _ auth.Account) {
@@ -336,7 +333,7 @@ func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 	}
 }
 
-func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
+func TestRepair_S2_RequirementsOfInvalidLinks(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		link := h.registerBob(good, "wwb_bob", alice)
 		h.requireOK(h.submitLink(link, "wwb_bob", ""))
@@ -362,15 +359,14 @@ func TestRepair_N3_Invitation(t *testing.T) {
 		if a := h.find(bob); !a.Verified() || a.Name != "Bob" || !h.passwordMatches(bob, good) {
 			t.Errorf("%+v", a)
 		}
-		// With a password it is not, and the operator's word does not make it the mailbox's.
+		// With a password it is no invitation, but the page still requires a new password.
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "dave@example.test", Password: good}, admin)
 		h.requireOK(err)
 		h.requireMissing(account.MissingPassword, h.requireMail(auth.MailVerify, "dave@example.test").Token, "")
 	})
 }
 
-// Notices tell of what happened to an account; an address that nobody has proved may be
-// somebody else's.
+// Notices about an account are not sent to an unverified address, which may be another user's.
 func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
@@ -386,7 +382,7 @@ func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
 		b := h.find(bob)
 		h.requireOK(h.Delete(t.Context(), tenant, b.ID, another, actorOf(b)))
 		if all := h.takeMails(); len(all) != 0 {
-			t.Errorf("sent to an address that nobody proved: %+v", all)
+			t.Errorf("sent to an unverified address: %+v", all)
 		}
 	})
 }

@@ -24,7 +24,7 @@ func (h *fixture) submitRegistration(r account.Registration) []string {
 	return h.mailTokens()
 }
 
-// mailTokens returns the tokens of the waiting mails.
+// mailTokens returns the tokens of the mails in the outbox.
 func (h *fixture) mailTokens() []string {
 	h.t.Helper()
 	var out []string
@@ -49,7 +49,7 @@ func (h *fixture) insertFlow(id auth.FlowID, browser string) {
 	}))
 }
 
-// A registration that is posted twice is one: the first link stays the one that works.
+// A registration that is posted twice counts once: the first link stays valid.
 func TestRepair_B1_RegisterTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		page := account.Registration{Password: good, Browser: bobs, Flow: "f"}
@@ -59,13 +59,12 @@ func TestRepair_B1_RegisterTwice(t *testing.T) {
 		}
 		h.requireOK(h.submitLink(first[0], bobs, ""))
 		if !h.passwordMatches(bob, good) {
-			t.Error("the password of the form does not stand")
+			t.Error("the password of the form is not valid")
 		}
 	})
 }
 
-// Whatever differs is an act of its own: another password, browser or flow, a program, a
-// little later.
+// Another password or browser, a program and a later form are registrations of their own.
 func TestRepair_B1_RegisterAgainDiffers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		page := account.Registration{Password: good, Browser: bobs, Flow: "f"}
@@ -83,12 +82,12 @@ func TestRepair_B1_RegisterAgainDiffers(t *testing.T) {
 			t.Error("a later form, or one of another browser, is the same form")
 		}
 		if h.passwordMatches(bob, good) {
-			t.Error("two browsers have registered, and a password stands")
+			t.Error("two browsers have registered, and a password is valid")
 		}
 	})
 }
 
-// Two requests for a link are one, whether or not the address has an account.
+// A request for a link that is posted twice counts once, with or without an account.
 func TestRepair_B1_ForgotTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.newMember(bob, good)
@@ -140,7 +139,7 @@ func TestRepair_B1_ResetTwice(t *testing.T) {
 	})
 }
 
-// A link whose effect does not stand any more is a used link.
+// A link whose change is no longer in effect is a used link.
 func TestRepair_B1_ResetOverridden(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember(bob, good)
@@ -157,7 +156,7 @@ func TestRepair_B1_ResetOverridden(t *testing.T) {
 	})
 }
 
-// However many posts of one browser arrive at once, all have the outcome of one reset.
+// All concurrent posts of one browser have the outcome of one reset.
 func TestRepair_B1_ResetAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.newMember(bob, good)
@@ -195,7 +194,7 @@ func TestRepair_B1_VerifyTwice(t *testing.T) {
 	})
 }
 
-// The same with a password that is chosen at the link, which has to be the same.
+// The same with a new password, which must be the same in both posts.
 func TestRepair_B1_VerifyTwiceWithPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		link := h.registerBob(good, "", alice)
@@ -203,7 +202,7 @@ func TestRepair_B1_VerifyTwiceWithPassword(t *testing.T) {
 		h.requireOK(h.submitLink(link, bobs, another))
 		h.requireRefused(h.submitLink(link, bobs, third), "invalid_link")
 		if !h.passwordMatches(bob, another) {
-			t.Error("the chosen password does not stand")
+			t.Error("the chosen password is not valid")
 		}
 	})
 }
@@ -222,8 +221,8 @@ func TestRepair_B1_ChangeOfAddressTwice(t *testing.T) {
 	})
 }
 
-// A link knows the flow from whose page it was requested, and tells it only to the browser in
-// which that flow began.
+// The outcome of a link contains the flow from whose page it was requested only in the browser
+// in which that flow began.
 func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertFlow("f", bobs)
@@ -247,12 +246,12 @@ func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
 		out, err = h.submitReset(link, another, eves)
 		h.requireOK(err)
 		if out.Flow.ID != "" {
-			t.Errorf("another browser learns of the flow: %+v", out)
+			t.Errorf("another browser gets the flow: %+v", out)
 		}
 	})
 }
 
-// In a verification that another browser completes, the flow's own browser gains nothing.
+// After a verification in another browser the link is used for the flow's own browser, too.
 func TestRepair_N2_LinkUsedElsewhere(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertFlow("f", bobs)
@@ -263,7 +262,7 @@ func TestRepair_N2_LinkUsedElsewhere(t *testing.T) {
 	})
 }
 
-// In a browser without a cookie the secret of the page takes its place.
+// In a browser without a cookie the secret of the page replaces that of the browser.
 func TestRepair_B1_ResetTwiceWithoutCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.newMember(bob, good)

@@ -74,7 +74,7 @@ func TestEndSessions(t *testing.T) {
 		err := h.EndSession(t.Context(), tenant, a.ID, one.ID, actorOf(a))
 		h.requireRefused(err, "not_found")
 		if !strings.Contains(err.Error(), "session") {
-			t.Errorf("says %v", err)
+			t.Errorf("error %v", err)
 		}
 		if h.sessionLive(one, oneFamily) || !h.sessionLive(two, twoFamily) {
 			t.Error("the wrong session ended")
@@ -103,7 +103,7 @@ func TestAttack_TN_03_AnotherTenantsAccount(t *testing.T) {
 		if list, err := h.List(t.Context(), "t2", store.AccountFilter{}); err != nil || len(list) != 0 {
 			t.Errorf("accounts of t2: %v, %v", list, err)
 		}
-		// The same address is free there.
+		// The same address is free in t2.
 		h.requireOK(h.Register(t.Context(), "t2", account.Registration{Email: "alice@example.test", Password: another}, alice))
 		if !h.passwordMatches("alice@example.test", good) {
 			t.Error("a registration in t2 changed the account of the default tenant")
@@ -162,7 +162,7 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 	})
 }
 
-// The last administrator is neither disabled nor deleted, by anybody, without force.
+// The last administrator cannot be disabled or deleted without an override.
 func TestRepair_R5_LastAdministrator(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, second := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
@@ -188,7 +188,7 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 			h.requireRefused(err, "last_administrator")
 		}
 		if !h.passwordMatches("alice@example.test", good) {
-			t.Error("refused, and disabled or deleted all the same")
+			t.Error("refused, but disabled or deleted")
 		}
 		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
 		h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))

@@ -93,7 +93,7 @@ func (h *fixture) signIn(email string) (v session.SignedIn) {
 	return v
 }
 
-// newBrowser is a browser with a cookie.
+// newBrowser returns a browser with a cookie.
 func newBrowser(sessions ...session.SignedIn) flow.Browser {
 	b := flow.Browser{Sessions: sessions}
 	b.EnsureSecret()
@@ -242,7 +242,7 @@ func TestSuspendedFlowGoesToOneBrowser(t *testing.T) {
 				bound.Add(1)
 				next, err := h.Continue(t.Context(), tenant, id, flow.Browser{Secret: step.NewBrowser.Reveal()})
 				if err != nil || next.Kind != auth.StepLogin {
-					t.Errorf("the browser that came first is at %s, %v", next.Kind, err)
+					t.Errorf("the first browser is at %s, %v", next.Kind, err)
 				}
 			})
 		}
@@ -282,7 +282,7 @@ func TestFinishSucceedsOnce(t *testing.T) {
 	})
 }
 
-// A database that does not answer says nothing about a flow.
+// An unavailable database is no refusal of a flow.
 func TestDatabaseErrorIsNotFlowOver(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		b := newBrowser()

@@ -94,7 +94,7 @@ func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	return e
 }
 
-// insertAccount puts an account straight into the database; an empty password gives none.
+// insertAccount inserts an account; an empty password inserts it without one.
 func (h *fixture) insertAccount(email, pw string, change ...func(*auth.Account)) auth.Account {
 	h.t.Helper()
 	hash := ""
@@ -106,14 +106,14 @@ func (h *fixture) insertAccount(email, pw string, change ...func(*auth.Account))
 	return h.insertAccountWithHash(email, hash, change...)
 }
 
-// insertAccountWithHash inserts an account with a hash from elsewhere.
+// insertAccountWithHash inserts an account with a given hash.
 func (h *fixture) insertAccountWithHash(email, hash string, change ...func(*auth.Account)) auth.Account {
 	h.t.Helper()
-	e, err := auth.ParseEmail(email)
+	address, err := auth.ParseEmail(email)
 	h.requireOK(err)
 	var a auth.Account
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
-		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: address, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 		for _, f := range change {
 			f(&a)
 		}
@@ -145,8 +145,8 @@ func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	return storetest.Events(h.t, h.db, tenant, kind)
 }
 
-// answer is everything about an attempt that somebody outside could see or count.
-type answer struct {
+// response is everything about an attempt that an attacker could see or count.
+type response struct {
 	Kind       auth.Kind
 	Code, Text string
 	Field      string
@@ -156,14 +156,14 @@ type answer struct {
 	Audit      int
 }
 
-func (h *fixture) observeRefusal(email, pw string) answer {
+func (h *fixture) observeRefusal(email, pw string) response {
 	h.t.Helper()
 	hashes, audit := h.hasher.Stats().Done, len(h.events(""))
 	e, ok := errors.AsType[*auth.Error](h.signInPassword(email, pw))
 	if !ok {
 		h.t.Fatalf("%s: not refused", email)
 	}
-	return answer{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
+	return response{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
 }
 
 // browser is a browser with its two cookies.
@@ -187,7 +187,7 @@ func (v *browser) signIn(email, pw string, remember bool) (login.SignedIn, error
 	return e, err
 }
 
-// newSignInForm starts a flow and returns what its sign-in form sends back.
+// newSignInForm starts a flow and returns the reference of its sign-in form.
 func (h *fixture) newSignInForm(b flow.Browser) flow.FormRef {
 	h.t.Helper()
 	b.EnsureSecret()
@@ -219,7 +219,7 @@ func (v *browser) resume() (login.SignedIn, error) {
 	return e, err
 }
 
-// reopen is the browser after it was closed: only the remember-me cookie is left.
+// reopen returns the browser after it was closed: only the remember-me cookie is left.
 func (v *browser) reopen() *browser { return &browser{h: v.h, rememberMe: v.rememberMe} }
 
 func (v *browser) accounts() (names []auth.AccountID) {

@@ -26,7 +26,7 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		h.insertAccount("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
-		var all []answer
+		var all []response
 		for _, email := range []string{"alice@example.test", "nobody@example.test", "shut@example.test"} {
 			for range tries {
 				if got := h.observeRefusal(email, another); got.Code != "invalid_credentials" {
@@ -36,7 +36,7 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 			if e := h.events(auth.EventLogin)[0]; e.Detail["limit"] != "reached" {
 				t.Errorf("%s: the attempt that reached the limit left %+v", email, e.Detail)
 			}
-			all = append(all, h.observeRefusal(email, good)) // even the right one
+			all = append(all, h.observeRefusal(email, good)) // the right password, too
 		}
 		if want := all[0]; want.Kind != auth.KindThrottled || want.RetryAfter <= 0 || want.RetryAfter > 15*time.Minute || want.Hashes != 0 || want.Audit != 0 {
 			t.Errorf("throttled: %+v", want)
@@ -44,7 +44,7 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 		if all[0] != all[1] || all[0] != all[2] {
 			t.Errorf("known, unknown and disabled differ: %+v", all)
 		}
-		// Trying on does not make the wait longer, and it ends by itself.
+		// Further attempts do not extend the wait.
 		wait := all[0].RetryAfter
 		for range 50 {
 			h.signInPassword("alice@example.test", another)
@@ -67,9 +67,9 @@ func TestSuccessesDoNotCount(t *testing.T) {
 	}, withLimits)
 }
 
-// A success gives back its own token only: whoever guesses between the owner's
-// sign-ins gets no fresh allowance.
-func TestSuccessForgivesNobodyElse(t *testing.T) {
+// A success refunds only its own attempt: an attacker who guesses between the owner's sign-ins
+// gets no further attempts.
+func TestSuccessRefundsOnlyItself(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		for range tries - 1 {
@@ -98,7 +98,7 @@ func TestAttack_BF_04_OneCounterForAllSpellings(t *testing.T) {
 			h.requireRefused(h.signInPassword(email, good), "rate_limited")
 		}
 		h.insertAccount("bob@example.test", good)
-		h.requireOK(h.signInPassword("bob@example.test", good)) // somebody else's counter is another
+		h.requireOK(h.signInPassword("bob@example.test", good)) // another account has its own counter
 	}, withLimits)
 }
 
@@ -147,7 +147,7 @@ func (broken) TakeAll(context.Context, []limit.Bucket) (limit.Decision, error) {
 	return limit.Decision{OK: true}, errors.New("connection refused")
 }
 
-func TestAttack_BF_12_LimiterGone(t *testing.T) {
+func TestAttack_BF_12_LimiterUnavailable(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		if got := h.observeRefusal("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
@@ -156,7 +156,7 @@ func TestAttack_BF_12_LimiterGone(t *testing.T) {
 	}, func(c *login.Config) { c.Limiter = broken{} })
 }
 
-// A full gate is nobody's wrong guess: it is said as such and counts nothing.
+// A full gate is refused as unavailable and does not count as a failed attempt.
 func TestBusyHasher(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)

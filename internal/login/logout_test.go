@@ -54,7 +54,7 @@ func TestLogout(t *testing.T) {
 		}
 		for i, res := range []login.Result{three, bobs} {
 			if !h.tokenVerifies(res) || !h.canRefresh(res) {
-				t.Errorf("session %d of somebody else or elsewhere ended", i)
+				t.Errorf("session %d of another account or browser ended", i)
 			}
 		}
 		if list := h.events(auth.EventLogout); len(list) != 1 || list[0].Account != a.ID {
@@ -87,7 +87,7 @@ func TestLogoutOfBrowser(t *testing.T) {
 	})
 }
 
-// The session that a browser had before it signed in anew is dead: SE-01, SE-02.
+// SE-01, SE-02: a new sign-in ends the former session of the browser.
 func TestAttack_SE_01_FormerSessionEnds(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)

@@ -71,7 +71,7 @@ func TestAttack_PW_03_SpacesAndUnicode(t *testing.T) {
 	})
 }
 
-func TestAttack_BF_01_OneAnswer(t *testing.T) {
+func TestAttack_BF_01_OneResponse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		shut := func(a *auth.Account) { a.DisabledAt = a.CreatedAt }
 		h.insertAccount("alice@example.test", good)
@@ -103,9 +103,9 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 	})
 }
 
-// A hash of old parameters is not raised for an account that stays shut: the second
-// hashing would tell that the password was right.
-func TestAttack_BF_01_OneAnswerOfAShutAccountWithAnOldHash(t *testing.T) {
+// An outdated hash is not upgraded for a disabled account: the second hashing would show that the
+// password was right.
+func TestAttack_BF_01_OneResponseForDisabledAccountWithOutdatedHash(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		old, err := newHasher(t, password.Params{Memory: 32, Time: 1, Parallelism: 1}, nil).Hash(t.Context(), good)
 		h.requireOK(err)
@@ -148,12 +148,12 @@ func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
 			t.Errorf("audit %+v", e)
 		}
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			self, err := tx.CurrentTenant()
+			current, err := tx.CurrentTenant()
 			if err != nil {
 				return err
 			}
-			self.Settings.AllowUnverified = true
-			return tx.UpdateCurrentTenant(self)
+			current.Settings.AllowUnverified = true
+			return tx.UpdateCurrentTenant(current)
 		}))
 		h.requireOK(h.signInPassword("alice@example.test", good))
 	})
@@ -185,7 +185,7 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 		if e := last(); e.Outcome != auth.Failure || e.Account != a.ID || e.Detail["reason"] != login.ReasonPassword {
 			t.Errorf("audit %+v", e)
 		}
-		h.requireRefused(h.signInPassword(good, "alice@example.test"), "invalid_credentials") // the fields mixed up
+		h.requireRefused(h.signInPassword(good, "alice@example.test"), "invalid_credentials") // the fields are swapped
 		if e := last(); e.Outcome != auth.Failure || e.Account != "" || e.Detail["reason"] != login.ReasonUnknown {
 			t.Errorf("audit %+v", e)
 		}
@@ -202,31 +202,31 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 	t.Cleanup(func() {
 		for _, want := range []string{"success/", "failure/wrong_password", "failure/unknown_account"} {
 			if !slices.Contains(observed, want) {
-				t.Errorf("Observe was not told %s", want)
+				t.Errorf("Observe was not called with %s", want)
 			}
 		}
 	})
 }
 
-func TestAttack_OP_06_HashesAreRaised(t *testing.T) {
+func TestAttack_OP_06_HashesAreUpgraded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one, two := h.insertAccount("one@example.test", good), h.insertAccount("two@example.test", good)
 		if h.passwordHash(one) == h.passwordHash(two) {
-			t.Error("one password, one hash")
+			t.Error("the same password has the same hash twice")
 		}
 		h.requireOK(h.signInPassword("one@example.test", good))
 		if len(h.events(auth.EventPasswordRehashed)) != 0 {
-			t.Error("raised without need")
+			t.Error("upgraded without need")
 		}
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, password.Params{Memory: 128, Time: 2, Parallelism: 1}, nil)
-		raised := login.New(cfg)
+		upgrading := login.New(cfg)
 		before := h.passwordHash(two)
-		if _, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: another}); auth.KindOf(err) != auth.KindUnauthenticated || h.passwordHash(two) != before {
+		if _, err := upgrading.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: another}); auth.KindOf(err) != auth.KindUnauthenticated || h.passwordHash(two) != before {
 			t.Errorf("a wrong password changed the hash, or %v", err)
 		}
 		for range 2 {
-			_, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: good})
+			_, err := upgrading.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: good})
 			h.requireOK(err)
 		}
 		if got := h.passwordHash(two); !strings.Contains(got, "m=128,t=2,p=1") || len(h.events(auth.EventPasswordRehashed)) != 1 {
@@ -268,29 +268,29 @@ func TestAttack_OP_06_ImportedHashes(t *testing.T) {
 	})
 }
 
-// Sign-ins that raise the same hash at once must all succeed.
-func TestRaisingInParallel(t *testing.T) {
+// Concurrent sign-ins that upgrade the same hash all succeed.
+func TestUpgradeInParallel(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, password.Params{Memory: 128, Time: 1, Parallelism: 1}, nil)
-		raised := login.New(cfg)
+		upgrading := login.New(cfg)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if _, err := raised.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good}); err != nil {
+				if _, err := upgrading.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		if n := len(h.events(auth.EventPasswordRehashed)); n != 1 {
-			t.Errorf("raised %d times", n)
+			t.Errorf("upgraded %d times", n)
 		}
 	})
 }
 
-// A password that is reset between comparison and transaction opens nothing.
+// A password that is reset between comparison and transaction starts no session.
 func TestResetDuringSignIn(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("alice@example.test", good)
@@ -315,7 +315,7 @@ func TestResetDuringSignIn(t *testing.T) {
 	})
 }
 
-// An account that is disabled between comparison and transaction gets nothing.
+// An account that is disabled between comparison and transaction gets no session.
 func TestDisabledDuringSignIn(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("alice@example.test", good)

@@ -10,8 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestRepair_B7_SignInsThroughPoolers: users sign in at once through a pooler, and
-// nobody is refused.
+// Concurrent sign-ins through a pooler all succeed.
 func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 	t.Parallel()
 	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
@@ -19,8 +18,7 @@ func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 	})
 }
 
-// TestRepair_P1_SignInsAtOnce: users sign in at once, some of them several times, and
-// nobody is refused.
+// Concurrent sign-ins all succeed, also several of one user.
 func TestRepair_P1_SignInsAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, requireParallelSignIns)

@@ -9,19 +9,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// A sign-in gets the scope that it names, at each refresh too; only without one our own
-// API is opened.
+// A sign-in gets the requested scope, also at each refresh. Without a scope it gets that of the
+// server's own API.
 func TestRepair_R3_LoginScopeAsAsked(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
-		for asked, want := range map[string]auth.Scope{
+		for requested, want := range map[string]auth.Scope{
 			"":                                    auth.LoginScope,
 			auth.DefaultScope.String():            auth.DefaultScope,
 			"offline_access email openid profile": auth.DefaultScope,
 			auth.LoginScope.String():              auth.LoginScope,
 			"offline_access":                      {"offline_access"},
 		} {
-			scope, err := auth.ParseScope(asked)
+			scope, err := auth.ParseScope(requested)
 			h.requireOK(err)
 			res, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Scope: scope, Actor: browserActor})
 			h.requireOK(err)
@@ -29,7 +29,7 @@ func TestRepair_R3_LoginScopeAsAsked(t *testing.T) {
 			h.requireOK(err)
 			for _, got := range []auth.Scope{res.Tokens.Scope, next.Scope} {
 				if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
-					t.Errorf("asked for %q: granted %q", asked, got)
+					t.Errorf("requested %q: granted %q", requested, got)
 				}
 			}
 		}

@@ -16,28 +16,28 @@ func TestRemember(t *testing.T) {
 		v := &browser{h: h}
 		first := v.requireSignIn("alice@example.test", true)
 		if v.rememberMe == "" || first.RememberMe == "" {
-			t.Fatal("not remembered")
+			t.Fatal("no remember-me token")
 		}
-		proved := h.clock.Now()
+		authenticated := h.clock.Now()
 		for range 3 { // each time the browser opens
 			h.clock.Advance(48 * time.Hour)
-			spent := v.rememberMe
+			used := v.rememberMe
 			v = v.reopen()
 			e, err := v.resume()
 			h.requireOK(err)
-			if e.Session.AuthAt != proved || e.Session.ID == first.ID || e.Session.RememberMe != first.RememberMe || v.rememberMe == spent || v.accounts()[0] != alice.ID {
+			if e.Session.AuthAt != authenticated || e.Session.ID == first.ID || e.Session.RememberMe != first.RememberMe || v.rememberMe == used || v.accounts()[0] != alice.ID {
 				t.Errorf("%+v", e)
 			}
 		}
 		if e := h.events(auth.EventLogin); len(e) != 4 || e[0].Detail["method"] != "remembered" {
 			t.Errorf("audit: %+v", e)
 		}
-		// Somebody is there already: nothing is spent.
+		// The account is signed in already: no token is consumed.
 		kept := v.rememberMe
 		if e, err := v.resume(); err != nil || e.RememberMe != "" || e.Cookie != v.cookie || v.rememberMe != kept {
 			t.Errorf("%+v, %v", e, err)
 		}
-		// It ends with the series, and so do its sessions.
+		// The session ends with its series.
 		h.clock.Advance(30*24*time.Hour - 3*48*time.Hour - time.Second)
 		v = v.reopen()
 		e, err := v.resume()
@@ -51,8 +51,8 @@ func TestRemember(t *testing.T) {
 	})
 }
 
-// SE-14: of a copied remember-me cookie one use goes through, and the other ends everything
-// that came of it; the owner is told.
+// SE-14: the second use of a copied remember-me cookie ends the series and its sessions, and the
+// owner is notified.
 func TestAttack_SE_14_CopiedRememberMeCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("alice@example.test", good)
@@ -70,7 +70,7 @@ func TestAttack_SE_14_CopiedRememberMeCookie(t *testing.T) {
 		_, err = v.reopen().resume()
 		h.requireRefused(err, "session_invalid")
 		if len(v.accounts()) != 0 || len(thief.accounts()) != 0 {
-			t.Error("a session of the series lives")
+			t.Error("a session of the series is live")
 		}
 		for name, w := range map[string]*browser{"thief": thief, "owner": v} {
 			_, err := w.reopen().resume()
@@ -97,7 +97,7 @@ func TestAttack_SE_14_CopiedRememberMeCookie(t *testing.T) {
 	})
 }
 
-// Two tabs that open at once are no theft, and both get the same next token.
+// Two tabs that open at once are a race, and both get the same successor.
 func TestRememberMeCookieGrace(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
@@ -118,9 +118,9 @@ func TestRememberMeCookieGrace(t *testing.T) {
 	})
 }
 
-// A browser that lost the answer to its remember-me token gets the same successor again
-// for a day; nobody is warned before the successor was used.
-func TestRepair_B9_RememberMeCookieWhoseAnswerWasLost(t *testing.T) {
+// A browser that lost the response gets the same successor again for a day, until the successor
+// was used.
+func TestRepair_B9_RememberMeCookieAfterLostResponse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}
@@ -144,7 +144,7 @@ func TestRepair_B9_RememberMeCookieWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_RememberMeCookieThatComesTooLateIsNoTheft(t *testing.T) {
+func TestRepair_B9_LateRememberMeCookieSendsNoMail(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}
@@ -163,7 +163,7 @@ func TestRepair_B9_RememberMeCookieThatComesTooLateIsNoTheft(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_RememberMeCookieThatFollowsItsOwnerIsFound(t *testing.T) {
+func TestRepair_B9_CopiedRememberMeCookieIsDetected(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		owner := &browser{h: h}
@@ -189,7 +189,7 @@ func TestRepair_B9_RememberMeCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 	})
 }
 
-// One that comes within the grace now and then is found all the same.
+// A copy that is sometimes used within the grace period is still detected.
 func TestRepair_B9_RacesDoNotHideACopiedRememberMeCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
@@ -206,19 +206,19 @@ func TestRepair_B9_RacesDoNotHideACopiedRememberMeCookie(t *testing.T) {
 			if _, err = thief.resume(); err != nil {
 				h.requireRefused(err, "session_invalid")
 				if step <= auth.MaxRetries {
-					t.Errorf("taken for a thief at step %d", step)
+					t.Errorf("refused as a copy at step %d", step)
 				}
 				return
 			}
 		}
-		t.Error("the copy was never found")
+		t.Error("the copy was never detected")
 	})
 }
 
-// What ends a series: everything that ends its sessions, but being one too many.
+// Everything that ends the sessions of a series ends the series, except the limit on sessions.
 func TestEndsOfASeries(t *testing.T) {
 	endings := map[string]func(h *fixture, v *browser) error{
-		"leave": func(h *fixture, v *browser) error {
+		"sign-out": func(h *fixture, v *browser) error {
 			_, err := h.SignOutBrowser(h.t.Context(), tenant, v.sessions(), "", browserActor)
 			return err
 		},
@@ -251,7 +251,7 @@ func TestEndsOfASeries(t *testing.T) {
 			})
 		})
 	}
-	t.Run("kept by whoever ends all others", func(t *testing.T) {
+	t.Run("kept when the owner ends all other sessions", func(t *testing.T) {
 		each(t, func(t *testing.T, h *fixture) {
 			a := h.insertAccount("alice@example.test", good)
 			own, other := &browser{h: h}, &browser{h: h}
@@ -264,7 +264,7 @@ func TestEndsOfASeries(t *testing.T) {
 			h.requireOK(err)
 		})
 	})
-	t.Run("nobody else's", func(t *testing.T) {
+	t.Run("unaffected by another account", func(t *testing.T) {
 		each(t, func(t *testing.T, h *fixture) {
 			h.insertAccount("alice@example.test", good)
 			h.insertAccount("bob@example.test", good)
@@ -273,7 +273,7 @@ func TestEndsOfASeries(t *testing.T) {
 			alices := v.rememberMe
 			v.requireSignIn("bob@example.test", true)
 			if v.rememberMe == alices {
-				t.Error("bob goes on with alice's")
+				t.Error("bob has the token of alice")
 			}
 			_, err := (&browser{h: h, rememberMe: alices}).resume()
 			h.requireOK(err)
@@ -291,7 +291,7 @@ func TestAttack_SE_12_RememberMeCookies(t *testing.T) {
 			h.requireRefused(err, "session_invalid")
 		}
 		if _, err := h.Resume(t.Context(), "other", v.rememberMe, nil, browserActor); err == nil {
-			t.Error("another tenant takes it")
+			t.Error("another tenant accepts it")
 		}
 		_, err := v.reopen().resume()
 		h.requireOK(err)

@@ -11,9 +11,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// SE-01, SE-02: whatever cookie the browser had before, signing in gives another, and
-// the one before is dead or was never this user's.
-func TestAttack_SE_01_SE_02_Enter(t *testing.T) {
+// SE-01, SE-02: signing in replaces every cookie that the browser had before, which is then
+// invalid or does not belong to this user.
+func TestAttack_SE_01_SE_02_SignInBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		alice, bob := h.insertAccount("alice@example.test", good), h.insertAccount("bob@example.test", good)
 		v := &browser{h: h}
@@ -25,10 +25,10 @@ func TestAttack_SE_01_SE_02_Enter(t *testing.T) {
 			t.Errorf("signed in again: %+v", again)
 		}
 		if list := (&browser{h: h, cookie: old}).sessions(); len(list) != 0 {
-			t.Error("the old cookie lives")
+			t.Error("the old cookie is valid")
 		}
-		// Eve plants her own cookie in bob's browser: he gets a secret of his own, and her
-		// copy never becomes his.
+		// Eve plants her own cookie in bob's browser: he gets another secret, and her copy never
+		// signs in to his account.
 		eve := &browser{h: h}
 		h.insertAccount("eve@example.test", good)
 		eve.requireSignIn("eve@example.test", false)
@@ -69,11 +69,11 @@ func TestSeveralAccounts(t *testing.T) {
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			s, err := tx.Session(oldest.ID)
 			if s.EndReason != auth.EndTooManySessions {
-				t.Errorf("the one that fell out: %+v", s)
+				t.Errorf("the session beyond the limit: %+v", s)
 			}
 			return err
 		}))
-		v.requireSignIn("c@example.test", false) // comes to the front
+		v.requireSignIn("c@example.test", false) // becomes the current one
 		if got := v.accounts(); len(got) != session.MaxAccounts || got[0] != ids[2] {
 			t.Errorf("%v", got)
 		}
@@ -85,17 +85,17 @@ func TestSeveralAccounts(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		if cookie, err = h.SignOutBrowser(t.Context(), tenant, left.sessions(), "", browserActor); err != nil || cookie != "" || len(v.accounts()) != 0 {
-			t.Errorf("all left: %q, %v", cookie, err)
+			t.Errorf("after signing out all: %q, %v", cookie, err)
 		}
 		if n := len(h.events(auth.EventLogout)); n != 5 {
-			t.Errorf("%d lines of log-outs", n)
+			t.Errorf("%d audit lines of sign-outs", n)
 		}
 	})
 }
 
-// Enter goes the way that Password goes, so what a stranger sees and what it costs is
-// the same for every wrong try.
-func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
+// SignInBrowser does what Password does: the response and the cost of every wrong attempt are the
+// same.
+func TestAttack_BF_03_SignInBrowserIsUniform(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		h.insertAccount("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
@@ -125,7 +125,7 @@ func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
 	}, withLimits)
 }
 
-// A form that is not this browser's, or whose flow is over, signs nobody in.
+// A form of another browser or of a flow that is over starts no session.
 func TestAttack_SE_08_FormOfAnotherBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		mine, theirs := h.newSignInForm(flow.Browser{Actor: browserActor}), h.newSignInForm(flow.Browser{Actor: browserActor})

@@ -30,13 +30,13 @@ func (h *fixture) guessUntilThrottled(ip, known string) (compared int) {
 		h.requireRefused(err, "invalid_credentials")
 		compared++
 	}
-	h.t.Fatal("a hundred guesses were let through")
+	h.t.Fatal("a hundred guesses were not throttled")
 	return 0
 }
 
-// S3: somebody who polls from one address, taking each token the moment it is there, shuts
-// nobody out who comes from another.
-func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
+// S3: an attacker who polls from one address and uses up each allowed attempt does not lock out
+// users of other addresses.
+func TestRepair_S3_PollerLocksOutNoOtherAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		refused := 0
@@ -56,8 +56,8 @@ func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
 	}, withLimits)
 }
 
-// S3: a botnet uses up what all strangers may try together. Whoever comes from a browser that
-// the account knows gets in all the same; whoever does not, once it ends.
+// S3: a botnet uses up the limit of all strangers together. The owner can still sign in in a known
+// browser, and in any other one after the attack.
 func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
@@ -89,8 +89,8 @@ func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
 	}, withLimits)
 }
 
-// S3: what makes a browser known cannot be made, moved to another account, or kept beyond the
-// password of its time.
+// S3: a known-browser cookie cannot be forged, used for another account, or used after a new
+// password.
 func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		alice := h.insertAccount("alice@example.test", good)
@@ -120,14 +120,14 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 				t.Errorf("%q is recognized", cookie)
 			}
 		}
-		// The hash may be raised, which is no new password.
+		// An upgraded hash is no new password.
 		h.clock.Advance(time.Second)
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			_, err := tx.CompareAndSwapPassword(alice.ID, h.passwordHash(alice), "$raised")
+			_, err := tx.CompareAndSwapPassword(alice.ID, h.passwordHash(alice), "$upgraded")
 			return err
 		}))
 		if !is(known) {
-			t.Error("a raised hash ends what is known")
+			t.Error("an upgraded hash makes the browser unknown")
 		}
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(alice.ID, "$new") }))
 		if is(known) {
@@ -136,7 +136,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 	})
 }
 
-// A browser is known to several accounts at once, each sign-in in it replaces its own part.
+// A browser can be known to several accounts; each sign-in replaces only the entry of its account.
 func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		cookie, count := "", 0
@@ -166,8 +166,7 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 	})
 }
 
-// H1: successful sign-ins of one account have a limit of their own, and those of another have
-// another.
+// H1: successful sign-ins have a limit for each account.
 func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
@@ -176,7 +175,7 @@ func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
 			h.requireOK(h.signInPassword("alice@example.test", good))
 		}
 		h.requireRefused(h.signInPassword("alice@example.test", good), "rate_limited")
-		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
+		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials") // a wrong password does not reveal that limit
 		h.requireOK(h.signInPassword("bob@example.test", good))
 		h.clock.Advance(20 * time.Minute)
 		h.requireOK(h.signInPassword("alice@example.test", good))

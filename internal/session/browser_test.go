@@ -47,15 +47,15 @@ func TestSeveralAccountsInOneCookie(t *testing.T) {
 			t.Fatalf("%+v", list)
 		}
 		if session.FormatCookie(list) != two+"."+one {
-			t.Error("Join does not write what FindAll reads")
+			t.Error("FormatCookie does not write what FindAll reads")
 		}
-		// The first is the current one, also for who asks for one alone.
+		// The first is the current one, also for Find.
 		if v, a, err := h.find(two + "." + one); err != nil || v.ID != bobs.ID || a.ID != "bob" {
 			t.Errorf("%+v, %v", v, err)
 		}
 		h.write(func(tx *store.Tx) error { return h.sessions.End(tx, "bob", bobs.ID, auth.EndByAdmin) })
 		if list := h.all(two + "." + one); len(list) != 1 || list[0].Account.ID != h.alice {
-			t.Errorf("the dead one is not passed over: %+v", list)
+			t.Errorf("the ended one is not skipped: %+v", list)
 		}
 		h.clock.Advance(idle)
 		if list := h.all(two + "." + one); len(list) != 0 {
@@ -64,7 +64,7 @@ func TestSeveralAccountsInOneCookie(t *testing.T) {
 	})
 }
 
-// SE-12: a cookie of several is taken whole or not at all.
+// SE-12: a cookie with an invalid part is rejected whole.
 func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
@@ -76,12 +76,12 @@ func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
 			strings.Join([]string{one, two, strange, secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()}, "."),
 		} {
 			if list := h.all(bad); len(list) != 0 {
-				t.Errorf("%.60q stands for %d", bad, len(list))
+				t.Errorf("%.60q has %d secrets", bad, len(list))
 			}
 			h.requireDead(bad)
 		}
 		if list := h.all(strange + "." + one); len(list) != 1 {
-			t.Errorf("one of ours after a stranger: %d", len(list))
+			t.Errorf("a valid secret after an unknown one: %d", len(list))
 		}
 	})
 }
@@ -106,7 +106,7 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 	})
 }
 
-// SE-04 for all who share a browser.
+// SE-04 for several accounts in one browser.
 func TestAttack_SE_04_Leave(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
@@ -131,8 +131,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 	})
 }
 
-// FuzzSessionCookie: what ParseCookie reads is what FormatCookie would write, and nothing else is
-// read.
+// FuzzSessionCookie checks that ParseCookie accepts only what FormatCookie writes.
 func FuzzSessionCookie(f *testing.F) {
 	one, two := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
 	for _, s := range []string{one, one + "." + two, one + "." + one, one + ".", "", ".", "wwa_", strings.Repeat(one+".", 6), one + "\x00"} {
@@ -154,7 +153,7 @@ func FuzzSessionCookie(f *testing.F) {
 	})
 }
 
-// FuzzRememberMeCookie: only the exact form of a remember-me cookie names a series.
+// FuzzRememberMeCookie checks that only the exact form of a remember-me cookie has a series.
 func FuzzRememberMeCookie(f *testing.F) {
 	good := session.RememberMePrefix + secret.Encode(make([]byte, 48))
 	for _, s := range []string{good, good + "=", good[:60], "wwm_", "", strings.ToUpper(good), good[:10] + "+" + good[11:], good + "A"} {

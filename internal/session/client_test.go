@@ -61,7 +61,7 @@ func (h *fixture) session(id auth.SessionID) (v auth.Session) {
 	return v
 }
 
-// logoutNotices takes the notices for clients out of the outbox, by session.
+// logoutNotices removes the notices for clients from the outbox and returns them by session.
 func (h *fixture) logoutNotices() map[auth.SessionID]auth.LogoutNotice {
 	h.t.Helper()
 	out := map[auth.SessionID]auth.LogoutNotice{}
@@ -85,7 +85,7 @@ func TestStartClient(t *testing.T) {
 			v.ExpiresAt != parent.ExpiresAt || v.Offline {
 			t.Errorf("%+v", v)
 		}
-		// Again in the same browser: the same session, and what it once could it still can.
+		// Again in the same browser: the same session, which stays offline.
 		again := h.requireClientSession(parent, session.ClientParams{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
 		if again.ID != set || !again.Offline || again.ExpiresAt != h.clock.Now().Add(refreshAbsolute) {
 			t.Errorf("%+v", again)
@@ -93,7 +93,7 @@ func TestStartClient(t *testing.T) {
 		if again = h.requireClientSession(parent, session.ClientParams{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
 			t.Errorf("%+v", again)
 		}
-		// A device of its own shares with nobody.
+		// A device has a session of its own.
 		if other := h.requireClientSession(parent, session.ClientParams{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
 			t.Error("shared")
 		}
@@ -112,7 +112,7 @@ func TestStartClient(t *testing.T) {
 		if _, err := h.startClient(parent, session.ClientParams{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("an ended one: %v", err)
 		}
-		h.untouched(parent)
+		h.wantUntouched(parent)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
 		if _, err := h.startClient(parent, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("under an ended one: %v", err)
@@ -120,8 +120,8 @@ func TestStartClient(t *testing.T) {
 	})
 }
 
-// untouched wants the browser's session untouched by what became of a client's.
-func (h *fixture) untouched(v auth.Session) {
+// wantUntouched checks that the browser session was not ended with a client session.
+func (h *fixture) wantUntouched(v auth.Session) {
 	h.t.Helper()
 	if got := h.session(v.ID); !got.EndedAt.IsZero() {
 		h.t.Errorf("the browser's session has ended: %s", got.EndReason)
@@ -150,7 +150,7 @@ func TestOffline(t *testing.T) {
 	}
 }
 
-// crowd signs four clients in under one browser's session.
+// crowd starts four client sessions below one browser session.
 func (h *fixture) crowd(parent auth.Session) map[string]auth.Session {
 	away := auth.Scope{"openid", "offline_access"}
 	out := map[string]auth.Session{}
@@ -165,8 +165,8 @@ func (h *fixture) crowd(parent auth.Session) map[string]auth.Session {
 	return out
 }
 
-// What ends a browser's session takes the clients' along, tells those that listen, and
-// is stopped by nothing but a log-out where access was granted for the person's absence.
+// Ending a browser session ends its client sessions and notifies the clients with a logout URI.
+// After a sign-out only offline client sessions continue.
 func TestEndings(t *testing.T) {
 	endings := map[string]func(h *fixture, tx *store.Tx, v auth.Session) error{
 		"log-out": func(h *fixture, tx *store.Tx, v auth.Session) error {
@@ -226,8 +226,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// Ending all others leaves the clients of one's own browser alone, from whichever of
-// its sessions one says so.
+// Ending all other sessions keeps the client sessions of the own browser, from any of its sessions.
 func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		parent, _ := h.start()
@@ -244,7 +243,7 @@ func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 		})
 		for id, want := range map[auth.SessionID]bool{parent.ID: true, own.ID: true, sibling.ID: true, else1.ID: false, far.ID: false} {
 			if got := h.session(id).EndedAt.IsZero(); got != want {
-				t.Errorf("%s lives: %t", id, got)
+				t.Errorf("%s is live: %t", id, got)
 			}
 		}
 		if notices := h.logoutNotices(); len(notices) != 1 || notices[far.ID].Client != "far" {
@@ -253,7 +252,7 @@ func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 	})
 }
 
-// A client that goes takes its own sessions, a few at a time, and nobody else's.
+// Ending the sessions of a client ends only its own, in batches.
 func TestEndsOfClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		gone, stays := h.client("gone"), h.client("stays")
@@ -264,7 +263,7 @@ func TestEndsOfClients(t *testing.T) {
 			mine = append(mine, h.requireClientSession(parent, session.ClientParams{Client: gone}))
 			other = append(other, h.requireClientSession(parent, session.ClientParams{Client: stays}), parent)
 		}
-		h.write(func(tx *store.Tx) error { // what one person takes back
+		h.write(func(tx *store.Tx) error { // one user revokes the access
 			n, err := tx.EndGrantedSessions(bob, gone.ID, auth.EndConsent)
 			if n != 1 {
 				t.Errorf("ended %d", n)
@@ -285,7 +284,7 @@ func TestEndsOfClients(t *testing.T) {
 		}
 		h.write(func(tx *store.Tx) error {
 			if n, err := tx.EndClientSessions(auth.FirstParty, 10, auth.EndClient); n != 0 || err != nil {
-				t.Errorf("people's own: %d, %v", n, err)
+				t.Errorf("browser sessions: %d, %v", n, err)
 			}
 			return nil
 		})
@@ -300,7 +299,7 @@ func TestEndsOfClients(t *testing.T) {
 	})
 }
 
-// Clients are not counted among the sessions of a person.
+// Client sessions are not counted among the sessions of an account.
 func TestClientsDoNotCrowd(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		parent, cookie := h.start()
@@ -325,7 +324,7 @@ func TestClientsDoNotCrowd(t *testing.T) {
 	})
 }
 
-// A full outbox keeps no session alive.
+// A full outbox does not prevent the end of a session.
 func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		cfg := h.cfg
@@ -357,7 +356,7 @@ func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
 		})
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
 		if h.session(one.ID).EndedAt.IsZero() || h.session(two.ID).EndedAt.IsZero() {
-			t.Error("a session lives on")
+			t.Error("a session is still live")
 		}
 	})
 }

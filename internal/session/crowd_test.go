@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// One session more than an account may have ends the oldest, and no other.
+// One session more than the limit ends only the oldest.
 func TestOldestSessionMakesRoom(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

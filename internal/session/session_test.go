@@ -70,7 +70,7 @@ func (h *fixture) requireLive(cookie string) auth.Session {
 	h.t.Helper()
 	v, a, err := h.find(cookie)
 	if err != nil {
-		h.t.Fatalf("the session should live: %v", err)
+		h.t.Fatalf("the session should be live: %v", err)
 	}
 	if a.ID != h.alice {
 		h.t.Errorf("account %q", a.ID)
@@ -82,7 +82,7 @@ func (h *fixture) requireDead(cookie string) {
 	h.t.Helper()
 	v, a, err := h.find(cookie)
 	if auth.KindOf(err) != auth.KindUnauthenticated || v.ID != "" || a.ID != "" {
-		h.t.Errorf("should be dead: session %q, account %q, %v", v.ID, a.ID, err)
+		h.t.Errorf("should have ended: session %q, account %q, %v", v.ID, a.ID, err)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestAttack_SE_01_RenewKillsTheOldCookie(t *testing.T) {
 		v, before := h.start()
 		_, second := h.start()
 		if before == second {
-			t.Fatal("two sign-ins, one cookie")
+			t.Fatal("two sign-ins have the same cookie")
 		}
 		h.clock.Advance(time.Minute)
 		var after string
@@ -256,7 +256,7 @@ func TestFault_FL_09_OldCookieStaysDeadWhenTheClockGoesBack(t *testing.T) {
 		defer db.Close()
 		restarted := session.New(session.Config{DB: db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}.Or(storetest.Lifetimes())})
 		if _, _, err := restarted.Find(t.Context(), auth.DefaultTenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
-			t.Errorf("alive again: %v", err)
+			t.Errorf("live again: %v", err)
 		}
 	})
 }
@@ -299,8 +299,7 @@ func TestAttack_SE_12_MalformedCookies(t *testing.T) {
 	})
 }
 
-// TestFind_WithoutWriting checks that a database that only reads does not sign
-// people out.
+// TestFind_WithoutWriting checks that a read-only database does not sign users out.
 func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
 	h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
@@ -331,6 +330,6 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	})
 	<-held
 	if v := h.requireLive(cookie); v.SeenAt == h.clock.Now() {
-		t.Error("it was written after all")
+		t.Error("the session was written")
 	}
 }

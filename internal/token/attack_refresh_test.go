@@ -50,7 +50,7 @@ func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
 	})
 }
 
-func TestAttack_RT_01_AfterTheGraceReuseIsTheft(t *testing.T) {
+func TestAttack_RT_01_UseAfterGraceIsReuse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.retry = 0
 		h.node = h.join()
@@ -76,7 +76,7 @@ func TestAttack_RT_03_ForeignClient(t *testing.T) {
 				wantCode(t, err, "invalid_refresh_token")
 			}
 		}
-		h.requireRefresh(two.RefreshToken) // neither spent nor revoked
+		h.requireRefresh(two.RefreshToken) // neither used nor revoked
 	})
 }
 
@@ -112,14 +112,14 @@ func TestAttack_RT_05_NarrowedScopeDoesNotStick(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := payload(t, two.AccessToken)["scope"]; got != "email" || two.Scope.String() != "email" {
-			t.Errorf("narrowed scope: %v in the token, %v in the answer", got, two.Scope)
+			t.Errorf("narrowed scope: %v in the token, %v in the response", got, two.Scope)
 		}
 		three, err := h.tokens.Refresh(t.Context(), newRefreshRequest(auth.FirstParty, two.RefreshToken, auth.DefaultScope))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := payload(t, three.AccessToken)["scope"]; got != auth.DefaultScope.String() {
-			t.Errorf("scope after asking for all of it: %v", got)
+			t.Errorf("scope after requesting all of it: %v", got)
 		}
 	})
 }
@@ -134,7 +134,7 @@ func TestAttack_RT_06_Lifetimes(t *testing.T) {
 				ts = h.requireRefresh(ts.RefreshToken)
 			}
 			if ts.RefreshExpiresIn != day {
-				t.Errorf("the idle limit goes past the absolute one: %v", ts.RefreshExpiresIn)
+				t.Errorf("the idle limit exceeds the absolute one: %v", ts.RefreshExpiresIn)
 			}
 			h.clock.Advance(day)
 			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
@@ -189,7 +189,7 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 				return err
 			}
 			a.DisabledAt = tx.Now
-			return tx.UpdateAccount(a) // the families are left alone on purpose
+			return tx.UpdateAccount(a) // the families are not changed
 		},
 		"deleted": func(tx *store.Tx, h *fixture) error { return tx.DeleteAccount(h.alice) },
 		"address no longer proved": func(tx *store.Tx, h *fixture) error {
@@ -212,7 +212,7 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
 				one := h.signIn()
-				second := h.join() // has its keys and nothing else in memory
+				second := h.join() // it has only its keys in memory
 				if err := h.verify(one.AccessToken); err != nil {
 					t.Fatal(err)
 				}
@@ -221,7 +221,7 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 				_, err := second.refresh(t.Context(), one.RefreshToken)
 				wantCode(t, err, "invalid_refresh_token")
 				if err := h.verify(one.AccessToken); err == nil && name != "address no longer proved" {
-					t.Error("the access token still opens our own API")
+					t.Error("the access token is still valid for the server's own API")
 				}
 			})
 		})
@@ -287,7 +287,7 @@ func TestAttack_RT_16_ReplayAfterARestart(t *testing.T) {
 	})
 }
 
-func TestAttack_RT_17_LostAnswer(t *testing.T) {
+func TestAttack_RT_17_LostResponse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		lost := h.requireRefresh(one.RefreshToken)
@@ -310,7 +310,7 @@ func TestAttack_RT_17_LostAnswer(t *testing.T) {
 		if d := cmp.Diff(want, h.verdicts); d != "" {
 			t.Errorf("verdicts (-want +got):\n%s", d)
 		}
-		h.clock.Advance(time.Millisecond) // a retry from here, as long as the successor is not used
+		h.clock.Advance(time.Millisecond) // from now on a retry, while the successor is not used
 		if ts := h.requireRefresh(one.RefreshToken); ts.RefreshToken != lost.RefreshToken {
 			t.Error("a second branch: the late retry got another successor")
 		}
@@ -385,14 +385,14 @@ func TestFault_FL_09_ClockBack(t *testing.T) {
 		h.clock.Advance(-2*week - time.Hour)
 		// A node that starts now has never seen the later time.
 		for _, n := range []*node{h.node, h.join()} {
-			_, err := n.refresh(t.Context(), old.RefreshToken) // expired once is expired for good
+			_, err := n.refresh(t.Context(), old.RefreshToken) // expired once, expired forever
 			wantCode(t, err, "invalid_refresh_token")
-			_, err = n.refresh(t.Context(), one.RefreshToken) // spent stays spent
+			_, err = n.refresh(t.Context(), one.RefreshToken) // a used token stays used
 			wantCode(t, err, "refresh_token_reused")
 			_, err = n.refresh(t.Context(), two.RefreshToken) // and its family has ended
 			wantCode(t, err, "refresh_token_reused")
 		}
-		if err := h.verify(h.signIn().AccessToken); err != nil { // before the first key's beginning
+		if err := h.verify(h.signIn().AccessToken); err != nil { // before the first key is valid
 			t.Errorf("a new sign-in: %v", err)
 		}
 	})
@@ -410,7 +410,7 @@ func TestFault_FL_09_NewestTokenSurvivesAClockThatGoesBack(t *testing.T) {
 	})
 }
 
-// payload decodes what a JWT says.
+// payload decodes the claims of a JWT.
 func payload(t testing.TB, jwt string) map[string]any {
 	t.Helper()
 	parts := strings.Split(jwt, ".")

@@ -14,7 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// bench runs fn on each database that is there.
+// bench runs fn on each configured database.
 func bench(b *testing.B, fn func(b *testing.B, h *fixture)) {
 	b.Run("sqlite", func(b *testing.B) {
 		fn(b, newFixture(b, storetest.SQLiteConfig(b)))
@@ -26,8 +26,8 @@ func bench(b *testing.B, fn func(b *testing.B, h *fixture)) {
 	}
 }
 
-// cpu reports the processor time of this process for each operation: other work on
-// the machine does not change it.
+// cpu reports the processor time of this process for each operation, which other processes do
+// not change.
 func cpu(b *testing.B) func() {
 	used := func() time.Duration {
 		var u syscall.Rusage
@@ -40,7 +40,7 @@ func cpu(b *testing.B) func() {
 	return func() { b.ReportMetric(float64((used()-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op") }
 }
 
-// BenchmarkRefresh rotates chains of tokens, one for each client that waits.
+// BenchmarkRefresh rotates chains of tokens, one for each concurrent client.
 func BenchmarkRefresh(b *testing.B) {
 	bench(b, func(b *testing.B, h *fixture) {
 		for _, clients := range []int{1, 64} {
@@ -69,7 +69,7 @@ func BenchmarkRefresh(b *testing.B) {
 	})
 }
 
-// BenchmarkVerify is what each request to our own API costs.
+// BenchmarkVerify measures the verification in each request to the server's own API.
 func BenchmarkVerify(b *testing.B) {
 	bench(b, func(b *testing.B, h *fixture) {
 		ts := h.signIn()
@@ -83,7 +83,7 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
-// BenchmarkMachine issues a token without a person: signing and little else.
+// BenchmarkMachine issues a token of a machine, which is little more than a signature.
 func BenchmarkMachine(b *testing.B) {
 	bench(b, func(b *testing.B, h *fixture) {
 		b.ReportAllocs()

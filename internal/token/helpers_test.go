@@ -31,7 +31,7 @@ type node struct {
 	verdicts map[string]int
 }
 
-// fixture is a database with alice in it, and the nodes that work on it.
+// fixture is a database with the account alice, and the nodes that use it.
 type fixture struct {
 	*node
 	t     testing.TB
@@ -119,7 +119,7 @@ func (n *node) refresh(ctx context.Context, raw string) (auth.Tokens, error) {
 	return n.tokens.Refresh(ctx, newRefreshRequest(auth.FirstParty, raw, nil))
 }
 
-// requireRefresh refreshes and fails the test unless that works.
+// requireRefresh refreshes and fails the test on an error.
 func (h *fixture) requireRefresh(raw string) auth.Tokens {
 	h.t.Helper()
 	ts, err := h.refresh(h.t.Context(), raw)
@@ -202,7 +202,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg)) })
 }
 
-// newRefreshRequest presents a refresh token at the default tenant.
+// newRefreshRequest returns a request with the refresh token for the default tenant.
 func newRefreshRequest(client auth.ClientID, raw string, scope auth.Scope) token.RefreshRequest {
 	return token.RefreshRequest{Tenant: auth.DefaultTenant, Client: client, Token: raw, Scope: scope, Actor: auth.Actor{IP: "192.0.2.1"}}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// FuzzOpaque looks for a second spelling of a sealed token, and for anything that
-// opens without having been sealed.
+// FuzzOpaque searches for a second spelling of a sealed token, and for a token that was not
+// sealed but can be opened.
 func FuzzOpaque(f *testing.F) {
 	h := newFixture(f, storetest.SQLiteConfig(f))
 	good := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Opaque: true}).AccessToken
@@ -20,7 +20,7 @@ func FuzzOpaque(f *testing.F) {
 	f.Add("wwt_" + secret.Encode(make([]byte, 40)))
 	f.Fuzz(func(t *testing.T, raw string) {
 		if _, err := h.tokens.Verify(t.Context(), auth.DefaultTenant, raw); err == nil && raw != good {
-			t.Errorf("%q is taken", raw)
+			t.Errorf("%q is accepted", raw)
 		}
 		if h.tokens.Audience(auth.DefaultTenant, raw) != nil && strings.HasPrefix(raw, "wwt_") && raw != good {
 			t.Errorf("%q was opened", raw)

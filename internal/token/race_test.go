@@ -93,7 +93,7 @@ func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 					switch codes[i] {
 					case "":
 						won++
-						h.requireRefused(got[i], "refresh_token_reused") // the family is dead
+						h.requireRefused(got[i], "refresh_token_reused") // the family has ended
 					case "refresh_token_reused":
 					default:
 						t.Errorf("round %d: refused with %q", round, codes[i])
@@ -110,8 +110,8 @@ func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 	})
 }
 
-// The model of a refresh family for porcupine: what one server that does one thing
-// at a time would answer.
+// The model of a refresh family for porcupine: the results of one server that executes one
+// operation at a time.
 type (
 	familyState struct {
 		generation int64
@@ -146,7 +146,7 @@ func familyModel(grace bool) porcupine.Model {
 	}
 }
 
-// history records what two nodes answered.
+// history records the results of two nodes.
 type history struct {
 	mu    sync.Mutex
 	begin time.Time
@@ -154,9 +154,8 @@ type history struct {
 	known map[string]int64 // generation of each token seen
 }
 
-// use lets a node refresh and writes down call and return. A token that nobody has
-// seen under another generation is a branch, and gets a number that no model
-// accepts.
+// use lets a node refresh and records call and return. A second token of one generation is a
+// branch, and gets a number that no model accepts.
 func (hi *history) use(ctx context.Context, t *testing.T, client int, n *node, raw string, generation int64) {
 	call := time.Since(hi.begin).Nanoseconds()
 	ts, err := n.refresh(ctx, raw)
@@ -179,8 +178,8 @@ func (hi *history) use(ctx context.Context, t *testing.T, client int, n *node, r
 }
 
 // TestFault_FL_10 lets two nodes use the same token at the same instant, and its
-// successor and predecessor right after, and asks a model whether one server could
-// have given these answers.
+// successor and predecessor right after, and checks with a model whether one server could
+// have returned these results.
 func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
 	for grace, many := range map[time.Duration]int{grace: 1000, 0: 200} {
 		t.Run("grace "+grace.String(), func(t *testing.T) {
@@ -201,7 +200,7 @@ func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
 					}
 					hi.use(t.Context(), t, 2, nodes[round%2], first, 0)
 					if !porcupine.CheckOperations(familyModel(grace > 0), hi.ops) {
-						t.Fatalf("round %d: no single server would have answered so: %+v", round, hi.ops)
+						t.Fatalf("round %d: no single server could return these results: %+v", round, hi.ops)
 					}
 				}
 			})
@@ -209,8 +208,8 @@ func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
 	}
 }
 
-// TestRefresh_ManyFamiliesAtOnce checks that different families do not disturb each
-// other.
+// TestRefresh_ManyFamiliesAtOnce checks that concurrent refreshes of different families are
+// independent.
 func TestRefresh_ManyFamiliesAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		nodes := []*node{h.node, h.join()}

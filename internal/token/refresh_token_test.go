@@ -34,7 +34,7 @@ func TestForm(t *testing.T) {
 		t.Errorf("%d characters", len(raw))
 	}
 	if got, ok := f.decode("t1", raw); !ok || got != tok {
-		t.Error("did not survive")
+		t.Error("decoding changed the token")
 	}
 	next := f.successor("t1", tok)
 	if next != f.successor("t1", tok) {
@@ -44,7 +44,7 @@ func TestForm(t *testing.T) {
 		t.Error("not a successor")
 	}
 	if _, ok := newRefreshToken("not a uuid"); ok {
-		t.Error("took a family that is no UUID")
+		t.Error("accepted a family that is no UUID")
 	}
 }
 
@@ -58,7 +58,7 @@ func TestFormRefuses(t *testing.T) {
 		"stray bits": raw[:len(raw)-1] + string(raw[len(raw)-1]+1),
 	} {
 		if _, ok := f.decode("t1", bad); ok {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 	for i := len("wwr_"); i < len(raw); i++ {
@@ -67,18 +67,18 @@ func TestFormRefuses(t *testing.T) {
 			other = 'B'
 		}
 		if _, ok := f.decode("t1", raw[:i]+string(other)+raw[i+1:]); ok {
-			t.Errorf("character %d changed: taken", i)
+			t.Errorf("character %d changed: accepted", i)
 		}
 	}
 	if _, ok := f.decode("t2", raw); ok {
-		t.Error("another tenant's token: taken")
+		t.Error("another tenant's token: accepted")
 	}
 	if _, ok := newRefreshForm(bytes.Repeat([]byte{1, 3}, 16)).decode("t1", raw); ok {
-		t.Error("another server's token: taken")
+		t.Error("another server's token: accepted")
 	}
 }
 
-// FuzzRefreshToken checks that only what write makes is read.
+// FuzzRefreshToken checks that only encoded tokens are decoded.
 func FuzzRefreshToken(f *testing.F) {
 	form := testForm()
 	good := form.encode("t1", testToken(f)).Reveal()
@@ -92,7 +92,7 @@ func FuzzRefreshToken(f *testing.F) {
 			return
 		}
 		if back := form.encode("t1", tok).Reveal(); back != raw {
-			t.Errorf("read %q, which would be written %q", raw, back)
+			t.Errorf("decoded %q, which is encoded as %q", raw, back)
 		}
 	})
 }

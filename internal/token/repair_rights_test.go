@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// The longest token that can be made, as JWT and opaque, is taken by our own API and by
-// guard, and says what it leaves out.
+// The server's own API and guard accept the longest possible token, as JWT and opaque. It says
+// how many rights it omits.
 func TestRepair_R2_LongestToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
@@ -54,7 +54,7 @@ func TestRepair_R2_LongestToken(t *testing.T) {
 					continue
 				}
 				if omitted := payload(t, ts.AccessToken)["rights_omitted"]; omitted != float64(400-len(c.Permissions)) {
-					t.Errorf("%v left out, with %d permissions", omitted, len(c.Permissions))
+					t.Errorf("%v omitted, with %d permissions", omitted, len(c.Permissions))
 				}
 				if _, err := g.Verify(t.Context(), ts.AccessToken); err != nil {
 					t.Errorf("guard: %v", err)
@@ -64,7 +64,7 @@ func TestRepair_R2_LongestToken(t *testing.T) {
 	})
 }
 
-// What is too long for a header is refused when it is asked for.
+// A token that would be too long for a header is refused when it is requested.
 func TestRepair_R2_ScopeAndAudienceFit(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		var scope auth.Scope
@@ -80,7 +80,7 @@ func TestRepair_R2_ScopeAndAudienceFit(t *testing.T) {
 	})
 }
 
-// A refresh token of the first-party API that is older than the scope of that API opens it.
+// A refresh token that is older than the scope of the server's own API still gives access to it.
 func TestRepair_R3_FamiliesOlderThanTheScope(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		old := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope})

@@ -12,11 +12,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
+func TestRepair_B9_LostResponseIsRepeatedForADay(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		lost := h.requireRefresh(one.RefreshToken)
-		for range 3 { // as often as it takes
+		for range 3 { // any number of times
 			h.clock.Advance(retry / 3)
 			again := h.requireRefresh(one.RefreshToken)
 			if again.RefreshToken != lost.RefreshToken || again.AccessToken == "" {
@@ -24,7 +24,7 @@ func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
 			}
 		}
 		if f := h.family(one.RefreshToken); f.Generation != 1 || f.Retries != 1 {
-			t.Errorf("one lost answer became %+v", f)
+			t.Errorf("one lost response became %+v", f)
 		}
 
 		three := h.requireRefresh(lost.RefreshToken)
@@ -63,7 +63,7 @@ func TestRepair_B9_NoMailWhereTheSuccessorWasNeverUsed(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
+func TestRepair_B9_CopyIsDetected(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range auth.MaxRetries {
@@ -84,19 +84,19 @@ func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_HalfOfTheAnswersMayBeLost(t *testing.T) {
+func TestRepair_B9_HalfOfTheResponsesMayBeLost(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range 3 * auth.MaxRetries {
 			h.requireRefresh(raw)
 			h.clock.Advance(time.Minute)
-			raw = h.requireRefresh(h.requireRefresh(raw).RefreshToken).RefreshToken // every other answer is lost
+			raw = h.requireRefresh(h.requireRefresh(raw).RefreshToken).RefreshToken // every other response is lost
 		}
 	})
 }
 
-// A copy that comes within the grace now and then is found all the same: what is not
-// counted does not end the count.
+// A copy that is sometimes used within the grace period is still detected: a race does not reset
+// the count of retries.
 func TestRepair_B9_RacesDoNotHideACopy(t *testing.T) {
 	for _, every := range []int{3, 4, 5, 8} {
 		t.Run(fmt.Sprint(every), func(t *testing.T) {
@@ -118,15 +118,15 @@ func TestRepair_B9_RacesDoNotHideACopy(t *testing.T) {
 					raw = owner.RefreshToken
 				}
 				if found == 0 {
-					t.Error("the copy was never found")
+					t.Error("the copy was never detected")
 				}
 			})
 		})
 	}
 }
 
-// Tabs that refresh together are no theft, however often they do, and leave no trace.
-func TestRepair_B9_RacesAloneAreNoTheft(t *testing.T) {
+// Tabs that refresh together are races. Any number of races changes nothing.
+func TestRepair_B9_OnlyRacesAreNoReuse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range 20 {
@@ -166,8 +166,8 @@ func TestRepair_B9_RetryNeedsTheSameKeyAndALivingFamily(t *testing.T) {
 	})
 }
 
-// TestRepair_B9_RetryBesideUse lets two nodes retry and use the successor at once: no
-// second branch comes into being, and whatever is refused is refused to all.
+// TestRepair_B9_RetryBesideUse lets two nodes retry and use the successor at once: there is no
+// second branch, and a refusal is that of all.
 func TestRepair_B9_RetryBesideUse(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

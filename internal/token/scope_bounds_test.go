@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// The scopes of an open resource do not go past an operator's bounds.
+// The scopes of an open resource stay within the operator's bounds.
 func TestRepair_S8_OpenScopesWithinBounds(t *testing.T) {
 	t.Parallel()
 	const api = "https://api.example.test"

@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// A client that is held to FAPI 2.0 keeps its refresh token: it proves itself and a key at
-// each use, so a second use is no theft, and whoever lost an answer asks again.
+// A strict client keeps its refresh token. It authenticates and proves a key at each use, so a
+// second use is no reuse, and a lost response can be requested again.
 func TestRefresh_StrictKeepsTheToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = auth.ClientID("bank")
@@ -20,7 +20,7 @@ func TestRefresh_StrictKeepsTheToken(t *testing.T) {
 		})
 		first := h.issue(auth.Grant{Account: h.alice, Client: bank, Scope: auth.DefaultScope, JKT: "one key"})
 		life := first.RefreshExpiresIn
-		for range 3 { // longer than the token would have lived unused
+		for range 3 { // longer than the idle limit of the token
 			h.clock.Advance(life / 2)
 			in := newRefreshRequest(bank, first.RefreshToken, nil)
 			in.JKT = "another key"

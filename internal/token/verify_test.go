@@ -50,7 +50,7 @@ func TestAccessTokenClaims(t *testing.T) {
 	})
 }
 
-// strange is text that JSON has to escape.
+// strange is text that JSON must escape.
 const strange = "a\"b\\c\u2028<é>\n"
 
 func TestClaimsAreEscaped(t *testing.T) {
@@ -230,11 +230,11 @@ func TestRevoke(t *testing.T) {
 		}
 		revoke(auth.FirstParty, "garbage")
 		two = h.requireRefresh(two.RefreshToken)
-		revoke(auth.FirstParty, one.RefreshToken) // spent, but genuine
+		revoke(auth.FirstParty, one.RefreshToken) // used, but valid
 		h.requireRefused(two.RefreshToken, "invalid_refresh_token")
 		wantCode(t, h.verify(two.AccessToken), "invalid_token")
 		revoke(auth.FirstParty, two.RefreshToken)
-		revoke(other, two.RefreshToken) // dead: it is nobody's any more
+		revoke(other, two.RefreshToken) // already revoked
 		if n := len(h.events(auth.EventSessionEnded)); n != 1 {
 			t.Errorf("%d audit lines", n)
 		}
@@ -254,7 +254,7 @@ func TestEnd(t *testing.T) {
 			return ok
 		}
 		if end(bob, ts.RefreshToken) || end(h.alice, "garbage") || end(h.alice, ts.AccessToken) {
-			t.Error("ended what is not theirs")
+			t.Error("ended a session of another account")
 		}
 		if err := h.verify(ts.AccessToken); err != nil {
 			t.Error(err)
@@ -267,8 +267,8 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestSessionIsSeen checks that refreshing keeps a session without a cookie alive,
-// and leaves the idle limit of one with a cookie alone.
+// TestSessionIsSeen checks that a refresh extends a session without a cookie, and does not extend
+// the idle limit of one with a cookie.
 func TestSessionIsSeen(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		ts := h.signIn()

@@ -34,7 +34,7 @@ var repairs = []string{"S-1…24", "R-1…8", "B-1…13", "C-1…8", "H-1…12",
 var heldElsewhere = map[string]string{
 	"R4":  "TestRepair_S1 and TestRepair_R3 ask every audience",
 	"R7":  "cmd/watchword/testdata/dev_folder.txtar and dev_public.txtar",
-	"R8":  "internal/login: TestRaisingInParallel",
+	"R8":  "internal/login: TestUpgradeInParallel",
 	"C6":  "docs/conformance.md",
 	"C8":  "docs/conformance.md",
 	"N5":  "TestRepair_B8",
