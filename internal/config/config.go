@@ -46,7 +46,7 @@ type Config struct {
 	CORS     CORS     `key:"cors" help:"Browser applications on other origins."`
 	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
 	Accounts Accounts `key:"accounts" help:"Who may register an account. Tenants can set their own."`
-	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower ones are replaced at the next sign-in."`
+	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower values are replaced at the next sign-in."`
 	Links    Links    `key:"links" help:"How long links in mails work."`
 	Sessions Sessions `key:"sessions" help:"Browser sessions."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants can set their own."`
@@ -121,8 +121,8 @@ type Password struct {
 	Time              int           `key:"time" default:"2" min:"1" max:"100" help:"Argon2id passes."`
 	Parallelism       int           `key:"parallelism" default:"1" min:"1" max:"255" help:"Argon2id lanes."`
 	MemoryBudget      Size          `key:"memory_budget" default:"256MiB" min:"8KiB" max:"1TiB" help:"Memory of all hashes that run at once, which bounds their number."`
-	Queue             int           `key:"queue" default:"128" min:"0" max:"1000000" help:"How many sign-ins may wait to be hashed. Further ones are answered with 503 and Retry-After."`
-	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long a sign-in may wait to be hashed."`
+	Queue             int           `key:"queue" default:"128" min:"0" max:"1000000" help:"How many sign-ins may wait to be hashed. Further ones get 503 and Retry-After."`
+	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long a sign-in may wait to be hashed before it gets 503."`
 	BreachedFile      string        `key:"breached_file" example:"/etc/watchword/breached.txt" help:"File of breached passwords to refuse, as SHA-1 digests in hexadecimal, one a line, sorted, optionally with :COUNT."`
 	FlaskSecuritySalt Secret        `key:"flask_security_salt" help:"SECURITY_PASSWORD_SALT of the Flask-Security application whose accounts were imported."`
 }
@@ -143,7 +143,7 @@ type Sessions struct {
 // Tokens is the section tokens.
 type Tokens struct {
 	AccessLifetime  time.Duration `key:"access_lifetime" default:"15m" min:"10s" max:"24h" help:"Lifetime of access tokens. Services that verify them by themselves accept a revoked token until it expires."`
-	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature of access tokens. RS256 costs thirty times as much as ES256."`
+	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature algorithm of access tokens. RS256 costs thirty times as much as ES256."`
 	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token expires after this long without use."`
 	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"A new sign-in is required after this long, however often tokens were refreshed."`
 	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"A second use of a refresh token within this time counts as a race: two tabs that refresh together get the same response. With 0s every second use counts as theft, whatever refresh_retry is."`
@@ -154,7 +154,7 @@ type Tokens struct {
 type OAuth struct {
 	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"Accepted audience of client assertions (private_key_jwt): only the issuer, or, for old clients, the URL of the token endpoint as well."`
 
-	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether confidential clients must send a code_challenge (PKCE). Public clients always must. Single tenants and clients can be exempted."`
+	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether confidential clients must send a code_challenge (PKCE). Public clients always must. A tenant or a client can be exempted."`
 	Registration    string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody (closed), holders of a token of watchword client registration-token, or anyone (open). Tenants can set their own."`
 	ClientMetadata  bool          `key:"client_id_metadata" default:"false" help:"Accept the https URL of a client ID metadata document as client_id, without registration. The server fetches the document."`
 	Resources       Resources     `key:"resources" example:"https://mcp.example.com orders:read orders:write" help:"APIs for which every client may request tokens (resource, RFC 8707), self-registered ones included, as MCP servers need. Scopes after the URL, or in the file {resource: URL, scopes: [...]}, may be granted to every client, with the user's consent, in tokens for only that API. All other audiences and scopes are registered client by client."`
@@ -162,7 +162,7 @@ type OAuth struct {
 	CodeLifetime    time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
 	PushedLifetime  time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
 	DeviceLifetime  time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"Lifetime of device codes and user codes."`
-	DPoPNonce       bool          `key:"dpop_nonce" default:"false" help:"Require a nonce of the server in every DPoP proof. Clients repeat a request now and then."`
+	DPoPNonce       bool          `key:"dpop_nonce" default:"false" help:"Require a nonce of the server in every DPoP proof. A client that lacks a current nonce must repeat its request."`
 }
 
 // Outbound is the section outbound.
@@ -190,5 +190,5 @@ type Audit struct {
 
 // Shutdown is the section shutdown.
 type Shutdown struct {
-	Timeout time.Duration `key:"timeout" default:"10s" min:"100ms" max:"10m" help:"Time for requests in progress to finish after SIGTERM."`
+	Timeout time.Duration `key:"timeout" default:"10s" min:"100ms" max:"10m" help:"Time for requests in progress to finish after SIGTERM or SIGINT."`
 }

@@ -95,7 +95,7 @@ func cell(s string) string {
 func Sample() []byte {
 	var b bytes.Buffer
 	b.WriteString("# yaml-language-server: $schema=docs/watchword.schema.json\n#\n" +
-		"# Every setting of Watchword with its default. Generated from internal/config.\n" +
+		"# Every setting of Watchword with its default, or an example if it has none. Generated from internal/config.\n" +
 		"# Remove the # before a setting to change it. See docs/configuration.md.\n")
 	for _, s := range Sections() {
 		depth := strings.Count(s.Key, ".")
@@ -111,7 +111,11 @@ func Sample() []byte {
 			if i > 0 {
 				b.WriteString("\n")
 			}
-			comment(&b, indent, f.Help)
+			help := f.Help
+			if len(f.OneOf) > 0 {
+				help += " One of " + strings.Join(f.OneOf, ", ") + "."
+			}
+			comment(&b, indent, help)
 			if f.Secret {
 				comment(&b, indent, "Or the name of a file that contains it, as "+f.leaf()+"_file.")
 			}

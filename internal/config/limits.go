@@ -35,7 +35,7 @@ func (r Rates) All() map[string]Rate {
 
 // rateSections are the sections of limits that hold the rates.
 var rateSections = []Section{
-	{"login", "Signing in. Only failures count."},
+	{"login", "Signing in."},
 	{"register", "Registering."},
 	{"verify", "Verifying an address by link."},
 	{"resend", "Requesting another verification link."},
