@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"testing"
 	"time"
 )
@@ -118,6 +119,23 @@ func FuzzParseRate(f *testing.F) {
 		}
 		if again, err := ParseRate(r.String()); r.Count < 1 || r.Per <= 0 || err != nil || again != r {
 			t.Fatalf("%q is %+v, written %q, read as %+v, %v", text, r, r, again, err)
+		}
+	})
+}
+
+// FuzzKey: a key that is accepted has 32 bytes, and what it decodes from is base64 of them.
+func FuzzKey(f *testing.F) {
+	for _, s := range []string{goodKey, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "changeme", " " + goodKey + "\n", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var k Key
+		if err := k.UnmarshalText([]byte(text)); err != nil || k.IsZero() {
+			return
+		}
+		var again Key
+		if err := again.UnmarshalText([]byte(base64.StdEncoding.EncodeToString(k.Bytes()))); len(k.Bytes()) != KeyBytes || err != nil || string(again.Bytes()) != string(k.Bytes()) {
+			t.Fatalf("%q is %d bytes, read again as %d, %v", text, len(k.Bytes()), len(again.Bytes()), err)
 		}
 	})
 }
