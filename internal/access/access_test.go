@@ -147,8 +147,8 @@ func TestAttack_TN_03_OtherTenants(t *testing.T) {
 	})
 }
 
-// A stranger registers dave's address; the role that an operator means for dave would
-// be the stranger's until dave proves the address.
+// Another user registers dave's address. A role that an operator assigns to dave would be theirs
+// until dave proves the address.
 func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
@@ -180,7 +180,7 @@ func (h *fixture) insertAdministrator(role string) auth.AccountID {
 	return id
 }
 
-// Every way to take the last administrator is refused, and taken with force.
+// Every change that removes the last administrator is refused, unless an override allows it.
 func TestRepair_R5_LastAdministrator(t *testing.T) {
 	for name, take := range map[string]func(h *fixture, id auth.AccountID, allowed ...auth.Override) error{
 		"unassign": func(h *fixture, id auth.AccountID, allowed ...auth.Override) error {
@@ -199,10 +199,10 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 				h.requireOK(h.Unassign(t.Context(), tenant, second, "deputy", admin))
 				h.requireRefused(take(h, id), "last_administrator")
 				if _, permissions, err := h.RightsOf(t.Context(), tenant, id); err != nil || len(permissions) != 1 {
-					t.Errorf("refused, and left with %v, %v", permissions, err)
+					t.Errorf("after the refusal: %v, %v", permissions, err)
 				}
 				h.requireOK(take(h, id, auth.AllowNoAdministrator))
-				// Where nobody administers, nothing is in the way.
+				// Without an administrator, no change is refused.
 				h.requireOK(h.Assign(t.Context(), tenant, id, "deputy", admin))
 				h.requireOK(h.Assign(t.Context(), tenant, second, "deputy", admin))
 				h.requireOK(h.Unassign(t.Context(), tenant, id, "deputy", admin))
@@ -211,7 +211,7 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 	}
 }
 
-// What does not fit into a token is refused with the number, before it locks anybody out.
+// Rights that do not fit into a token are refused with their size.
 func TestRepair_R2_RightsThatDoNotFit(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		ctx, id := t.Context(), h.insertAccount(tenant, "alice@example.test")

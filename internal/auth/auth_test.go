@@ -140,7 +140,7 @@ func TestLive(t *testing.T) {
 	}
 	s.EndedAt, f.RevokedAt = at, at
 	if s.Live(at) || f.Live(at) {
-		t.Error("ended, and alive")
+		t.Error("an ended session or family is live")
 	}
 }
 
@@ -152,6 +152,6 @@ func TestErrors(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if KindOf(errors.New("x")) != KindInternal || KindOf(nil) != KindInternal {
-		t.Error("an unclassified error is shown to nobody")
+		t.Error("an unclassified error is not KindInternal")
 	}
 }

@@ -38,7 +38,7 @@ func TestAttack_PW_13_addresses(t *testing.T) {
 		"a@good.test\xff", strings.Repeat("a@b.test ", 200),
 	} {
 		if e, err := ParseEmail(bad); err == nil {
-			t.Errorf("%q is taken as %+v", bad, e)
+			t.Errorf("%q is accepted as %+v", bad, e)
 		} else if KindOf(err) != KindInvalid {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -31,7 +31,7 @@ func TestLifetimesAsJSON(t *testing.T) {
 	}
 	s := Settings{Lifetimes: Lifetimes{SessionIdle: time.Hour, RefreshIdle: 14 * day}}
 	if err := json.Unmarshal([]byte(`{"lifetimes":{"access":"5m"}}`), &s); err != nil || s.Lifetimes.SessionIdle != time.Hour {
-		t.Errorf("what was not named changed: %+v, %v", s, err)
+		t.Errorf("absent members changed: %+v, %v", s, err)
 	}
 	if b, _ := json.Marshal(s); string(b) != `{"lifetimes":{"access":"5m","refresh_idle":"14d","session_idle":"1h"}}` {
 		t.Errorf("%s", b)
@@ -41,8 +41,8 @@ func TestLifetimesAsJSON(t *testing.T) {
 	}
 }
 
-// The settings of a tenant may have been stored by a newer version; a person's may
-// have been mistyped.
+// Stored settings may have members of a newer version. Settings that an administrator writes may
+// have misspelled members, which are refused.
 func TestSettingsThatAreNotKnown(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{"lifetimes":{"acess":"5m"}}`, `{"lifetime":{"access":"5m"}}`, `{"password":{"min":9}}`} {

@@ -25,8 +25,8 @@ func allowed(p auth.SignedInAccount, scope ...string) auth.SignedInAccount {
 
 func seconds(n int64) *int64 { return &n }
 
-// scene changes a situation in which a web client of somebody else asks for openid, and
-// nobody is signed in.
+// scene changes a flow in which a third-party web client requests openid and no account is
+// signed in.
 type scene func(*auth.FlowState)
 
 func with(people ...auth.SignedInAccount) scene {
@@ -84,7 +84,7 @@ func TestNext(t *testing.T) {
 		scene []scene
 		want  string // the step, with the error or the session
 	}{
-		"nobody":                                 {nil, "login"},
+		"no account":                             {nil, "login"},
 		"a session that is over":                 {[]scene{with(dead)}, "login"},
 		"an account that is shut":                {[]scene{with(shut)}, "login"},
 		"signed in and allowed":                  {[]scene{with(alice)}, "answer s-alice"},
@@ -115,11 +115,11 @@ func TestNext(t *testing.T) {
 		"our own page on another port, none":     {[]scene{with(alice), first, page, none, local, uri("http://localhost:5174/cb")}, "answer consent_required"},
 		"our own page on loopback, none":         {[]scene{with(alice), first, page, none, uri("http://localhost:5173/cb")}, "answer consent_required"},
 		"our own program in development, none":   {[]scene{with(alice), first, public, none, local, uri("http://127.0.0.1:9/cb")}, "answer consent_required"},
-		"somebody's page in development, none":   {[]scene{with(alice), page, none, local, uri("http://localhost:5173/cb")}, "answer consent_required"},
+		"third-party page in development, none":  {[]scene{with(alice), page, none, local, uri("http://localhost:5173/cb")}, "answer consent_required"},
 		"AZ-46 confidential, loopback":           {[]scene{with(alice), uri("http://localhost/cb")}, "answer s-alice"},
 		"prompt=consent":                         {[]scene{with(alice), prompt("consent")}, "consent s-alice"},
 		"prompt=consent, allowed in this flow":   {[]scene{with(alice), prompt("consent"), chosen("alice"), said("openid")}, "answer s-alice"},
-		"AZ-18 prompt=none, nobody":              {[]scene{none}, "answer login_required"},
+		"AZ-18 prompt=none, no account":          {[]scene{none}, "answer login_required"},
 		"prompt=none, session over":              {[]scene{with(dead), none}, "answer login_required"},
 		"prompt=none, allowed":                   {[]scene{with(alice), none}, "answer s-alice"},
 		"prompt=none, not allowed":               {[]scene{with(present("alice", 0)), none}, "answer consent_required"},
@@ -139,11 +139,11 @@ func TestNext(t *testing.T) {
 		"several, one chosen":                    {[]scene{with(alice, bob), chosen("bob")}, "answer s-bob"},
 		"several, the chosen one has gone":       {[]scene{with(alice, bob), chosen("carol")}, "choose"},
 		"several, login_hint of one":             {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "bob@example.test" })}, "answer s-bob"},
-		"several, login_hint of nobody":          {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "carol@example.test" })}, "choose"},
+		"several, login_hint of no account":      {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "carol@example.test" })}, "choose"},
 		"several, none of them":                  {[]scene{with(alice, bob), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
 		"one, and not this":                      {[]scene{with(alice), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
 		"prompt=select_account":                  {[]scene{with(alice), prompt("select_account")}, "choose"},
-		"prompt=select_account, nobody":          {[]scene{prompt("select_account")}, "login"},
+		"prompt=select_account, no account":      {[]scene{prompt("select_account")}, "login"},
 		"prompt=select_account, chosen":          {[]scene{with(alice), prompt("select_account"), chosen("alice")}, "answer s-alice"},
 		"prompt=create":                          {[]scene{with(alice), prompt("create")}, "register"},
 		"prompt=create, done":                    {[]scene{with(alice), prompt("create"), proved("alice")}, "answer s-alice"},
@@ -159,19 +159,19 @@ func TestNext(t *testing.T) {
 		"AZ-21 max_age=60 after 60 s":            {[]scene{with(alice), age(60)}, "answer s-alice"},
 		"AZ-21 max_age beyond all years":         {[]scene{with(alice), age(1 << 62)}, "answer s-alice"},
 		"essential acr that is there":            {[]scene{with(alice), acr("9", "1")}, "answer s-alice"},
-		"essential acr that nobody reaches":      {[]scene{with(alice), acr("9")}, "answer unmet_authentication_requirements"},
+		"essential acr that is not reachable":    {[]scene{with(alice), acr("9")}, "answer unmet_authentication_requirements"},
 		"essential acr that the session has not": {[]scene{with(weak), acr("1")}, "login s-alice"},
 		"essential acr, prompt=none":             {[]scene{with(weak), acr("1"), none}, "answer login_required"},
 		"address not confirmed":                  {[]scene{with(unproved)}, "verify_email s-alice"},
 		"address not confirmed, and may be":      {[]scene{with(unproved), func(n *auth.FlowState) { n.Tenant.Settings.AllowUnverified = true }}, "answer s-alice"},
 
-		"account: nobody":                {[]scene{kind(auth.FlowAccount)}, "login"},
-		"account: somebody":              {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
+		"account: no account":            {[]scene{kind(auth.FlowAccount)}, "login"},
+		"account: signed in":             {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
 		"account: another":               {[]scene{kind(auth.FlowAccount), with(alice, bob), proved("bob")}, "done s-bob"},
 		"account: one more":              {[]scene{kind(auth.FlowAccount), with(alice), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
 		"account: address not confirmed": {[]scene{kind(auth.FlowAccount), with(unproved)}, "verify_email s-alice"},
 		"device: no code":                {[]scene{kind(auth.FlowDevice), with(alice)}, "device_code"},
-		"device: nobody":                 {[]scene{device}, "login"},
+		"device: no account":             {[]scene{device}, "login"},
 		"device: several":                {[]scene{device, with(alice, bob)}, "choose"},
 		"device: not confirmed address":  {[]scene{device, with(unproved)}, "verify_email s-alice"},
 		"device: asked each time":        {[]scene{device, with(alice), first}, "device_confirm s-alice"},

@@ -11,7 +11,7 @@ import (
 
 var registered = []string{"https://app.example/cb", "https://app.example/q?a=b", "http://127.0.0.1/cb", "http://127.0.0.1:8080/port", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"}
 
-// AZ-01 to AZ-06, AZ-11: what is nearly a registered address.
+// AZ-01 to AZ-06, AZ-11: URIs that are similar to a registered one.
 func TestAttack_AZ_01_06_11_Match(t *testing.T) {
 	t.Parallel()
 	for uri, want := range map[string]struct{ web, native bool }{
@@ -69,8 +69,8 @@ func TestAttack_AZ_01_06_11_Match(t *testing.T) {
 	}
 }
 
-// FuzzRedirectMatch: what matches is a registered text, or reads like one but for the
-// port of a loopback address, to net/url as well.
+// FuzzRedirectMatch: a URI that matches equals a registered one, or differs from it only in the
+// port of a loopback address, also as net/url parses it.
 func FuzzRedirectMatch(f *testing.F) {
 	for _, uri := range registered {
 		f.Add(uri)
@@ -105,9 +105,8 @@ func FuzzRedirectMatch(f *testing.F) {
 	})
 }
 
-// B3: programs register loopback addresses by name and without a port, and listen on
-// whichever port they get. It holds for clients that keep no secret, and for nothing but
-// the port: not from a name to an address, nor the other way round.
+// B3: programs register loopback URIs by name and without a port, and listen on any port. Only
+// public clients may do so, and only the port may differ: a name does not match an address.
 func TestRepair_B3_LoopbackByName(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -141,8 +140,8 @@ func TestRepair_B3_LoopbackByName(t *testing.T) {
 	}
 }
 
-// Installed programs register schemes as they are: with a dot and any form behind it,
-// and without a dot where the operator lists the scheme.
+// Native clients register private-use schemes with a dot, and without one if the operator allows
+// the scheme.
 func TestRepair_B3_PrivateUseSchemes(t *testing.T) {
 	t.Parallel()
 	for uri, want := range map[string]struct{ plain, listed bool }{
@@ -162,7 +161,7 @@ func TestRepair_B3_PrivateUseSchemes(t *testing.T) {
 			t.Errorf("%.60s: %v, with the scheme listed %v", uri, plain, listed)
 		}
 		if _, err := auth.ParseRedirectURI(auth.ClientSPA, uri, "cursor"); err == nil {
-			t.Errorf("%.60s is taken for a client in a browser", uri)
+			t.Errorf("%.60s is accepted for a client in a browser", uri)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// The decision alone, in all its dimensions: who gets the token, for what audience, with
-// which scope, and out of which other token it came.
+// The decision depends on the client, the audience, the scope, and the token that is
+// exchanged.
 func TestRepair_S1_Carry(t *testing.T) {
 	t.Parallel()
 	person := auth.Entitlement{

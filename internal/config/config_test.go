@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// goodKey is a key that no test of quality refuses. It protects nothing.
+// goodKey is a master key that UnmarshalText accepts. It protects nothing.
 const goodKey = "q83vEjRWeJq83v7cuph2VDIQ8OHSw7SllofEtaaXiHk="
 
-// loadYAML loads a configuration from the text of a file, with nothing around it.
+// loadYAML loads a configuration from the text of a file and an environment.
 func loadYAML(t testing.TB, text string, env ...string) (*Config, error) {
 	t.Helper()
 	l := newLoader()
@@ -27,7 +27,7 @@ func loadYAML(t testing.TB, text string, env ...string) (*Config, error) {
 	return l.finish()
 }
 
-// serving is an environment that is fit for production.
+// serving returns an environment with the required settings of production.
 func serving(more ...string) []string {
 	return append([]string{
 		"WATCHWORD_ISSUER=https://auth.example.com", "WATCHWORD_MASTER_KEY=" + goodKey,
@@ -55,7 +55,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 			}
 		}
 		if keys[f.Key] {
-			t.Errorf("%s is there twice", f.Key)
+			t.Errorf("%s occurs twice", f.Key)
 		}
 		keys[f.Key] = true
 		if !strings.HasSuffix(f.Help, ".") {
@@ -107,7 +107,7 @@ func TestDefaultsAreFitForDevelopment(t *testing.T) {
 	}
 }
 
-// Each setting can be given by each layer, and its value arrives in the struct.
+// Each layer can set each setting.
 func TestEverySettingByEveryLayer(t *testing.T) {
 	t.Parallel()
 	for _, f := range Fields() {
@@ -148,7 +148,7 @@ func TestEverySettingByEveryLayer(t *testing.T) {
 			if got.err != nil {
 				t.Errorf("%s by %s: %v", f.Key, source, got.err)
 			} else if !reflect.DeepEqual(f.value(got.c).Interface(), f.value(want).Interface()) {
-				t.Errorf("%s by %s did not arrive: %s", f.Key, source, f.text(got.c))
+				t.Errorf("%s by %s was not applied: %s", f.Key, source, f.text(got.c))
 			} else if o := got.c.origins[f.Key]; len(got.c.origins) != 1 || o.source != source || o.from == "" {
 				t.Errorf("%s by %s: origins %+v", f.Key, source, got.c.origins)
 			}
@@ -247,7 +247,7 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-// Variables with our prefix that are not ours.
+// Variables with the prefix that are not settings.
 func TestForeignVariables(t *testing.T) {
 	t.Parallel()
 	c, err := loadYAML(t, "", "WATCHWORD_TEST_POSTGRES=x", "WATCHWORD_FAULT_CLOCK=1h", "WATCHWORD_SERVICE_HOST=10.0.0.1",
@@ -273,7 +273,7 @@ nonsense: true
 	for _, p := range Problems(err) {
 		got[p.Key] = p.Error()
 		if p.Fix == "" || p.From == "" {
-			t.Errorf("%v lacks what to do, or where", p)
+			t.Errorf("%v has no fix or no source", p)
 		}
 	}
 	for key, part := range map[string]string{
@@ -314,7 +314,7 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-// A name that is no setting is an error, whatever stands below it.
+// An unknown name is an error, whatever is below it.
 func TestRepair_H9_UnknownNames(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -341,7 +341,7 @@ func TestRepair_H9_UnknownNames(t *testing.T) {
 	}
 }
 
-// The rules for passwords are a tenant's; whoever looks for them here is led there.
+// Password rules are settings of a tenant, and the error says so.
 func TestRepair_N13_RulesForPasswords(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ yaml, env string }{

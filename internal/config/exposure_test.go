@@ -24,7 +24,7 @@ func TestRepair_B6_SecretFiles(t *testing.T) {
 		"own group":                      {mode: 0o640, uid: -1, gid: -1, want: private},
 		"own group writes":               {mode: 0o660, uid: -1, gid: -1, want: exposed},
 		"others read":                    {mode: 0o644, uid: -1, gid: -1, want: exposed},
-		"others read alone":              {mode: 0o604, uid: -1, gid: -1, want: exposed},
+		"others may read":                {mode: 0o604, uid: -1, gid: -1, want: exposed},
 		"others write":                   {mode: 0o602, uid: -1, gid: -1, want: exposed},
 		"root's, for a group":            {mode: 0o440, uid: 0, gid: foreignGroup, want: private, onlyAsRoot: true},
 		"root's, for everybody":          {mode: 0o444, uid: 0, gid: foreignGroup, want: exposed, onlyAsRoot: true},
@@ -61,8 +61,8 @@ func TestRepair_B6_SecretFiles(t *testing.T) {
 	}
 }
 
-// The credentials of a systemd unit are readable by the unit alone, whatever mode
-// their files show.
+// Only the unit can read the credentials of a systemd unit, whatever the modes of their
+// files are.
 func TestRepair_B6_CredentialsOfAUnit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whatever the file holds: no panic, no secret in an error, every value within its
+// For any file: no panic, no secret in an error, every value within its
 // bounds.
 func FuzzLoad(f *testing.F) {
 	f.Add(string(Sample()), "WATCHWORD_LISTEN=:8080")
@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		if strings.Contains(text, marker) {
-			t.Fatalf("the secret shows up in:\n%s", text)
+			t.Fatalf("the secret is in:\n%s", text)
 		}
 		for _, fd := range Fields() {
 			if berr := fd.checkBounds(fd.value(c)); berr != nil {

@@ -67,12 +67,12 @@ func TestManualNamesEverything(t *testing.T) {
 	text := string(Manual())
 	for _, name := range settingKeys(true) {
 		if !strings.Contains(text, "`"+name+"`") {
-			t.Errorf("no word of %s", name)
+			t.Errorf("%s is missing", name)
 		}
 	}
 }
 
-// The schema knows the same names as the loader, and its patterns take the defaults.
+// The schema knows the same names as the loader, and its patterns match the defaults.
 func TestSchemaAgreesWithLoader(t *testing.T) {
 	t.Parallel()
 	var root map[string]any

@@ -106,15 +106,15 @@ func TestSecretGivenTwice(t *testing.T) {
 	if ps := Problems(err); len(ps) != 1 || ps[0].Msg != "is set twice" {
 		t.Errorf("%v", err)
 	}
-	// In different layers the stronger one wins, whichever form it has.
+	// In different layers the stronger one overrides, in either form.
 	c, err := loadYAML(t, "smtp: {url: smtp://file.example}", "WATCHWORD_SMTP_URL_FILE="+writeFile(t, 0o600, "smtp://env.example\n"))
 	if err != nil || c.SMTP.URL.Reveal() != "smtp://env.example" {
 		t.Errorf("%q, %v", c.SMTP.URL.Reveal(), err)
 	}
 }
 
-// OP-04: whatever is wrong with a secret, and however the configuration is printed,
-// the secret is not in what comes out.
+// OP-04: no error and no printed form of the configuration contains a secret, whatever
+// is wrong with it.
 func TestAttack_OP_04_SecretsAreNeverPrinted(t *testing.T) {
 	t.Parallel()
 	const marker = "hunter2XYZZY"
@@ -141,17 +141,17 @@ func TestAttack_OP_04_SecretsAreNeverPrinted(t *testing.T) {
 			byEnv, err3 := loadYAML(t, "", f.Env+"="+shape)
 			byOwn, err4 := loadYAML(t, "", f.Env+"_FILE="+file)
 			if byEnv.origins[f.Key].source != SourceEnv && err3 == nil {
-				t.Errorf("%s: the secret did not arrive, so the test is blind", f.Key)
+				t.Errorf("%s: the secret was not applied, so the test checks nothing", f.Key)
 			}
 			out := printed(t, byFlag, err1) + printed(t, byFile, err2) + printed(t, byEnv, err3) + printed(t, byOwn, err4)
 			for _, secret := range []string{marker, b64(raw)[:16], fmt.Sprintf("%x", marker), fmt.Sprint([]byte(marker))} {
 				if i := strings.Index(out, secret); i >= 0 {
-					t.Errorf("%s = %q shows up: …%.200s", f.Key, shape, out[max(0, i-100):])
+					t.Errorf("%s = %q is printed: …%.200s", f.Key, shape, out[max(0, i-100):])
 				}
 			}
 		}
 	}
-	// Right values under wrong names, and files that break off within one.
+	// Valid values under unknown names, and truncated files.
 	for _, yaml := range []string{
 		"master_kye: " + marker, "smtp: {ulr: " + marker + "}", "master_key: '" + marker, "master_key: *" + marker, "master_key: &" + marker,
 		"master_key: !" + marker, "master_key: \"\\x" + marker, marker, "? " + marker, "master_key: [" + marker + "]", "master_key: {a: " + marker + "}",
@@ -160,12 +160,12 @@ func TestAttack_OP_04_SecretsAreNeverPrinted(t *testing.T) {
 		c, err := loadYAML(t, yaml, "WATCHWORD_MASTERKEY="+marker)
 		out := printed(t, c, err)
 		if i := strings.Index(out, marker); i >= 0 {
-			t.Errorf("%q shows up: …%.200s", yaml, out[max(0, i-100):])
+			t.Errorf("%q is printed: …%.200s", yaml, out[max(0, i-100):])
 		}
 	}
 }
 
-// printed prints a configuration in every way that someone might.
+// printed returns a configuration in every printed form.
 func printed(t *testing.T, c *Config, err error) string {
 	t.Helper()
 	var b bytes.Buffer

@@ -17,7 +17,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 	for _, p := range Problems(err) {
 		keys = append(keys, p.Key)
 		if p.Fix == "" {
-			t.Errorf("%v does not say what to do", p)
+			t.Errorf("%v has no fix", p)
 		}
 	}
 	slices.Sort(keys)
@@ -26,7 +26,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 	}
 	for _, part := range []string{"WATCHWORD_ISSUER or --issuer", "WATCHWORD_MASTER_KEY or WATCHWORD_MASTER_KEY_FILE", "proxy.trusted", "tls.auto"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("no word of %q in:\n%v", part, err)
+			t.Errorf("%q is missing in:\n%v", part, err)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func TestValidateDev(t *testing.T) {
 		}
 	}
 	if err := Default().Validate("test"); err == nil {
-		t.Error("an unknown mode is no reason to accept anything")
+		t.Error("an unknown mode is accepted")
 	}
 }
 
@@ -161,7 +161,7 @@ func TestMistakesAreNotReportedTwice(t *testing.T) {
 	}
 }
 
-// Resources are URLs, alone or with the scopes that go with them, in each layer.
+// Resources are URLs with or without scopes, in each layer.
 func TestRepair_B2_ResourcesWithScopes(t *testing.T) {
 	t.Parallel()
 	want := "https://mcp.example.com orders:read orders:write, https://b.example"

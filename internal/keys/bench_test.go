@@ -16,7 +16,7 @@ var claims = []byte(`{"iss":"https://id.example.test","sub":"019ca945-0a00-7000-
 	`"exp":1772366400,"iat":1772365500,"jti":"AAAAAAAAAAAAAAAAAAAAAA","sid":"019ca945-0a00-7001-8f99-d0f39e06fe83","scope":"openid profile email offline_access",` +
 	`"roles":["editor"],"permissions":["orders:read","orders:write"],"auth_time":1772365500,"acr":"1","amr":["pwd"]}`)
 
-// BenchmarkSign compares the ring with the bare signature it cannot do without.
+// BenchmarkSign compares the ring with the signature only.
 func BenchmarkSign(b *testing.B) {
 	b.Run("raw ES256", func(b *testing.B) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

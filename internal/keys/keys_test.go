@@ -165,7 +165,7 @@ func TestEnsure_ManyAtOnceMakeOneKey(t *testing.T) {
 			t.Fatalf("%d keys, %v", len(list), err)
 		}
 		if list[0].Sealed != nil {
-			t.Error("List gives the private half away")
+			t.Error("List returns the private half")
 		}
 		for _, alg := range algorithms {
 			mustCheck(t, a, sign(t, b, alg))
@@ -261,7 +261,7 @@ func TestRotation_LongLivedTokensKeepTheirKey(t *testing.T) {
 	})
 }
 
-func TestTend_RotatesOnSchedule(t *testing.T) {
+func TestMaintain_RotatesOnSchedule(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, db := h.join()
 		b, _ := h.join()
@@ -307,9 +307,9 @@ func TestAttack_OP_02_DatabaseAloneCannotSign(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		jws := sign(t, r, "")
-		thief := *h
-		thief.cfg.Keyring = storetest.Keyring(t)
-		stolen, db := thief.join()
+		attacker := *h
+		attacker.cfg.Keyring = storetest.Keyring(t)
+		stolen, db := attacker.join()
 		_, err := stolen.Sign(t.Context(), auth.DefaultTenant, "", "at+jwt", []byte("{}"))
 		if !errors.Is(err, secret.ErrSealed) {
 			t.Errorf("signed without the master key: %v", err)
@@ -321,7 +321,7 @@ func TestAttack_OP_02_DatabaseAloneCannotSign(t *testing.T) {
 			t.Errorf("a wrong master key made a new signing key: %d, %v", len(list), err)
 		}
 		mustCheck(t, stolen, jws) // verifying goes on
-		// Nothing that is stored is the private half in the clear.
+		// No private half is stored unsealed.
 		err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			list, err := tx.SigningKeys()
 			for _, k := range list {
@@ -372,7 +372,7 @@ func TestAttack_OP_03_KeysChangeUnderLoad(t *testing.T) {
 					jws, err := r.Sign(t.Context(), auth.DefaultTenant, "", "at+jwt", []byte("{}"))
 					if err != nil {
 						if r == before && errors.Is(err, secret.ErrSealed) {
-							return // it knows the old master key alone, and has just been restarted
+							return // it has only the old master key, and has just been restarted
 						}
 						t.Errorf("sign: %v", err)
 						return

@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// Whether a tenant exists cannot be known while the database is away, and its name
-// is any stranger's choice.
+// While the database is unavailable, it is unknown whether a tenant exists, and anyone can request
+// any name.
 func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
@@ -29,7 +29,7 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 		n := 0
 		r.tenants.Range(func(any, any) bool { n++; return true })
 		if n != 0 {
-			t.Errorf("%d tenants that nobody knows are remembered", n)
+			t.Errorf("%d unknown tenants are in the cache", n)
 		}
 	})
 }

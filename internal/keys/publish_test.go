@@ -80,7 +80,7 @@ func TestRepair_C1_KeySetsReadAtOnceMakeOneKeyOfEachAlgorithm(t *testing.T) {
 	})
 }
 
-// A node without the master key publishes what is there, and makes nothing under its own.
+// A node with another master key publishes the existing keys and creates none.
 func TestRepair_C1_NodeThatCannotOpenKeysMakesNone(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
@@ -141,8 +141,8 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 	})
 }
 
-// Somebody who can write to the database puts a public half of their own into the row of
-// a key of which they cannot open the private half.
+// An attacker who can write to the database replaces the public half of a key whose private half
+// they cannot open.
 func TestForgedPublicHalfIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		running, db := h.join()

@@ -11,7 +11,7 @@ var proxies = []netip.Prefix{
 	netip.MustParsePrefix("fd00::/8"),
 }
 
-// BF-05: what an untrusted peer claims to forward for changes nothing.
+// BF-05: forwarding headers of an untrusted peer are ignored.
 func TestAttack_BF_05_UntrustedForwarding(t *testing.T) {
 	t.Parallel()
 	for _, forwarded := range [][]string{
@@ -54,7 +54,7 @@ func TestClientIPBehindProxies(t *testing.T) {
 	}
 }
 
-// BF-06: nonsense from a trusted proxy ends the walk at the last known hop.
+// BF-06: at an invalid entry of a trusted proxy the result is the last valid hop.
 func TestAttack_BF_06_NonsenseFromTrustedProxy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -82,7 +82,7 @@ func TestAttack_BF_06_NonsenseFromTrustedProxy(t *testing.T) {
 	}
 }
 
-// BF-07: one IPv6 customer is one counter.
+// BF-07: the addresses of one IPv6 /64 share a counter.
 func TestAttack_BF_07_RotationWithinOnePrefix(t *testing.T) {
 	t.Parallel()
 	key := func(s string) string { return AddressKey(netip.MustParseAddr(s)) }

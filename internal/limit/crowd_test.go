@@ -48,8 +48,8 @@ func v4(first byte, i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{first, byte(i >> 16), byte(i >> 8), byte(i)})
 }
 
-// S4: one /48 with its 65,536 /64s, ten thousand addresses that do all they may, and one
-// that polls. Nobody else is refused, whatever the rule, and after it nobody waits.
+// S4: one /48 with its 65,536 /64s, ten thousand addresses at their limits, and one that
+// polls. No other address is refused, whatever the rule, and afterwards none waits.
 func TestRepair_S4_CrowdsShutNobodyElseOut(t *testing.T) {
 	t.Parallel()
 	clock := newFrozen()
@@ -81,8 +81,8 @@ func TestRepair_S4_CrowdsShutNobodyElseOut(t *testing.T) {
 	}
 }
 
-// S4: even a table that is full many times over, of keys with the longest debts, refuses
-// nobody who comes for the first time, and lets nobody wait longer than their own rate says.
+// S4: a table with many times as many keys as slots, all with the longest debts, refuses no
+// new key, and makes none wait longer than its own rate.
 func TestRepair_S4_FullTableLeavesEachTheirOwnRate(t *testing.T) {
 	t.Parallel()
 	clock := newFrozen()
@@ -121,6 +121,6 @@ func TestRepair_S4_WiderPrefixesAreCounted(t *testing.T) {
 		t.Errorf("a /48 was admitted %d times, its rate lets %d through at once", admitted, 16*20)
 	}
 	if d := c.visit(2, v6(2, 0)); !d.OK {
-		t.Error("its neighbour pays for it")
+		t.Error("its neighbour is refused")
 	}
 }

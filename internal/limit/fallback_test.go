@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// broken is a shared limiter whose line can be cut.
+// broken is a shared limiter that can be disconnected.
 type broken struct {
 	*Memory
 	err   error
@@ -51,7 +51,7 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 		take(t, f, "k", tenAMinute, 1)
 	}
 	if shared.asked != 1+tripAfter || !f.Degraded() {
-		t.Fatalf("asked %d times, degraded %v", shared.asked, f.Degraded())
+		t.Fatalf("called %d times, degraded %v", shared.asked, f.Degraded())
 	}
 	clock.advance(time.Second)
 	take(t, f, "k", tenAMinute, 1)
@@ -66,11 +66,11 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 		t.Fatal("still degraded after a good probe")
 	}
 	if len(*told) != 2 || (*told)[0] != "away" || (*told)[1] != "back" {
-		t.Fatalf("told %q", *told)
+		t.Fatalf("changes %q", *told)
 	}
 }
 
-// BF-12: cutting the line to the shared counter hands out no fresh allowance.
+// BF-12: losing the connection to the shared limiter gives no fresh allowance.
 func TestAttack_BF_12_NoFreshAllowance(t *testing.T) {
 	t.Parallel()
 	shared, f, _, _ := newBroken(t)
@@ -110,7 +110,7 @@ func TestCallerWhoHangsUpIsCountedAndIsNoFailure(t *testing.T) {
 	}
 }
 
-// Cutting the line to the shared limiter hands nobody a fresh allowance, for one bucket and for
+// Losing the connection to the shared limiter gives no fresh allowance, for one bucket and for
 // several.
 func TestTakeAllIsBookedLocallyToo(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestTakeAllIsBookedLocallyToo(t *testing.T) {
 	shared.err = errors.New("connection refused")
 
 	if d, err := f.TakeAll(t.Context(), both); err != nil || d.OK {
-		t.Fatalf("after the line was cut: %+v, %v", d, err)
+		t.Fatalf("after the disconnection: %+v, %v", d, err)
 	}
 	if err := f.RefundAll(t.Context(), both); err != nil {
 		t.Fatal(err)

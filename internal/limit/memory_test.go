@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// frozen is a clock that moves only when told.
+// frozen is a clock that only advance moves.
 type frozen struct{ at atomic.Int64 }
 
 func newFrozen() *frozen {
@@ -200,7 +200,7 @@ func TestAttack_FL_09_ClockGoesBack(t *testing.T) {
 	}
 }
 
-// FL-08: a clock that jumps ahead locks nobody.
+// FL-08: a clock that jumps ahead locks no key.
 func TestAttack_FL_08_ClockJumpsAhead(t *testing.T) {
 	t.Parallel()
 	clock := newFrozen()
@@ -212,8 +212,8 @@ func TestAttack_FL_08_ClockJumpsAhead(t *testing.T) {
 	}
 }
 
-// A flood of keys must neither grow the table nor wash off a debt, but for one token each
-// time that the key was pushed out.
+// A flood of keys must neither grow the table nor clear a debt. An evicted key gains one token
+// each time.
 func TestMemoryUnderAFloodOfKeys(t *testing.T) {
 	t.Parallel()
 	clock := newFrozen()
@@ -228,17 +228,17 @@ func TestMemoryUnderAFloodOfKeys(t *testing.T) {
 		if set.slot(h) < 0 {
 			displaced++
 			if d := take(t, m, "victim", hourly, 2); d.OK {
-				t.Fatal("the flood washed off the victim's debt")
+				t.Fatal("the flood cleared the victim's debt")
 			}
 			if take(t, m, "victim", hourly, 1).OK {
 				won++
 			}
 		} else if take(t, m, "victim", hourly, 1).OK {
-			t.Fatal("a key that is remembered was admitted beyond its rate")
+			t.Fatal("a stored key was admitted beyond its rate")
 		}
 	}
 	if won != displaced || won > 100_000/(shardCount*ways)*2 {
-		t.Fatalf("%d tokens won, pushed out %d times", won, displaced)
+		t.Fatalf("%d tokens gained, evicted %d times", won, displaced)
 	}
 	if len(m.tables[2][0].sets) != 1 {
 		t.Fatal("the table grew")
@@ -261,8 +261,8 @@ func TestMemoryRecoversAfterAFlood(t *testing.T) {
 	}
 }
 
-// Compared with an exact count for each key: a roomy table agrees with it, and a crowded one
-// admits what the exact count refuses only as the last token of a key that was pushed out.
+// Compared with an exact count for each key: a large table agrees with it, and a full one
+// admits what the exact count refuses only as the last token of an evicted key.
 func TestMemoryAgainstExactModel(t *testing.T) {
 	t.Parallel()
 	rates := []Rate{tenAMinute, {Count: 3, Per: time.Hour}, {Count: 100, Per: time.Second, Burst: 7}, {Count: 7, Per: time.Second}}
@@ -324,7 +324,7 @@ func BenchmarkMemoryTake(b *testing.B) {
 	})
 }
 
-// BF-13: what a refusal costs.
+// BF-13: the cost of a refusal.
 func BenchmarkMemoryRefuse(b *testing.B) {
 	m := NewMemory(0, time.Now)
 	ctx := context.Background()

@@ -14,7 +14,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// redisServer is a Redis that a test owns, on a socket in its own folder.
+// redisServer is a Redis of one test, on a socket in its own folder.
 type redisServer struct {
 	t    *testing.T
 	dir  string
@@ -57,7 +57,7 @@ func (s *redisServer) start() {
 	eventually(s.t, "redis answers", func() bool { return ask(r, "PING") != nil })
 }
 
-// ask sends one command; nil when there was no answer.
+// ask sends one command and returns the reply, or nil without one.
 func ask(r *Redis, command string, args ...any) any {
 	v, err := r.with(context.Background(), func(c redis.Conn) (any, error) { return c.Do(command, args...) })
 	if err != nil {
@@ -74,12 +74,12 @@ func (s *redisServer) stop() {
 	}
 }
 
-// eventually waits for an outside process.
+// eventually waits until another process has done something.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out: %s", what)
 		}
 	}
 }
@@ -187,8 +187,8 @@ func TestRedisKeysCarryNoNames(t *testing.T) {
 	}
 }
 
-// A password with an unescaped / ? or # shifts the borders of the URL, and its end
-// would come back in the error of the wrong part.
+// With an unescaped / ? or # in the password, a part of it is parsed as another component of the
+// URL, whose error would contain it.
 func TestAttack_OP_04_NoPartOfTheRedisPasswordInAnError(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -206,7 +206,7 @@ func TestAttack_OP_04_NoPartOfTheRedisPasswordInAnError(t *testing.T) {
 	}
 }
 
-// BF-12: Redis dies, hangs and comes back; the limit stays and recovery is unaided.
+// BF-12: Redis dies, hangs and comes back; the limit holds and recovery is automatic.
 func TestAttack_BF_12_RedisUnavailable(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
@@ -231,12 +231,12 @@ func TestAttack_BF_12_RedisUnavailable(t *testing.T) {
 		t.Errorf("Redis is gone and %d were admitted at 5/1h", got)
 	}
 	if !f.Degraded() {
-		t.Error("nobody noticed that Redis is gone")
+		t.Error("the fallback is not degraded without Redis")
 	}
 	server.start()
 	recovered(t, f, "after a restart")
 
-	// A stopped process accepts connections and answers nothing.
+	// A stopped process accepts connections and sends nothing.
 	if err := server.proc.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

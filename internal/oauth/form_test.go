@@ -16,12 +16,12 @@ var badForms = []string{
 	"resource=x&client_id=a&client_id=b", strings.Repeat("x=1&", 2), "a=\x7f",
 }
 
-// TK-16: what can be read in two ways is not read at all.
+// TK-16: an ambiguous form is refused.
 func TestAttack_TK_16_Form(t *testing.T) {
 	t.Parallel()
 	for _, body := range badForms {
 		if _, err := oauth.ParseForm(body); err == nil {
-			t.Errorf("%q was read", body)
+			t.Errorf("%q was accepted", body)
 		}
 	}
 	f, err := oauth.ParseForm("grant_type=a+b%26&&x&empty=&resource=https%3A%2F%2Fa&resource=&resource=b&%C3%A9=%E2%82%AC")
@@ -41,11 +41,11 @@ func TestAttack_TK_16_Form(t *testing.T) {
 		many[i] = "p" + strings.Repeat("q", i) + "=1"
 	}
 	if _, err := oauth.ParseForm(strings.Join(many, "&")); err == nil {
-		t.Error("a hundred parameters were read")
+		t.Error("a hundred parameters were accepted")
 	}
 }
 
-// FuzzForm: what is read says the same to net/url, and is plain text.
+// FuzzForm: net/url parses an accepted form to the same values, which are plain text.
 func FuzzForm(f *testing.F) {
 	for _, body := range append(badForms, "a=1&b=2", "resource=a&resource=b", "a+b=%2B") {
 		f.Add(body)
@@ -57,14 +57,14 @@ func FuzzForm(f *testing.F) {
 		}
 		theirs, err := url.ParseQuery(body)
 		if err != nil {
-			t.Fatalf("%q was read, and net/url says %v", body, err)
+			t.Fatalf("%q was accepted, but net/url returns %v", body, err)
 		}
 		for name, values := range theirs {
 			if values = slices.DeleteFunc(values, func(v string) bool { return v == "" }); len(values) == 0 {
 				values = []string{""} // a parameter without a value is left out
 			}
 			if form.Get(name) != values[0] || len(values) > 1 && name != "resource" && name != "audience" {
-				t.Fatalf("%q: %s is %q here and %q there", body, name, form.Get(name), values)
+				t.Fatalf("%q: %s is %q, but net/url has %q", body, name, form.Get(name), values)
 			}
 			if !utf8.ValidString(values[0]) || name != "state" && name != "nonce" && strings.ContainsAny(values[0], "\x00\r\n") {
 				t.Fatalf("%q: the value %q", body, values[0])
@@ -102,7 +102,7 @@ func TestParseBasic(t *testing.T) {
 	}
 }
 
-// FuzzBasic: what is read comes out again when it is written as the RFC says.
+// FuzzBasic: parsed credentials that are encoded as the RFC requires are parsed to the same values.
 func FuzzBasic(f *testing.F) {
 	f.Add("Basic YTpi")
 	f.Add("Basic YSUzQTolMjU=")
@@ -119,8 +119,8 @@ func FuzzBasic(f *testing.F) {
 	})
 }
 
-// RFC 6749 §3.1: a parameter without a value is as if it were not there, also beside one
-// that has a value.
+// RFC 6749 §3.1: a parameter without a value counts as absent, also when the same parameter is
+// sent with a value.
 func TestRepair_B13_EmptyParameters(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"scope=&scope=a", "scope&scope=a&scope=", "scope=a&&scope", "scope=a&state=&state"} {

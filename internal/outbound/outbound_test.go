@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// trusting is a client that may ask loopback, where the tests' servers are, and
-// trusts their certificate.
+// trusting returns a client that may send requests to loopback, where the servers of the tests
+// are, and trusts their certificate.
 func trusting(s *httptest.Server, change func(*Config)) *Client {
 	cfg := Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
 		t.TLSClientConfig = &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
@@ -51,7 +51,7 @@ func TestAsksAndReads(t *testing.T) {
 	}
 }
 
-// No connection is made to what is not public, however it is written: EP-13, AZ-28.
+// No connection is made to an address that is not public, in any notation: EP-13, AZ-28.
 func TestAttack_EP_13_PrivateAddresses(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -80,7 +80,7 @@ func TestAttack_EP_13_PrivateAddresses(t *testing.T) {
 		}
 	}
 	if n := asked.Load(); n != 0 {
-		t.Errorf("asked %d times", n)
+		t.Errorf("requested %d times", n)
 	}
 }
 
@@ -114,8 +114,8 @@ func resolvingTo(t *testing.T, ip [4]byte) *net.Resolver {
 	}}
 }
 
-// dnsAnswer turns a question into an answer (RFC 1035 §4.1) with one A record; a
-// question for anything else gets none.
+// dnsAnswer returns the response to a query (RFC 1035 §4.1): one A record, or none for any other
+// type.
 func dnsAnswer(q []byte, ip [4]byte) []byte {
 	end := 12
 	for q[end] != 0 {
@@ -152,7 +152,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// What comes back is bounded, in bytes and in time: FE-10, JV-21.
+// Responses are bounded in bytes and in time: FE-10, JV-21.
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	var bomb bytes.Buffer
@@ -190,11 +190,11 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Errorf("bomb: %d bytes, %v", len(a.Body), err)
 	}
 	if _, err := c.Get(t.Context(), s.URL+"/headers"); err == nil {
-		t.Error("headers without end were read")
+		t.Error("endless headers were read")
 	}
 	hurried := trusting(s, func(cfg *Config) { cfg.Timeout = time.Second })
 	if _, err := hurried.Get(t.Context(), s.URL+"/hang"); err == nil {
-		t.Error("a server that hangs was waited for")
+		t.Error("the client waited for a server that hangs")
 	}
 }
 

@@ -88,7 +88,7 @@ func TestClientsAreToldWhileMailIsDown(t *testing.T) {
 	})
 }
 
-// A client that cannot be told leaves a line of its own in the audit log.
+// A logout token that cannot be delivered is recorded in the audit log.
 func TestClientThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

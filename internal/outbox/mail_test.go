@@ -111,12 +111,12 @@ func TestEveryKindReadsWell(t *testing.T) {
 		if !strings.Contains(l.html, "Acme &lt;Orders&gt; &amp; Co") || strings.Contains(l.html, "<Orders>") {
 			t.Errorf("%s: the tenant's name is not escaped:\n%s", kind, l.html)
 		}
-		// Whoever registers somebody else's address must not be able to write to them.
+		// A user who registers the address of another must not be able to send them text.
 		if strings.Contains(l.text+l.html+l.Subject, "evil") {
-			t.Errorf("%s: says what a stranger typed", kind)
+			t.Errorf("%s: contains text that a stranger chose", kind)
 		}
 		if strings.Contains(l.html, "<script") || strings.Contains(l.html, "<img") || strings.Contains(l.html, "url(") {
-			t.Errorf("%s: loads something", kind)
+			t.Errorf("%s: loads a resource", kind)
 		}
 	}
 }
@@ -187,7 +187,7 @@ func TestMailOverSMTP(t *testing.T) {
 	}
 }
 
-// Nothing is sent, and no password shown, to a server that is not proved.
+// No mail and no password is sent to a server that is not verified.
 func TestMailRefusesWhatIsNotSafe(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -205,7 +205,7 @@ func TestMailRefusesWhatIsNotSafe(t *testing.T) {
 			m := mailer(t, s, tc.change)
 			err := m.deliver(t.Context(), message(auth.MailVerify, "a@example.test"))
 			if _, ok := errors.AsType[offlineError](err); !ok {
-				t.Errorf("error %v, want one that says the way is closed", err)
+				t.Errorf("error %v, want an offlineError", err)
 			}
 			if n := len(s.Received()); n != 0 {
 				t.Errorf("%d mails went out", n)
@@ -335,8 +335,8 @@ func TestAttack_PW_13_HeaderInjection(t *testing.T) {
 	if got := s.Received(); len(got) != 0 {
 		t.Fatalf("%d mails reached the server", len(got))
 	}
-	// Odd but honest addresses reach the one mailbox they name, and nothing that a
-	// tenant or a message says becomes a header.
+	// Unusual but valid addresses are delivered to, and no text of a tenant or a message becomes a
+	// header.
 	odd := "a!#$%&'*+/=?^_`{|}~-b@xn--mnchen-3ya.test"
 	evil := mailer(t, s, func(c *MailConfig) {
 		c.TenantName = func(context.Context, auth.TenantID) string { return "X\r\nBcc: b@evil.test\r\n\r\nhello" }
@@ -376,7 +376,7 @@ func TestMailboxKeepsTheNewest(t *testing.T) {
 	}
 }
 
-// Programs that read the mailbox find a list either way.
+// The links of a mail are a list, also when there are none.
 func TestRepair_H12_LinksAreAList(t *testing.T) {
 	t.Parallel()
 	b := NewMailbox(MailboxConfig{Base: base, Now: storetest.NewClock().Now})
@@ -399,7 +399,7 @@ func TestCrashAfterDeliverySendsTheSameMessageID(t *testing.T) {
 	}})
 	m := mailer(t, s, nil)
 	if err := m.deliver(t.Context(), message(auth.MailVerify, "a@example.test")); err == nil {
-		t.Fatal("a cut line counts as delivered")
+		t.Fatal("a lost connection counts as delivered")
 	}
 	if err := m.deliver(t.Context(), message(auth.MailVerify, "a@example.test")); err != nil {
 		t.Fatal(err)
@@ -434,7 +434,7 @@ func TestParseSMTP(t *testing.T) {
 	}
 }
 
-// A password with an unescaped / ? or # shifts the borders of the URL.
+// With an unescaped / ? or # in the password, a part of it is parsed as another component of the URL.
 func TestAttack_OP_04_NoPartOfTheMailPasswordInAnError(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"smtp://u:12?hunter2@x.test", "smtp://u:12/hunter2@x.test", "smtp://u:12#hunter2@x.test",
@@ -469,7 +469,7 @@ func TestSenderMustBeAnAddress(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"", "nobody", "a@x.test, b@x.test", "a@x.test\r\nBcc: b@x.test"} {
 		if _, err := NewMailer(MailConfig{URL: "smtp://localhost", From: from}); err == nil {
-			t.Errorf("%q is taken for a sender", from)
+			t.Errorf("%q is accepted as a sender", from)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// recorder is a handler that keeps what it is given.
+// recorder is a handler that stores its messages.
 type recorder struct {
 	mu   sync.Mutex
 	got  []auth.Message
@@ -58,14 +58,14 @@ func (r *recorder) count() int {
 	return len(r.got)
 }
 
-// wait returns when cond holds, looking at each call of the handler and now and
-// then.
+// wait returns when cond holds. It checks at each call of the handler and
+// periodically.
 func wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	late := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(late) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("timed out: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -138,7 +138,7 @@ func TestStrictOrderPerAddress(t *testing.T) {
 		o := run(t, Config{DB: db, Handlers: to(r.handle)})
 		wait(t, "b has all", func() bool { return len(r.names("b@x.test")) == 8 })
 		if got := r.names("a@x.test"); got != nil {
-			t.Errorf("overtook the one before: %v", got)
+			t.Errorf("a message overtook an earlier one: %v", got)
 		}
 		for range 2 {
 			c.Advance(15 * time.Second)
@@ -243,8 +243,8 @@ func TestGivesUpAndRecords(t *testing.T) {
 	}
 }
 
-// With the way closed, however much waits, one message at a time tries it; nothing
-// is lost, and everything goes out once when it opens.
+// While the mail server is unreachable, one message at a time is attempted, whatever the backlog.
+// No message is lost, and each is delivered once when the server is reachable again.
 func TestOfflineProbesWithOne(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteConfig(t))
@@ -306,8 +306,8 @@ func TestPanicIsAnError(t *testing.T) {
 	wait(t, "delivered", func() bool { c.Advance(time.Second); o.Wake(); return r.count() == 1 })
 }
 
-// What is under way when the process ends gets its time; what hangs is given back
-// and goes out from the next process, at once.
+// Deliveries under way when the process ends get Config.Drain. A delivery that hangs is released,
+// and the next process delivers it at once.
 func TestEndGivesBack(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteConfig(t))
@@ -417,8 +417,8 @@ func TestSweepRemovesInBatches(t *testing.T) {
 	})
 }
 
-// A dead mail server cannot fill the disk: beyond the limit, changes that need a
-// mail are refused for now.
+// An unreachable mail server cannot fill the disk: beyond the limit, changes that need a
+// mail are refused as Unavailable.
 func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
@@ -443,7 +443,7 @@ func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
 		if s := o.Stats(); s.Waiting != 6 || s.Oldest.IsZero() {
 			t.Errorf("stats: %+v", s)
 		}
-		// It takes more as soon as there is room.
+		// It accepts more as soon as there is space.
 		r := newRecorder()
 		run(t, Config{DB: db, Handlers: to(r.handle)})
 		wait(t, "all out", func() bool { return waiting(t, db) == 0 })
@@ -453,7 +453,7 @@ func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
 	})
 }
 
-// Notices to clients that nobody takes keep nobody from a mail, and the other way round.
+// Undelivered logout notices do not block mail, and undelivered mail does not block notices.
 func TestRepair_Outbox_NoticesKeepNobodyFromMail(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

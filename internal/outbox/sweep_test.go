@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// What there is one of for each request does not pile up for a day; what a session
-// needs stays.
+// Rows of single requests are removed after an hour; rows that a session needs
+// stay.
 func TestSweepTakesBriefRowsSooner(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
@@ -94,8 +94,8 @@ func TestSweepRemovesUnboundFlows(t *testing.T) {
 }
 
 // TestRepair_H1_WhatEndedLeavesSoon: a session that was ended, its refresh family and
-// the remembered browser are gone an hour later, however long they would have lived; what
-// lives stays.
+// remember-me series are removed an hour later, however long they would have lived; live ones
+// stay.
 func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
@@ -136,8 +136,8 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 	})
 }
 
-// Clients that anybody can make by naming an address are not kept for ever; those that
-// somebody uses or an operator has spoken about are.
+// Unused self-described clients are removed. Those that a user has granted something, or an
+// operator has changed, stay.
 func TestSweepDocuments(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
@@ -183,15 +183,15 @@ func TestSweepDocuments(t *testing.T) {
 		}
 		write(t, db, func(tx *store.Tx) error {
 			if _, err := tx.Client("https://a.test/gone"); !errors.Is(err, auth.ErrNotFound) {
-				t.Errorf("the one that nobody uses: %v", err)
+				t.Errorf("the unused client: %v", err)
 			}
 			return nil
 		})
 	})
 }
 
-// What a client says of itself does not keep it: its keys may name anything. And a sweep
-// never holds the one writer for long, however much there is to look at.
+// The metadata of a client does not keep it, whatever it contains. A sweep never holds the writer
+// for long, however many clients it examines.
 func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
@@ -238,7 +238,7 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 	})
 }
 
-// eachSwept runs a test on each database, with a clock that stands still.
+// eachSwept runs a test on each database, with a frozen clock.
 func eachSwept(t *testing.T, fn func(t *testing.T, db *store.DB, c *storetest.Clock)) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		c := storetest.NewClock()
@@ -263,8 +263,8 @@ func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
 	}
 }
 
-// H7: a client that has registered itself ends by itself when nobody uses it, and one that
-// somebody uses does not.
+// H7: a self-registered client is removed when it is unused, and stays when it is
+// used.
 func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The decision: whatever kind a password was compared with, and however busy the
-// machine is, a failure answers at the same time.
+// A failure takes equally long, whatever kind of hash was compared and however busy the
+// machine is.
 func TestRepair_S11_FailuresAnswerAtOneTime(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
@@ -87,7 +87,7 @@ func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 	}
 	step := h.costs.Load().step()
 	if len(h.costs.Load().durations) != 2 || step == 0 {
-		t.Fatalf("learned %+v", h.costs.Load())
+		t.Fatalf("measured %+v", h.costs.Load())
 	}
 	fails := map[string]func() (Result, error){
 		"none": func() (Result, error) { return h.VerifyNone(ctx, "wrong") },

@@ -14,7 +14,7 @@ func testGate(memory, threads, limit int) *gate {
 	return newGate(Config{MaxMemory: memory, MaxConcurrent: threads, QueueLimit: limit, MaxWait: 5 * time.Second})
 }
 
-// mustEnter enters and fails the test if it has to wait for ever.
+// mustEnter enters, or fails the test.
 func mustEnter(t *testing.T, g *gate, kib, threads int) func(time.Duration) {
 	t.Helper()
 	leave, err := g.enter(t.Context(), kib, threads)

@@ -149,8 +149,8 @@ func TestPolicySettings(t *testing.T) {
 	}
 }
 
-// The bands were taken from zxcvbn 4.5.0 for Python, whose score of every line
-// lies within.
+// The bounds include the score that zxcvbn 4.5.0 for Python gives to each
+// password.
 func TestStrengthBands(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -193,11 +193,11 @@ func TestStrengthKnowsTheContext(t *testing.T) {
 	const pw = "zebrafincholdenburg"
 	free, known := strengthOf(pw), strengthOf(pw, "Zebrafinch GmbH", "oldenburg@example.test")
 	if free < 3 || known > 1 {
-		t.Errorf("strength = %d, and %d for one who knows the name and address; want at least 3 and at most 1", free, known)
+		t.Errorf("strength = %d, and %d with the name and address as context; want at least 3 and at most 1", free, known)
 	}
 }
 
-// The search survives every text, and knowing more never makes a password
+// The estimator accepts every text, and more context never makes a password
 // harder to guess.
 func TestStrengthOfAnything(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func TestQuickSchemesPayLikeUnknownAccounts(t *testing.T) {
 	}
 }
 
-// Each line would cost seconds, gigabytes or a panic if it were believed.
+// Each of these would cost seconds, gigabytes or a panic if it were accepted.
 func TestHostileHashesAreRefused(t *testing.T) {
 	t.Parallel()
 	h := newHasher(t, nil)

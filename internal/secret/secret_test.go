@@ -18,7 +18,7 @@ func TestAttack_OP_07_random(t *testing.T) {
 	for range n {
 		s := New("").Reveal()
 		if _, dup := seen[s]; dup {
-			t.Fatal("a secret came twice")
+			t.Fatal("a secret was returned twice")
 		}
 		seen[s] = struct{}{}
 		for i := range 8 { // whole sextets only: the last character has four bits

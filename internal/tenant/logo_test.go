@@ -17,8 +17,8 @@ import (
 // webpDot is a lossless WebP of one pixel.
 const webpDot = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
 
-// HT-13: a picture is accepted by what decodes whole, with its dimensions looked at
-// first, and not by its first bytes.
+// HT-13: a logo is accepted if it decodes completely, after its dimensions are checked. Its first
+// bytes do not suffice.
 func TestRepair_H8_LogoIsAWholePicture(t *testing.T) {
 	t.Parallel()
 	var asPNG, asJPEG bytes.Buffer

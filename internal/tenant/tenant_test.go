@@ -66,8 +66,8 @@ func (h *fixture) requireRefused(err error, code string) {
 	}
 }
 
-// furnished checks what every tenant has from the beginning.
-func (h *fixture) furnished(id auth.TenantID, alg string) {
+// requireDefaults checks the objects that every tenant has from the beginning.
+func (h *fixture) requireDefaults(id auth.TenantID, alg string) {
 	h.t.Helper()
 	h.requireOK(h.db.Read(h.t.Context(), id, func(tx *store.Tx) error {
 		c, err := tx.Client(auth.FirstParty)
@@ -91,7 +91,7 @@ func TestCreate(t *testing.T) {
 		ctx := t.Context()
 		got, err := h.Create(ctx, "acme", "Acme Inc.", auth.Settings{Registration: "closed", Algorithm: "EdDSA"}, admin)
 		h.requireOK(err)
-		h.furnished("acme", "EdDSA")
+		h.requireDefaults("acme", "EdDSA")
 		read, err := h.Get(ctx, "acme")
 		h.requireOK(err)
 		if d := cmp.Diff(got, read); d != "" {
@@ -111,7 +111,7 @@ func TestCreate(t *testing.T) {
 			_, err = h.Create(ctx, "b", "", bad, admin)
 			h.requireRefused(err, "settings_invalid")
 			if _, err := h.Get(ctx, "b"); auth.KindOf(err) != auth.KindNotFound {
-				t.Errorf("settings %d made a tenant", i)
+				t.Errorf("settings %d were accepted", i)
 			}
 		}
 	})
@@ -134,7 +134,7 @@ func TestEnsureDefaultOnManyNodes(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		h.furnished(auth.DefaultTenant, "ES256")
+		h.requireDefaults(auth.DefaultTenant, "ES256")
 		if list, err := h.List(t.Context()); err != nil || len(list) != 1 {
 			t.Errorf("tenants %v, %v", list, err)
 		}
@@ -173,7 +173,7 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 		if read, err := h.Get(ctx, "acme"); err != nil || !read.Disabled() {
-			t.Errorf("our own change is not seen at once: %+v, %v", read, err)
+			t.Errorf("a change of this node is not seen at once: %+v, %v", read, err)
 		}
 		_, err = h.Update(ctx, "acme", func(t *auth.Tenant) error { t.Settings.Algorithm = "none"; return nil }, admin)
 		h.requireRefused(err, "settings_invalid")
@@ -208,7 +208,7 @@ func TestGetIsFreshWithinASecond(t *testing.T) {
 			return got.Disabled()
 		}
 		if shut() {
-			t.Fatal("shut from the beginning")
+			t.Fatal("disabled from the beginning")
 		}
 		_, err := other.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error { t.DisabledAt = h.clock.Now(); return nil }, admin)
 		h.requireOK(err)
@@ -227,7 +227,7 @@ func TestGetIsFreshWithinASecond(t *testing.T) {
 	})
 }
 
-// A look that people could not read, or that is none, is refused when it is saved.
+// Branding with unreadable colours or invalid values is refused when it is saved.
 func TestBrandingIsChecked(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, set := range []auth.Settings{
