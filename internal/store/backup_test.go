@@ -15,7 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// A backup that is made while others write holds what was answered before it began.
+// A backup made during writes contains every write that was acknowledged before it began.
 func TestRepair_N22_BackupBesideWriters(t *testing.T) {
 	t.Parallel()
 	cfg, _ := madeDatabase(t)
@@ -56,7 +56,7 @@ func TestRepair_N22_BackupBesideWriters(t *testing.T) {
 	requireAccounts(t, open(t, restored), 300)
 }
 
-// requireAccounts fails unless the first n people of madeDatabase are there.
+// requireAccounts fails unless the first n accounts of madeDatabase exist.
 func requireAccounts(t *testing.T, db *store.DB, n int) {
 	t.Helper()
 	err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
@@ -72,7 +72,7 @@ func requireAccounts(t *testing.T, db *store.DB, n int) {
 	}
 }
 
-// What cannot be a good copy is refused, and what was there stays in use.
+// An unusable backup is refused, and the database stays unchanged.
 func TestRepair_N22_RestoreRefuses(t *testing.T) {
 	t.Parallel()
 	cfg, path := madeDatabase(t)
@@ -113,7 +113,7 @@ func TestRepair_N22_RestoreRefuses(t *testing.T) {
 		_, _, err := store.Restore(t.Context(), cfg, from)
 
 		if err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 		if now, err := os.ReadFile(path); err != nil || string(now) != string(before) {
 			t.Fatalf("%s: the database has changed: %v", name, err)
@@ -126,7 +126,7 @@ func TestRepair_N22_RestoreRefuses(t *testing.T) {
 	requireAccounts(t, open(t, cfg), 300)
 }
 
-// emptyDatabase is a SQLite database of somebody else.
+// emptyDatabase returns a SQLite database of another program.
 func emptyDatabase(t *testing.T) []byte {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "other.db")

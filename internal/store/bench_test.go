@@ -10,13 +10,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// BenchmarkWrite shows what group commit is worth: the same durable writes by 64
-// callers, together and one by one.
+// BenchmarkWrite compares durable writes of 64 callers with and without group
+// commit.
 func BenchmarkWrite(b *testing.B) {
-	for _, alone := range []bool{false, true} {
-		b.Run(fmt.Sprintf("alone=%v", alone), func(b *testing.B) {
+	for _, single := range []bool{false, true} {
+		b.Run(fmt.Sprintf("single=%v", single), func(b *testing.B) {
 			cfg := testConfig(b, storetest.SQLite(b))
-			cfg.DisableGroupCommit = alone
+			cfg.DisableGroupCommit = single
 			db := open(b, cfg)
 			var n atomic.Int64
 			b.SetParallelism(32)
@@ -33,7 +33,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkRead is the price of a transaction that reads one row.
+// BenchmarkRead measures a transaction that reads one row.
 func BenchmarkRead(b *testing.B) {
 	db := open(b, testConfig(b, storetest.SQLite(b)))
 	b.RunParallel(func(pb *testing.PB) {

@@ -18,8 +18,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestAttack_RT_12: what must be kept is kept as a digest or sealed; the raw secret
-// is nowhere in the files.
+// TestAttack_RT_12: secrets are stored as digests or sealed; no file contains a raw
+// secret.
 func TestAttack_RT_12_atRest(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -39,21 +39,21 @@ func TestAttack_RT_12_atRest(t *testing.T) {
 		}
 		everything := atRest(t, cfg.URL)
 		if !bytes.Contains(everything, []byte(visible)) {
-			t.Fatal("the search does not find what is there")
+			t.Fatal("the search does not find stored text")
 		}
 		for name, s := range map[string][]byte{"link": []byte(link), "message": []byte(message), "root secret": root, "addressee": []byte("someone@example.test"), "name": []byte("Someone")} {
 			for form, needle := range map[string][]byte{
 				"raw": s, "hex": []byte(hex.EncodeToString(s)), "base64": []byte(base64.StdEncoding.EncodeToString(s)), "base64url": []byte(base64.RawURLEncoding.EncodeToString(s)),
 			} {
 				if bytes.Contains(everything, needle) {
-					t.Errorf("the %s lies in the database, %s", name, form)
+					t.Errorf("the %s is in the database, %s", name, form)
 				}
 			}
 		}
 	})
 }
 
-// atRest is every byte of the database: the files, or every row.
+// atRest returns every byte of the database: the files, or every row.
 func atRest(t *testing.T, url string) []byte {
 	t.Helper()
 	var all []byte
@@ -85,8 +85,8 @@ func atRest(t *testing.T, url string) []byte {
 	return all
 }
 
-// TestAttack_OP_02: with another master key nothing that was sealed opens, and with
-// both the change of keys goes through in one transaction.
+// TestAttack_OP_02: another master key opens no sealed value. With both keys, one transaction
+// reseals all values.
 func TestAttack_OP_02_OP_03_masterKey(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -129,7 +129,7 @@ func TestAttack_OP_02_OP_03_masterKey(t *testing.T) {
 	})
 }
 
-// Text that one database can hold and the other cannot is refused by both.
+// Text that only one of the databases can store is refused by both.
 func TestTextThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -150,7 +150,7 @@ func TestTextThatCannotBeStored(t *testing.T) {
 	})
 }
 
-// A PostgreSQL that sorts as people do must not change what pages hold.
+// The collation of PostgreSQL must not change the contents of pages.
 func TestCollation(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Blank(t, "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"))

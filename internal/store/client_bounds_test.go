@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// What an operator said of a client before there were bounds becomes its bounds.
+// The migration turns earlier changes of an operator into bounds.
 func TestRepair_S8_MigrationKeepsOperatorsEdits(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

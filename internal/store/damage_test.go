@@ -13,7 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// madeDatabase is a closed database with a few hundred people in it.
+// madeDatabase returns a closed database with a few hundred accounts.
 func madeDatabase(t *testing.T) (store.Config, string) {
 	t.Helper()
 	cfg := testConfig(t, storetest.SQLite(t))
@@ -38,8 +38,8 @@ func madeDatabase(t *testing.T) (store.Config, string) {
 	return cfg, strings.TrimPrefix(cfg.URL, "sqlite:")
 }
 
-// TestAttack_FL_17: a broken or missing file is refused in words, and never
-// replaced by an empty one.
+// TestAttack_FL_17: a damaged or missing file is refused with an error that describes it, and
+// never replaced by an empty one.
 func TestAttack_FL_17_damage(t *testing.T) {
 	t.Parallel()
 	const page = 4096
@@ -150,7 +150,7 @@ func TestAttack_FL_17_damage(t *testing.T) {
 	})
 }
 
-// Damage that shows while the server runs switches writing off.
+// Damage that is found while the server runs makes the database read-only.
 func TestAttack_FL_17_damageFoundLater(t *testing.T) {
 	t.Parallel()
 	cfg, path := madeDatabase(t)
@@ -182,7 +182,7 @@ func TestAttack_FL_17_damageFoundLater(t *testing.T) {
 	}
 }
 
-// A file that is taken away under the running server makes it unready.
+// A file that is removed under the running server makes it unready.
 func TestAttack_FL_17_replacedWhileRunning(t *testing.T) {
 	t.Parallel()
 	cfg, path := madeDatabase(t)
@@ -194,11 +194,11 @@ func TestAttack_FL_17_replacedWhileRunning(t *testing.T) {
 		t.Error("ready without a file")
 	}
 	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "lost") }); !unavailable(err) {
-		t.Errorf("a write into a file that nobody will find again: %v", err)
+		t.Errorf("a write into a removed file: %v", err)
 	}
 }
 
-func TestFilesAreForTheirOwnerAlone(t *testing.T) {
+func TestFilesAreOnlyForTheirOwner(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, "sqlite:"+filepath.Join(t.TempDir(), "a b", "x?#%.db"))
 	open(t, cfg)

@@ -17,7 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// What an error means is read from its type and code, never from its text.
+// Errors are classified by type and code, never by their text.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	pg := func(code string) error { return &pgconn.PgError{Code: code, Message: "m"} }

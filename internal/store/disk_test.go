@@ -17,8 +17,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// TestAttack_FL_04: a full disk refuses writes and nothing else, and its end is
-// noticed without help. The child has a disk of 8 MB: a small file system of its
+// TestAttack_FL_04: a full disk refuses only writes, and they succeed again when it has
+// space. The child has a disk of 8 MB: a small file system of its
 // own where the kernel lets it mount one, else a limit on the size of its files.
 func TestAttack_FL_04_diskFull(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func runFill(t *testing.T, how string, attr *syscall.SysProcAttr) {
 	cmd.SysProcAttr = attr
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) || strings.Contains(string(out), "mount: operation not permitted") {
-		t.Log("this machine lets nobody mount; the limit on the file size stands for it")
+		t.Log("mount is not permitted here; a limit on the file size replaces the small disk")
 		return
 	}
 	if err != nil || !strings.HasSuffix(string(out), "recovered\n") {
@@ -116,8 +116,8 @@ func readAccount(ctx context.Context, db *store.DB, id string) error {
 	})
 }
 
-// fillUp writes until the disk is full, by several at once, and looks at what is
-// left of it.
+// fillUp writes concurrently until the disk is full, and checks which writes are
+// stored.
 func fillUp(ctx context.Context, db *store.DB, round int) error {
 	type outcome struct {
 		id  string
@@ -168,7 +168,7 @@ func fillUp(ctx context.Context, db *store.DB, round int) error {
 	}
 	for _, id := range refused {
 		if err := readAccount(ctx, db, id); !errors.Is(err, auth.ErrNotFound) {
-			return fmt.Errorf("%s was refused, and is there: %w", id, err)
+			return fmt.Errorf("%s was refused, but is stored: %w", id, err)
 		}
 	}
 	return nil
@@ -208,7 +208,7 @@ func TestAttack_FL_23_lockedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Increments that were acknowledged, ours and the other's.
+	// Acknowledged increments of this process and of the other.
 	sum, held := 0, time.Duration(rounds(1, 5))*time.Second
 	increment := func() error {
 		return write(t.Context(), db, func(tx *store.Tx) error {
@@ -247,7 +247,7 @@ func TestAttack_FL_23_lockedFile(t *testing.T) {
 	}
 	time.AfterFunc(wait/4, func() { exec("COMMIT") })
 	if err := increment(); err != nil {
-		t.Errorf("the lock went in time: %v", err)
+		t.Errorf("the lock was released in time: %v", err)
 	}
 	sum++
 	for range 20 {
@@ -258,6 +258,6 @@ func TestAttack_FL_23_lockedFile(t *testing.T) {
 		sum += 2
 	}
 	if n := count(t, other, "SELECT generation FROM refresh_families"); n != sum {
-		t.Errorf("%d increments were acknowledged, the counter stands at %d", sum, n)
+		t.Errorf("%d increments were acknowledged, the counter is %d", sum, n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// What the tests of package store_test need from inside.
+// The internals that the tests of package store_test need.
 var (
 	MigrateSQLite   = migrateSQLite
 	MigratePostgres = migratePostgres
@@ -20,7 +20,7 @@ const (
 	BatchLimit = batchLimit
 )
 
-// Unavailable reads an error as the named database would.
+// Unavailable classifies an error as the named dialect does.
 func Unavailable(name string, err error) bool { return dialect(name).isUnavailable(err) }
 
 // Exec runs a statement that the store does not have.
@@ -41,7 +41,7 @@ func Statements(db *DB) (texts []string) {
 	return texts
 }
 
-// StatementTimeout is the limit of PostgreSQL's own in a write.
+// StatementTimeout returns the statement_timeout of PostgreSQL in a write.
 func StatementTimeout(t testing.TB, db *DB) (v string) {
 	t.Helper()
 	err := db.backend.write(t.Context(), func(q querier) (err error) {

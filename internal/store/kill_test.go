@@ -19,7 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// printLine tells the parent what a client would have been told, in one write.
+// printLine prints an acknowledgement for the parent, in one write.
 func printLine(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args...) }
 
 var errNo = auth.Refuse(auth.KindForbidden, "no", "no")
@@ -37,7 +37,7 @@ func openChild(ctx context.Context) (*store.DB, error) {
 	return db, ensureTenant(ctx, db)
 }
 
-// childMixed writes everything there is until it is killed, and says what was
+// childMixed writes rows of many kinds until it is killed, and prints what was
 // acknowledged.
 func childMixed(ctx context.Context) error {
 	db, err := openChild(ctx)
@@ -53,7 +53,7 @@ func childMixed(ctx context.Context) error {
 		}()
 	}
 	<-time.After(time.Minute)
-	return errors.New("nobody killed me")
+	return errors.New("the child was not killed")
 }
 
 // insertAccount writes three rows that belong together.
@@ -135,7 +135,7 @@ func mixedWrites(ctx context.Context, db *store.DB) {
 	}
 }
 
-// acknowledged checks one line of the ledger against the database.
+// acknowledged compares one printed line with the database.
 func acknowledged(tx *store.Tx, line string) error {
 	f := strings.Fields(line)
 	switch f[0] {
@@ -168,7 +168,7 @@ func acknowledged(tx *store.Tx, line string) error {
 	return nil
 }
 
-// requireConsistent checks that no transaction is there in part.
+// requireConsistent checks that no transaction is stored in part.
 func requireConsistent(t *testing.T, url string) {
 	t.Helper()
 	requireIntact(t, url)
@@ -261,7 +261,7 @@ func TestAttack_FL_01_start(t *testing.T) {
 	}
 }
 
-// childRedeem spends links until it is killed; what a link buys is a role.
+// childRedeem consumes links until it is killed; each link creates a role.
 func childRedeem(ctx context.Context) error {
 	db, err := openChild(ctx)
 	if err != nil {
@@ -289,8 +289,8 @@ func childRedeem(ctx context.Context) error {
 	return nil
 }
 
-// TestAttack_FL_03: killed between spending a code and storing what it buys, the
-// code is unspent or fully used.
+// TestAttack_FL_03: after a kill between consuming a code and storing its result, both or neither
+// are stored.
 func TestAttack_FL_03_between(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {

@@ -104,7 +104,7 @@ func child(t *testing.T, name, url string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// childConfig is testConfig on the other side.
+// childConfig is testConfig in the child.
 func childConfig() (store.Config, error) {
 	key, err := base64.StdEncoding.DecodeString(os.Getenv(keyEnv))
 	if err != nil {
@@ -114,8 +114,8 @@ func childConfig() (store.Config, error) {
 	return store.Config{URL: os.Getenv(urlEnv), Keyring: ring, Now: time.Now, Connections: 8}, err
 }
 
-// readLines runs the command until it ends, giving its standard output line by line:
-// what a client was told. A line that death cut off is not one.
+// readLines runs the command until it ends, and calls line with each line of its standard
+// output: the acknowledgements. It ignores an incomplete last line.
 func readLines(t *testing.T, cmd *exec.Cmd, line func(string), started ...func()) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
@@ -144,11 +144,11 @@ func readLines(t *testing.T, cmd *exec.Cmd, line func(string), started ...func()
 	}
 	cmd.Wait() // the signal that killed it
 	if trouble.Len() > 0 {
-		t.Errorf("the child complains: %s", trouble.String())
+		t.Errorf("the child reports: %s", trouble.String())
 	}
 }
 
-// raw opens the database behind the store's back.
+// raw opens the database without the store.
 func raw(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	driver := "pgx"

@@ -22,7 +22,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// countedConn kills the process before the n-th thing that is asked of the
+// countedConn kills the process before the n-th call of the
 // database.
 type countedConn struct {
 	driver.Conn
@@ -96,8 +96,8 @@ func childMigrate(ctx context.Context) error {
 	return nil
 }
 
-// TestAttack_FL_18: a migration is killed at every boundary of a statement. It has
-// then happened or not, and the next start finishes it.
+// TestAttack_FL_18: a migration is killed at every boundary of a statement. It is
+// then applied or not, and the next start completes it.
 func TestAttack_FL_18_killedMigration(t *testing.T) {
 	t.Parallel()
 	run := func(t *testing.T, url string, step int, check func(url string)) {
@@ -106,12 +106,12 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 			cmd := child(t, "migrate", url, "WATCHWORD_STORE_DIE="+strconv.Itoa(n))
 			readLines(t, cmd, func(line string) { done = line == "migrated" })
 			if have := len(tables(t, url)); have != 0 && have < 10 {
-				t.Fatalf("killed at %d: %d tables are there", n, have)
+				t.Fatalf("killed at %d: %d tables exist", n, have)
 			}
 			check(url)
 			if done {
 				if n < 30 {
-					t.Errorf("the whole migration was %d steps: it was not watched", n)
+					t.Errorf("the whole migration was %d steps: the calls were not counted", n)
 				}
 				break
 			}
@@ -143,7 +143,7 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 	})
 }
 
-// tables are the names of ours.
+// tables returns the names of the tables of the store.
 func tables(t testing.TB, url string) []string {
 	t.Helper()
 	query := "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
@@ -244,7 +244,7 @@ func TestAttack_FL_19_newerSchema(t *testing.T) {
 	})
 }
 
-// A database that is only inspected keeps the schema that it has.
+// SkipMigrations leaves the schema unchanged.
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Blank(t))
@@ -271,7 +271,7 @@ func TestInspect(t *testing.T) {
 			return err
 		})
 		if !errors.Is(err, auth.ErrNotFound) {
-			t.Errorf("a secret that nobody has made: %v", err)
+			t.Errorf("a secret that does not exist: %v", err)
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// proxy stands between the store and PostgreSQL and misbehaves on demand.
+// proxy is between the store and PostgreSQL and misbehaves on demand.
 type proxy struct {
 	l      net.Listener
 	target string
@@ -112,8 +112,8 @@ func (p *proxy) cut() {
 	clear(p.conns)
 }
 
-// set changes the mode; whoever was connected under the old one is cut, unless the
-// line only falls silent.
+// set changes the mode. It closes existing connections, unless the new mode only stops
+// forwarding.
 func (p *proxy) set(mode int32) {
 	old := p.mode.Swap(mode)
 	if mode == hangingUp || old == silent {
@@ -121,7 +121,7 @@ func (p *proxy) set(mode int32) {
 	}
 }
 
-// TestAttack_FL_05: PostgreSQL goes away during traffic, in three ways.
+// TestAttack_FL_05: PostgreSQL becomes unavailable during traffic, in three ways.
 func TestAttack_FL_05_databaseDown(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]int32{"hanging up": hangingUp, "silent": silent} {
@@ -159,8 +159,8 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 	})
 }
 
-// requireOutage sends traffic at a database that is not there: all of it is refused in
-// time, and told to come back.
+// requireOutage sends traffic while the database is unavailable: all of it is refused as
+// Unavailable in time.
 func requireOutage(t *testing.T, db *store.DB, wait, long time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
@@ -200,7 +200,7 @@ func requireOutage(t *testing.T, db *store.DB, wait, long time.Duration) {
 	}
 }
 
-// requireRecovery checks I6: the database is ready again without help.
+// requireRecovery checks I6: the database becomes ready again by itself.
 func requireRecovery(t *testing.T, db *store.DB) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
@@ -219,7 +219,7 @@ func requireRecovery(t *testing.T, db *store.DB) {
 	}
 }
 
-// Opening a database that does not answer fails in time and says which.
+// Opening a database that does not respond fails in time, and the error names it.
 func TestOpenWithoutAServer(t *testing.T) {
 	t.Parallel()
 	p, dsn := through(t, "postgres://nobody:hunter2@127.0.0.1:1/none")
@@ -311,7 +311,7 @@ func TestAttack_FL_06_terminated(t *testing.T) {
 	if acked.Load() < writers*cuts {
 		t.Errorf("only %d writes went through", acked.Load())
 	}
-	t.Logf("%d acknowledged, %d told to come back, of these %d not done", acked.Load(), failed.Load(), lost.Load())
+	t.Logf("%d acknowledged, %d refused as unavailable, of these %d not done", acked.Load(), failed.Load(), lost.Load())
 	requireConsistent(t, cfg.URL)
 	for g := range writers {
 		id := fmt.Sprint("p", g)
@@ -322,7 +322,7 @@ func TestAttack_FL_06_terminated(t *testing.T) {
 	}
 }
 
-// Connections that died while nobody used them are passed over.
+// Idle connections that are dead are skipped.
 func TestAttack_FL_06_terminatedIdle(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Postgres(t))
@@ -352,7 +352,7 @@ func TestAttack_FL_06_terminatedIdle(t *testing.T) {
 }
 
 // TestAttack_FL_22: slow statements take all connections; the others are refused
-// in time, and served as soon as there is room.
+// in time, and served as soon as a connection is free.
 func TestAttack_FL_22_poolExhausted(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -388,7 +388,7 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 	})
 }
 
-// A lock that another transaction holds is not waited for longer than configured.
+// A transaction waits for the lock of another no longer than configured.
 func TestLockedRow(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Postgres(t))

@@ -13,26 +13,26 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// growing are the tables that hold rows for every account. A statement that walks
-// through all of a tenant's rows there is fine with a thousand accounts and takes
-// the server down with a million.
+// growing are the tables with rows for every account. A statement that scans all of a
+// tenant's rows there is fast with a thousand accounts and overloads the server with a
+// million.
 var growing = []string{"accounts", "credentials", "sessions", "refresh_families", "single_use", "assignments", "audit", "flows", "consents", "device_codes", "remembered"}
 
-// walks are the lines of a plan that look at all rows of a tenant, or at all.
+// walks match the lines of a plan that scan all rows of a tenant or of a table.
 var walks = regexp.MustCompile(`^(SCAN (\w+)|SEARCH (\w+) USING (PRIMARY KEY|(COVERING )?INDEX \w+) \(tenant_id=\?\))`)
 
-// ended are the columns that say that a row is over. A statement for what lives must not
-// look at rows that are: there may be thousands for each that lives.
+// ended are the columns that mark an ended row. A statement about live rows must not visit
+// ended ones: there may be thousands for each live row.
 var ended = map[string]string{"sessions": "ended_at", "refresh_families": "revoked_at", "remembered": "revoked_at", "single_use": "used_at"}
 
-// searches are the lines of a plan that look up rows by an index.
+// searches match the lines of a plan that search rows by an index.
 var searches = regexp.MustCompile(`^SEARCH (\w+) USING (?:COVERING )?INDEX (\w+) \((.*)\)`)
 
-// living are the indexes that hold no row that is over, or one row for each key.
+// living are the indexes without ended rows, or with one row for each key.
 var living = []string{"sessions_client_idx", "sessions_series_idx", "sessions_digest_idx"}
 
-// visitsEnded reports whether a plan looks at rows that are over on its way to those
-// that live.
+// visitsEnded reports whether a plan visits ended rows to find live
+// ones.
 func visitsEnded(text, line string) bool {
 	m := searches.FindStringSubmatch(line)
 	if m == nil || slices.Contains(living, m[2]) {
@@ -42,7 +42,7 @@ func visitsEnded(text, line string) bool {
 	return column != "" && strings.Contains(text, column+" IS NULL") && !strings.Contains(m[3], column+"=?")
 }
 
-// TestNoStatementWalksATenant asks SQLite how it would carry out every statement of
+// TestNoStatementWalksATenant checks the query plan of SQLite for every statement of
 // Tx.
 func TestNoStatementWalksATenant(t *testing.T) {
 	everyPlan(t, func(text, line string) bool {
@@ -53,7 +53,7 @@ func TestNoStatementWalksATenant(t *testing.T) {
 
 func TestRepair_H1_NoStatementVisitsWhatHasEnded(t *testing.T) { everyPlan(t, visitsEnded) }
 
-// everyPlan fails for each statement of Tx that has a line in its plan that is bad.
+// everyPlan fails for each statement of Tx whose plan has a bad line.
 func everyPlan(t *testing.T, bad func(text, line string) bool) {
 	t.Helper()
 	t.Parallel()
@@ -61,7 +61,7 @@ func everyPlan(t *testing.T, bad func(text, line string) bool) {
 	ring := storetest.Keyring(t)
 	db := storetest.Open(t, store.Config{URL: url, Keyring: ring})
 	undo := errors.New("undo")
-	// How a session ends depends on what hangs on it.
+	// The statements that end a session depend on what belongs to it.
 	err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 		if err := seedVictim(tx, ring); err != nil {
 			return err

@@ -8,8 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestRepair_B7_StatementsThroughPoolers: every statement works where the next one may
-// run on another connection, and what may happen once happens once.
+// TestRepair_B7_StatementsThroughPoolers: every statement works where the next one may run on
+// another connection, and a single-use secret is consumed once.
 func TestRepair_B7_StatementsThroughPoolers(t *testing.T) {
 	t.Parallel()
 	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
@@ -18,8 +18,8 @@ func TestRepair_B7_StatementsThroughPoolers(t *testing.T) {
 	})
 }
 
-// TestRepair_B7_MigrationsThroughPoolers: nodes that start together bring the schema up
-// to date through a pooler, and leave no lock behind on its connections.
+// TestRepair_B7_MigrationsThroughPoolers: nodes that start together migrate the schema through a
+// pooler, and leave no lock on its connections.
 func TestRepair_B7_MigrationsThroughPoolers(t *testing.T) {
 	t.Parallel()
 	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
@@ -50,13 +50,13 @@ func TestRepair_B7_MigrationsThroughPoolers(t *testing.T) {
 	})
 }
 
-// TestRepair_B7_Limits: the server gives up what nobody waits for, on a connection of
-// our own and on one that a pooler lends us, where nobody else inherits the limits.
+// TestRepair_B7_Limits: the server cancels statements whose caller no longer waits, on a direct
+// connection and through a pooler, where no other client inherits the limits.
 func TestRepair_B7_Limits(t *testing.T) {
 	t.Parallel()
 	direct := storetest.Postgres(t)
 	if got := store.StatementTimeout(t, open(t, testConfig(t, direct))); got != "20s" {
-		t.Errorf("on a connection of our own: %s", got)
+		t.Errorf("on a direct connection: %s", got)
 	}
 	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
 		url := through(storetest.Postgres(t))

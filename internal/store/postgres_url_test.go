@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// TestRepair_N4_TheServersAnswerComesFirst: of all that was tried, what the server said
-// is what an operator can act on.
+// TestRepair_N4_TheServersAnswerComesFirst: of all attempts to connect, the response of the
+// server helps an operator most.
 func TestRepair_N4_TheServersAnswerComesFirst(t *testing.T) {
 	t.Parallel()
 	answer := &pgconn.PgError{Severity: "FATAL", Code: "28P01", Message: "password authentication failed for user \"u\""}

@@ -16,7 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// former is a database with the schema of the version before and what fill writes there.
+// former returns a database with the schema of the previous version and the rows of fill.
 func former(t *testing.T, url string, dialect goose.Dialect, fill string) string {
 	t.Helper()
 	folder := "migrations/sqlite"
@@ -49,8 +49,8 @@ func formers(t *testing.T, fill string, fn func(t *testing.T, url string)) {
 	})
 }
 
-// TestUpgradeTakesAnyClient: what a stranger registered with the version before does not
-// stop the migration, although neither database reads it as JSON.
+// TestUpgradeTakesAnyClient: no client that was registered with the previous version stops the
+// migration, even if neither database can parse its JSON.
 func TestUpgradeTakesAnyClient(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
@@ -98,7 +98,7 @@ func TestUpgradeTakesAnyClient(t *testing.T) {
 	})
 }
 
-// issued stores a code for person p and client c, in whose browser session it stands.
+// issued stores a code for the account p and the client c.
 func issued(t *testing.T, db *store.DB, digest string, browser, session auth.SessionID) {
 	t.Helper()
 	err := write(t.Context(), db, func(tx *store.Tx) error {
@@ -128,7 +128,7 @@ func insertAccountAndClient(t *testing.T, db *store.DB) {
 	}
 }
 
-// decideRedemption is what any decision makes of the code: a session of the client.
+// decideRedemption redeems the code for a session of the client.
 func decideRedemption(now time.Time, r store.RedemptionState) (store.Redemption, error) {
 	if r.Browser.ID != "p" || r.Code.Session != "s" || !r.Code.UsedAt.IsZero() {
 		return store.Redemption{}, errNo
@@ -141,8 +141,8 @@ func decideRedemption(now time.Time, r store.RedemptionState) (store.Redemption,
 	}, nil
 }
 
-// TestCodesOfTheVersionBefore: a code that a node of the version before has issued, with
-// its sessions in the data alone, is redeemed here, once.
+// TestCodesOfTheVersionBefore: a code of a node of the previous version, which names its sessions
+// only in the data, is redeemed once.
 func TestCodesOfTheVersionBefore(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -175,7 +175,7 @@ func statement(t *testing.T, tx *sql.Tx, text string) {
 	}
 }
 
-// aside opens a database on PostgreSQL with a transaction beside it.
+// aside opens a database on PostgreSQL with another, concurrent transaction.
 func aside(t *testing.T) (*store.DB, *sql.DB, *sql.Tx) {
 	t.Helper()
 	cfg := testConfig(t, storetest.Postgres(t))
@@ -195,9 +195,9 @@ const (
 	holdsSession = "SELECT FROM sessions WHERE tenant_id = 'default' AND id = 'p' FOR UPDATE NOWAIT"
 )
 
-// TestRedemptionWaitsForTheAccount: beside what ends or deletes what an account has, a
-// redemption and another sign-in wait for the account's row and hold nothing of it
-// meanwhile, so there is no deadlock.
+// TestRedemptionWaitsForTheAccount: while a transaction ends or deletes rows of an account, a
+// redemption and another sign-in wait for the account's row and hold no other lock, so there is
+// no deadlock.
 func TestRedemptionWaitsForTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, beside := range map[string]func(*testing.T, *store.DB) error{
@@ -233,7 +233,7 @@ func TestRedemptionWaitsForTheAccount(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := <-done; err != auth.ErrNotFound {
-				t.Errorf("of an account that is gone: %v", err)
+				t.Errorf("of a deleted account: %v", err)
 			}
 		})
 	}

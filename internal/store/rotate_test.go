@@ -83,8 +83,8 @@ func TestRotate(t *testing.T) {
 	})
 }
 
-// The retries move up with each rotation, whichever way it is done, and stay while the
-// token does.
+// The retries shift with each rotation, on both databases, and stay unchanged while the token
+// is not rotated.
 func TestRepair_B9_RetriesOfTheLastEight(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
@@ -125,8 +125,8 @@ func TestRepair_B9_RetriesOfTheLastEight(t *testing.T) {
 	})
 }
 
-// TestRotate_UseNotNoted: on PostgreSQL the token is spent before the use of its session
-// is noted. When that fails, the client still gets what the token was spent for.
+// TestRotate_UseNotNoted: PostgreSQL consumes the token before the use of its session is
+// recorded. When that fails, the client still gets the new token.
 func TestRotate_UseNotNoted(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
@@ -161,8 +161,8 @@ func family(t *testing.T, db *store.DB, id auth.FamilyID) (f auth.Family) {
 	return f
 }
 
-// TestRotate_ChangedMeanwhile changes what a decision rests on between its reading
-// and its carrying out, which only PostgreSQL allows: the decision is made again.
+// TestRotate_ChangedMeanwhile changes the state of a decision before the decision is executed,
+// which only PostgreSQL allows: the decision is made again.
 func TestRotate_ChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(tx *store.Tx, acc auth.Account) error{
@@ -205,7 +205,7 @@ func TestRotate_ChangedMeanwhile(t *testing.T) {
 				return store.Rotation{From: "a", To: "b", IdleAt: now}, nil
 			})
 			if auth.KindOf(err) != auth.KindForbidden && !(name == "account deleted" && errors.Is(err, auth.ErrNotFound)) {
-				t.Errorf("rotated on what was no longer so: %v", err)
+				t.Errorf("rotated with an outdated state: %v", err)
 			}
 		})
 	}

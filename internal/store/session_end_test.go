@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestManyEndInFewStatements: a person may have any number of sessions at a client, one
-// for each device. Ending all of them must not hold the one writer up for each.
+// TestManyEndInFewStatements: an account may have any number of sessions at a client, one for
+// each device. Ending all of them must not take statements for each.
 func TestManyEndInFewStatements(t *testing.T) {
 	t.Parallel()
 	const many = 50
@@ -43,14 +43,14 @@ func TestManyEndInFewStatements(t *testing.T) {
 					t.Errorf("ended %d of %d in %d statements, want at most %d", ended, many, n, c.most)
 				}
 				if f := family(t, db, "f0"); f.RevokedAt.IsZero() {
-					t.Error("a refresh family goes on")
+					t.Error("a refresh family is not revoked")
 				}
 			})
 		})
 	}
 }
 
-// beginMany signs person p in to client c on so many devices.
+// beginMany signs the account p in to the client c on many devices.
 func beginMany(tx *store.Tx, many int) error {
 	if err := insertAccount(tx, "p"); err != nil {
 		return err

@@ -13,10 +13,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// What may happen once happens once, however many ask at the same instant, on one
+// A single-use secret is consumed once, however many callers try at the same time, on one
 // node or on two.
 
-// race lets n goroutines start fn at the same instant and counts who was told yes.
+// race starts fn in n goroutines at the same time and counts how many return true.
 func race(n int, fn func(i int) bool) int {
 	var yes atomic.Int32
 	var wg sync.WaitGroup
@@ -75,7 +75,7 @@ func takeOnce(t *testing.T, dbs []*store.DB, rounds int) {
 		return err
 	})
 	if n != rounds {
-		t.Errorf("%d codes bought %d things", rounds, n)
+		t.Errorf("%d codes created %d rows", rounds, n)
 	}
 }
 
@@ -124,8 +124,8 @@ func TestAttack_FL_10_rotate(t *testing.T) {
 	})
 }
 
-// What one Write read still holds when it commits: two that would each be right
-// alone cannot both be.
+// What a Write has read still holds when it commits: of two Writes that exclude each other, only
+// one commits.
 func TestNoWriteSkew(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
@@ -144,7 +144,7 @@ func TestNoWriteSkew(t *testing.T) {
 				}) == nil
 			})
 			if got != 1 {
-				t.Fatalf("round %d: %d took the last place", round, got)
+				t.Fatalf("round %d: %d got the last place", round, got)
 			}
 		}
 	})
@@ -185,7 +185,7 @@ func TestAttack_FL_08_FL_09_clock(t *testing.T) {
 			}
 		}
 		if err := take("fresh"); err != nil {
-			t.Errorf("FL-09: −1 h: a fresh code is dead: %v", err)
+			t.Errorf("FL-09: −1 h: a fresh code is not valid: %v", err)
 		}
 		jump(25 * time.Hour)
 		put("next")
@@ -195,7 +195,7 @@ func TestAttack_FL_08_FL_09_clock(t *testing.T) {
 	})
 }
 
-// When the system's clock is set back, the store's goes on at its own pace.
+// When the system's clock is set back, the store's clock continues at the same pace.
 func TestClockGoesOnWhenSetBack(t *testing.T) {
 	t.Parallel()
 	at := func(minutes int) time.Time { return time.Unix(0, 0).Add(time.Duration(minutes) * time.Minute) }

@@ -73,8 +73,8 @@ func newRememberMe(id string, now time.Time) auth.RememberMe {
 	return auth.RememberMe{ID: auth.RememberMeID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
-// intrusions call each method of Tx with the victim's ids. What they return must
-// be nothing: the zero value, false, an empty list or an error.
+// intrusions call each method of Tx with the victim's ids. Each must return the zero
+// value, false, an empty list or an error.
 var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Account":        func(tx *store.Tx) (any, error) { return tx.Account("x") },
 	"AccountByLogin": func(tx *store.Tx) (any, error) { return tx.AccountByLogin("x@example.test") },
@@ -227,7 +227,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"UpdateClient":       func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
 	"DeleteClientCodes":  func(tx *store.Tx) (any, error) { return nil, tx.DeleteClientCodes("x") },
 	"DeleteClient":       func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
-	"Exec":               func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
+	"Exec":               func(*store.Tx) (any, error) { return nil, nil }, // only of the tests
 	"Profile":            func(tx *store.Tx) (any, error) { return tx.Profile("x") },
 	"SignedIn": func(tx *store.Tx) (any, error) {
 		s, a, err := tx.SignedIn("x")
@@ -246,7 +246,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Tenant": func(tx *store.Tx) (any, error) { return nil, nil },
 }
 
-// TestTenantsAreApart: no method of a transaction of tenant a sees or changes a row
+// TestTenantsAreApart checks that no method of a transaction of tenant a sees or changes a row
 // of tenant b.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
@@ -314,7 +314,7 @@ func hasVictim(v reflect.Value) bool {
 	return false
 }
 
-// rowsOf is every row of a tenant, as text.
+// rowsOf returns every row of a tenant, as text.
 func rowsOf(t *testing.T, db *sql.DB, tables []string, tenant string) []string {
 	t.Helper()
 	var out []string
@@ -347,7 +347,7 @@ func rowsOf(t *testing.T, db *sql.DB, tables []string, tenant string) []string {
 	return out
 }
 
-// deleteRows empties tenant a, but for its client.
+// deleteRows deletes all rows of tenant a except its client.
 func deleteRows(t *testing.T, db *sql.DB, tables []string, tenant string) {
 	t.Helper()
 	for _, table := range tables {
@@ -373,7 +373,7 @@ func TestNoTransactionWithoutATenant(t *testing.T) {
 			func() error { return db.Read(t.Context(), "", func(*store.Tx) error { return nil }) },
 		} {
 			if run() == nil {
-				t.Error("a transaction of nobody")
+				t.Error("a transaction without a tenant was accepted")
 			}
 		}
 	})

@@ -81,7 +81,7 @@ func sqliteDB(t *testing.T, change func(*store.Config)) (*store.DB, store.Config
 	return open(t, cfg), cfg
 }
 
-// commits counts commits by looking at how often a reader's picture changes.
+// TestGroupCommitSharesCommits counts commits by the number of snapshots that a reader sees.
 func TestGroupCommitSharesCommits(t *testing.T) {
 	t.Parallel()
 	db, cfg := sqliteDB(t, nil)
@@ -126,8 +126,8 @@ func TestGroupCommitSharesCommits(t *testing.T) {
 
 func TestOneCommitEachGivesTheSame(t *testing.T) {
 	t.Parallel()
-	for _, alone := range []bool{false, true} {
-		db, _ := sqliteDB(t, func(c *store.Config) { c.DisableGroupCommit = alone })
+	for _, single := range []bool{false, true} {
+		db, _ := sqliteDB(t, func(c *store.Config) { c.DisableGroupCommit = single })
 		errs := together(t, db, 60, func(i int) error {
 			return write(t.Context(), db, func(tx *store.Tx) error {
 				if err := insertRole(tx, fmt.Sprint("r", i%30)); err != nil { // each name twice
@@ -151,11 +151,11 @@ func TestOneCommitEachGivesTheSame(t *testing.T) {
 			}
 		}
 		if conflicts != 30 || refusals != 10 {
-			t.Errorf("one commit each %v: %d conflicts and %d refusals, want 30 and 10", alone, conflicts, refusals)
+			t.Errorf("one commit each %v: %d conflicts and %d refusals, want 30 and 10", single, conflicts, refusals)
 		}
 		for i := range 30 {
 			if !hasRole(t, db, fmt.Sprint("r", i)) {
-				t.Errorf("one commit each %v: r%d is missing", alone, i)
+				t.Errorf("one commit each %v: r%d is missing", single, i)
 			}
 		}
 	}
@@ -192,7 +192,7 @@ func TestRefusalsAmongOthers(t *testing.T) {
 		}
 		for i, err := range errs {
 			if i%4 == 2 && err != error(no) {
-				t.Errorf("%d: Keep returns %v, not the refusal itself", i, err)
+				t.Errorf("%d: Write returned %v, not the refusal itself", i, err)
 			}
 			if refused := errors.Is(err, no); refused != (i%4 != 0) || !refused && err != nil {
 				t.Errorf("%d: %v", i, err)
@@ -312,13 +312,13 @@ func TestCancelledBeforeItsTurn(t *testing.T) {
 		}
 		release()
 		if hasRole(t, db, "r") {
-			t.Error("stored although its caller was told otherwise")
+			t.Error("stored although Write returned an error")
 		}
 	})
 }
 
-// However stuck the disk is, nobody waits longer than configured, and the line of
-// those who wait is bounded.
+// While the disk hangs, no caller waits longer than configured, and the queue is
+// bounded.
 func TestWriterStuck(t *testing.T) {
 	t.Parallel()
 	db, _ := sqliteDB(t, func(c *store.Config) { c.MaxWait = time.Hour })
@@ -339,7 +339,7 @@ func TestWriterStuck(t *testing.T) {
 		}
 	}
 	if err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err }); err != nil {
-		t.Errorf("reads must go on: %v", err)
+		t.Errorf("a read meanwhile: %v", err)
 	}
 	leave()
 	wg.Wait()
@@ -359,8 +359,8 @@ func TestWriterLate(t *testing.T) {
 	requireRecovery(t, db)
 }
 
-// When a statement fails so badly that SQLite may have rolled everything back, what
-// its function does next must not happen alone, and the others in the batch go on.
+// After a failure with which SQLite may have rolled back the transaction, later statements of the
+// function must not commit by themselves, and the other jobs of the batch continue.
 func TestNothingAfterALostTransaction(t *testing.T) {
 	t.Parallel()
 	db, cfg := sqliteDB(t, nil)

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// rsaKeys are the keys of this process; generating one takes a good part of a second.
+// rsaKeys are the keys of this process; generating one takes a large part of a second.
 var rsaKeys struct {
 	sync.Mutex
 	made []*rsa.PrivateKey // owned by the mutex
