@@ -105,7 +105,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 			at := time.Now()
 			r, err := h.site.Try("POST", api("/refresh"), body{"refresh_token": token})
 			if err == nil && r.Status == 503 && r.Header.Get("Retry-After") != "" {
-				waits++ // the machine is too busy even for this, and says so
+				waits++ // the machine is too busy even for this
 				continue
 			}
 			if err != nil || r.Status != 200 {
@@ -150,7 +150,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 	slices.Sort(took)
 	slices.Sort(refreshes)
 	at := func(list []time.Duration, part float64) time.Duration { return list[int(part*float64(len(list)-1))] }
-	t.Logf("%d at once: %v; answers median %s, p99 %s; %d refreshes meanwhile and %d told to come back, median %s, p99 %s; at most %d MiB",
+	t.Logf("%d at once: %v; answers median %s, p99 %s; %d refreshes meanwhile and %d with Retry-After, median %s, p99 %s; at most %d MiB",
 		n, statuses, at(took, .5), at(took, .99), len(refreshes), waits, at(refreshes, .5), at(refreshes, .99), p.peakMemory(t)>>20)
 	if statuses[200] < 2 || statuses[200]+statuses[429]+statuses[503] != n {
 		t.Errorf("FL-15: %v", statuses)
@@ -210,7 +210,7 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			}
 			return n
 		}
-		// Readers who do not expect to be served for ever, with what they were told.
+		// Clients that refresh until the server ends, and record the responses.
 		l := &writeLog{}
 		background := refreshUntilGone(h, emails[:2], l)
 		var people sync.WaitGroup
@@ -244,7 +244,7 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 		background()
 		if c, err := net.DialTimeout("tcp", strings.TrimPrefix(h.site.URL, "http://"), time.Second); err == nil {
 			c.Close()
-			t.Error("FL-21: somebody still listens")
+			t.Error("FL-21: the address is still in use")
 		}
 		h.start()
 		l.requireKept(t, h.site)
@@ -309,7 +309,7 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 		tokens = rotate(t, s, tokens.RefreshToken)
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
 		for _, email := range emails {
-			s.Login(t, email, servertest.Password) // nobody is locked out
+			s.Login(t, email, servertest.Password) // the account is not locked
 		}
 		set("25h")
 		me(t, s, servertest.Bearer(tokens.AccessToken)).WantCode(t, 401, "token_expired")

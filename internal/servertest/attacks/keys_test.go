@@ -63,7 +63,7 @@ func TestAttack_OP_02_DatabaseAlone(t *testing.T) {
 			t.Fatal("OP-02: the server starts under another master key")
 		}
 		if !strings.Contains(err.Error(), "master key") {
-			t.Errorf("OP-02: says %v", err)
+			t.Errorf("OP-02: error %v", err)
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestAttack_OP_03_Rotations(t *testing.T) {
 			t.Errorf("%d keys have signed", len(kids))
 		}
 
-		// The master key: a node that knows both seals everything anew.
+		// The master key: a node with both keys reseals everything.
 		fresh := secret.Bytes(32)
 		both := s.Join(t, servertest.Configure(func(c *config.Config) {
 			c.MasterKeyPrevious = c.MasterKey

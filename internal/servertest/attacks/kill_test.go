@@ -17,7 +17,7 @@ type writeLog struct {
 	acknowledged atomic.Int64
 
 	mu         sync.Mutex
-	registered []string        // owned by mu: addresses that were told to look at their mail
+	registered []string        // owned by mu: addresses whose registration was acknowledged
 	chains     []*signInRecord // owned by mu
 }
 
@@ -28,7 +28,7 @@ type signInRecord struct {
 	tokens  []string // refresh tokens, the newest last
 	access  string
 	leaving bool // asked to be signed out
-	left    bool // and was told that it is
+	left    bool // and it was acknowledged
 }
 
 // sendWrites sends mixed writes until the server is gone, and records them.
@@ -113,7 +113,7 @@ func (c *signInRecord) requireKept(t *testing.T, s *servertest.Server) {
 		me(t, s, servertest.Bearer(c.access)).Want(t, 401)
 		return
 	case c.leaving && r.Status == 401:
-		return // done, and nobody was told
+		return // done without an acknowledgement
 	case r.Status != 200:
 		t.Errorf("I1: %s, after %d rotations: %d %s", c.email, len(c.tokens)-1, r.Status, r.Body)
 		return
@@ -194,7 +194,7 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 					select {
 					case <-p.ended:
 					case <-time.After(patience):
-						t.Errorf("FL-03: nobody came past %s", point)
+						t.Errorf("FL-03: no request reached %s", point)
 						p.kill()
 					}
 				})

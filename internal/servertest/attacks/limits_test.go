@@ -305,7 +305,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 			refresh(t, s, token)
 			postForm(t, s, "/oauth2/token", own+"&client_id=first-party")
 		}
-		requireThrottled(t, refresh(t, s, token)) // the stranger has a limit too
+		requireThrottled(t, refresh(t, s, token)) // without the secret there is a limit as well
 		postForm(t, s, "/oauth2/token", own, c.basic()).Want(t, 200)
 	}, servertest.RealLimits())
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // reads the database behind the server's back
+	_ "modernc.org/sqlite" // opens the server's database
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 

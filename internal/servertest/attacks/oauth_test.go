@@ -317,7 +317,7 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		if limited != 10 {
 			t.Errorf("%d failures for one client were limited, want 10", limited)
 		}
-		postForm(t, s, "/oauth2/token", forItself, c.basic(), fromIP("203.0.113.1")).Want(t, 200) // nobody shuts a client out
+		postForm(t, s, "/oauth2/token", forItself, c.basic(), fromIP("203.0.113.1")).Want(t, 200) // other addresses do not lock the client out
 	}, servertest.RealLimits(), servertest.Configure(trustLocalProxy))
 }
 
@@ -407,7 +407,7 @@ func TestAttack_EP_06_StorageAway(t *testing.T) {
 		}
 		release()
 		if decode[body](t, postForm(t, s, "/oauth2/introspect", "token="+access, job.basic()).Want(t, 200))["active"] != true {
-			t.Error("the access token was revoked all the same")
+			t.Error("the access token was revoked")
 		}
 		refresh(t, s, tokens.RefreshToken).Want(t, 200)
 		postForm(t, s, "/oauth2/revoke", "token="+access, job.basic()).Want(t, 200)
@@ -646,7 +646,7 @@ func TestAttack_EP_09_10_Documents(t *testing.T) {
 	}
 	c := newMachine(t, s)
 	if kid := jwtHeader(t, machineToken(t, s, c))["kid"]; before[kid.(string)] == nil {
-		t.Error("EP-10: signed with a key that nobody could know yet")
+		t.Error("EP-10: signed with a key before verifiers could fetch it")
 	}
 	s.Clock.Advance(s.Config.Keys.PublishAhead + time.Minute)
 	if kid := jwtHeader(t, machineToken(t, s, c))["kid"]; after[kid.(string)] == nil || before[kid.(string)] != nil {
@@ -721,6 +721,6 @@ func TestAssertionAudience(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.AssertionAudience = "endpoint" }))
 	if !canAssert(t, s, auth.DefaultTenant, "/oauth2/token", forItself, jose.ES256, newSigners(t)[jose.ES256]) {
-		t.Error("the issuer is no audience any more")
+		t.Error("the issuer is no longer accepted as audience")
 	}
 }

@@ -128,7 +128,7 @@ func requireRetryAfter(t testing.TB, what string, r servertest.Response) {
 	}
 	for _, leak := range []string{"127.0.0.1", "postgres", "dial", "SQL", "connection"} {
 		if strings.Contains(string(r.Body), leak) {
-			t.Errorf("%s says too much: %s", what, r.Body)
+			t.Errorf("%s reveals internals: %s", what, r.Body)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func TestAttack_AZ_35_PageHeaders(t *testing.T) {
 				t.Errorf("AZ-35 %s: headers %v", name, h)
 			}
 			if all, ours := strings.Count(string(p.Body), "<script"), strings.Count(string(p.Body), `<script src="/assets/`); all != ours {
-				t.Errorf("AZ-35 %s: %d scripts, %d of them ours", name, all, ours)
+				t.Errorf("AZ-35 %s: %d scripts, %d of them from this server", name, all, ours)
 			}
 		}
 		openPages(t, s, check)
@@ -339,7 +339,7 @@ func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 			t.Errorf("SE-11 at %s", p.URL)
 		}
 		b.Open(t2.at+"/device?flow="+flow).Want(t, 404)
-		// A tenant that is called like a kind of cookie shares it with nobody.
+		// The cookies of a tenant whose ID is a kind of cookie differ from those of that kind.
 		for _, id := range []auth.TenantID{"browser", "remember", "browser-t2"} {
 			if _, err := s.Tenants.Create(t.Context(), string(id), "Another", auth.Settings{}, auth.System); err != nil {
 				t.Fatal(err)

@@ -116,7 +116,7 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			}](t, r)
 			for _, reason := range v.Reasons {
 				if reason.Message == "" {
-					t.Errorf("%q says nothing", reason.Code)
+					t.Errorf("%q has no message", reason.Code)
 				}
 				list = append(list, reason.Code)
 			}
@@ -442,7 +442,7 @@ func TestAttack_PW_15_LinkOfAnother(t *testing.T) {
 		s.Register(t, alice, servertest.Password)
 		r := post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, alice))}, withCookie(c), withOwnOrigin(s)).Want(t, 200)
 		if len(r.Header["Set-Cookie"]) != 0 || bytes.Contains(r.Body, []byte("token")) {
-			t.Errorf("PW-15: somebody was signed in: %v %s", r.Header, r.Body)
+			t.Errorf("PW-15: a session began: %v %s", r.Header, r.Body)
 		}
 		for _, opt := range []servertest.RequestOption{withCookie(c), servertest.Bearer(eves.AccessToken)} {
 			if got := decode[struct{ Email string }](t, me(t, s, opt).Want(t, 200)).Email; got != eve {

@@ -63,7 +63,7 @@ type installation struct {
 	mode   string // "dev" or "serve"
 	dir    string
 	config *config.Config
-	env    []string // settings beside those of config
+	env    []string // settings that are not in config
 	site   *servertest.Server
 }
 
@@ -154,7 +154,7 @@ func (h *installation) start(env ...string) *process {
 		if try == 5 || !strings.Contains(p.output.String(), "address already in use") {
 			h.t.Fatalf("I6: not ready by itself:\n%s", p.output)
 		}
-		time.Sleep(200 * time.Millisecond) // somebody has borrowed the port
+		time.Sleep(200 * time.Millisecond) // another process uses the port
 	}
 }
 
@@ -167,7 +167,7 @@ func (h *installation) launch(env ...string) *process {
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ended is looked at by whoever ended it
+		_ = p.cmd.Wait() // the caller checks the exit code
 		p.code = p.cmd.ProcessState.ExitCode()
 	}()
 	h.t.Cleanup(p.kill)
@@ -271,7 +271,7 @@ func TestAttack_OP_01_MasterKey(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, mode); err != nil { // whatever the umask says
+		if err := os.Chmod(path, mode); err != nil { // independent of the umask
 			t.Fatal(err)
 		}
 		return path
@@ -295,13 +295,13 @@ func TestAttack_OP_01_MasterKey(t *testing.T) {
 				"WATCHWORD_DATA=" + data, c.set}
 			out, err := cmd.CombinedOutput()
 			if cmd.ProcessState.ExitCode() != 1 || !bytes.Contains(out, []byte(c.says)) {
-				t.Errorf("ended with %v and said\n%s", err, out)
+				t.Errorf("ended with %v and printed\n%s", err, out)
 			}
 			if bytes.Contains(out, []byte(good)) || bytes.Contains(out, []byte("changeme")) {
 				t.Errorf("the key is repeated:\n%s", out)
 			}
 			if _, err := os.Stat(data); err == nil {
-				t.Error("something was made all the same")
+				t.Error("the data directory exists")
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func parallelRefresh(t *testing.T, nodes []*servertest.Server, token string, wor
 		switch r.Status {
 		case 200:
 			got = append(got, decode[servertest.Tokens](t, r).RefreshToken)
-		case 401, 503: // no more than that may happen to anybody
+		case 401, 503: // the only other allowed statuses
 		default:
 			t.Errorf("status %d: %s", r.Status, r.Body)
 		}

@@ -114,7 +114,7 @@ func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
 		if b.Cookie(cookieName) != "" {
 			t.Error("a session without the password")
 		}
-		b.Page = page // somebody else at the same page
+		b.Page = page // another user at the same page
 		signIn(t, b, eve).Answer(t)
 		if p := b.Open("/account").At(t, "/account"); !strings.Contains(p.Text(), eve) || strings.Contains(p.Text(), alice) {
 			t.Errorf("signed in: %s", p.Text())

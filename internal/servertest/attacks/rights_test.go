@@ -235,7 +235,7 @@ func (c testSetup) requireRights(by string, tokens body, want tokenRights, api t
 	if d := cmp.Diff(want, rightsOf(c.t, access)); d != "" || tokens["scope"] != want.Scope {
 		c.t.Errorf("%s by %s: answered scope %q (-want +got):\n%s", c.ID, by, tokens["scope"], d)
 	}
-	// What introspection tells is what the token says, and an API learns of its own alone.
+	// Introspection returns the claims of the token, and an API can introspect only its own tokens.
 	told := decode[struct {
 		Active bool `json:"active"`
 		tokenRights

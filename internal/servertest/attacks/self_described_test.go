@@ -35,12 +35,12 @@ func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 		b.Open("/device").Want(t, 200)
 		page := b.Press("submit", "code", a.User).Want(t, 200).At(t, "/device/confirm")
 		if text := page.Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "We can’t verify who made Bank of Example") {
-			t.Errorf("the page says: %s", text)
+			t.Errorf("the page shows: %s", text)
 		}
 		b.Press("decision=approve").Want(t, 200)
 		pollDevice(t, s, c, a).Want(t, 200)
 		if text := b.Open("/account").Want(t, 200).Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "Bank of Example") {
-			t.Errorf("the account page says: %s", text)
+			t.Errorf("the account page shows: %s", text)
 		}
 	}, setRegistrationMode("open"))
 }
@@ -124,7 +124,7 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		if p := b.Open(links["prompt=none"]); !strings.HasPrefix(p.Link("next"), phish+"?error=login_required") {
 			t.Errorf("the button leads to %q", p.Link("next"))
 		}
-		// Programs on the device are told by themselves, and so are clients of operators.
+		// Errors go directly to loopback redirect URIs and to clients of operators.
 		local := strings.Replace(links["a wrong request"], url.QueryEscape(phish), url.QueryEscape("http://127.0.0.1:5000/cb"), 1)
 		if r := stranger(local); r.Status != 303 {
 			t.Errorf("loopback: %d", r.Status)
@@ -142,11 +142,11 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		})
 		b.Open(authorizationQuery(c, "redirect_uri", phish)).At(t, "/consent")
 		if got := b.Press("decision=deny").Answer(t); got.Get("error") != "access_denied" {
-			t.Errorf("who said no returns: %v", got)
+			t.Errorf("after denial: %v", got)
 		}
 		b.Open(authorizationQuery(c, "redirect_uri", phish)).At(t, "/consent")
 		if got := b.Press("decision=approve").Answer(t); got.Get("code") == "" {
-			t.Errorf("who said yes returns: %v", got)
+			t.Errorf("after consent: %v", got)
 		}
 		// From then on the client renews silently, and its mistakes come back to it.
 		if got := b.Open(authorizationQuery(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("code") == "" {

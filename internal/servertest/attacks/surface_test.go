@@ -253,7 +253,7 @@ func TestAttack_HT_08_CommonPaths(t *testing.T) {
 			t.Errorf("HT-08 %s as a page: %d", path, page.Status)
 		}
 		if v := r.Header.Get("Server") + r.Header.Get("X-Powered-By"); v != "" {
-			t.Errorf("HT-08: says that it is %s", v)
+			t.Errorf("HT-08: header with the software %s", v)
 		}
 	}
 	for _, path := range []string{"/t/default", "/t/default/", "/t/nobody", "/t/nobody/"} { // pages for people

@@ -16,11 +16,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// What an answer shows of itself, without what is random in it. How long it takes is
-// measured by the benchmarks, where a distribution can be shown.
-
+// randomText matches the random parts of a response. Response times are compared by bench, which shows their
+// distribution.
 var randomText = regexp.MustCompile(`ww[a-z]_[\w-]+|"reference":"[^"]*"|eyJ[\w.-]+`)
 
+// describeResponse returns status, headers and body without the random parts.
 func describeResponse(r servertest.Response) string {
 	names := slices.Sorted(maps.Keys(r.Header))
 	var cookies []string
@@ -40,7 +40,7 @@ func requireSameAnswers(t *testing.T, answers map[string]servertest.Response) {
 			continue
 		}
 		if diff := cmp.Diff(describeResponse(answers[first]), describeResponse(answers[name])); diff != "" {
-			t.Errorf("%s can be told from %s:\n%s", name, first, diff)
+			t.Errorf("%s differs from %s:\n%s", name, first, diff)
 		}
 		if a, b := len(answers[first].Body), len(answers[name].Body); a != b {
 			t.Errorf("%s has %d bytes, %s %d", first, a, name, b)
