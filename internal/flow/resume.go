@@ -29,7 +29,7 @@ const (
 	Retention = 24 * time.Hour
 	// repeatWindow is how long after the end of a flow a form of it counts as sent twice.
 	repeatWindow = time.Minute
-	// maxSuccessors bounds the flows that follow one flow.
+	// maxSuccessors bounds how far one request follows the successors of a flow.
 	maxSuccessors = 32
 )
 
@@ -119,6 +119,25 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, bro
 		}
 	}
 	return auth.Flow{}, flowOver()
+}
+
+// LastSignIn returns the last flow in which a user signed in, of the given one and its successors; the zero
+// Flow if no user did.
+func (s *Service) LastSignIn(tx *store.Tx, tenant auth.TenantID, id auth.FlowID) (last auth.Flow, err error) {
+	for range maxSuccessors + 1 {
+		flow, err := tx.Flow(id)
+		if errors.Is(err, auth.ErrNotFound) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		if !flow.ProvedAt.IsZero() {
+			last = flow
+		}
+		id = s.successorID(tenant, id)
+	}
+	return last, nil
 }
 
 // requestExpiry returns until when a flow that is over can have a successor. The request of a client

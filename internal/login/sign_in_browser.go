@@ -103,10 +103,11 @@ func (s *Service) repeatForm(ctx context.Context, form PasswordForm, successor a
 }
 
 // hasFormSignIn reports whether the password of a form must not be used, because a user has signed in within
-// its flow. It reports false while the form counts as sent twice and the session is live.
+// its flow or a successor of it. It reports false while the form counts as sent twice and the session is
+// live.
 func (s *Service) hasFormSignIn(ctx context.Context, form PasswordForm, successor auth.Flow) (used bool, err error) {
 	err = s.cfg.DB.Read(ctx, form.Tenant, func(tx *store.Tx) error {
-		over, err := tx.Flow(form.Flow)
+		over, err := s.cfg.Flows.LastSignIn(tx, form.Tenant, form.Flow)
 		if err != nil || over.ProvedAt.IsZero() {
 			used = false
 			return err
@@ -131,6 +132,9 @@ func (s *Service) refuseInFlow(ctx context.Context, form PasswordForm, refusal e
 		return SignedIn{}, refusal
 	}
 	step, err := s.cfg.Flows.FormStep(ctx, form.FormRef)
+	if over, ok := errors.AsType[*auth.Error](err); ok && over.Code == auth.CodeFlowOver {
+		return SignedIn{}, refusal // the flow ended meanwhile; the attempt counts as any other
+	}
 	return SignedIn{Step: step}, cmp.Or(err, refusal)
 }
 

@@ -47,6 +47,7 @@ func (o *Outbox) runJob(ctx context.Context, j Job) {
 const (
 	sweepEvery        = 5 * time.Minute
 	sweepExpiredAfter = 24 * time.Hour // expired rows are kept this long
+	sweepUnboundAfter = time.Minute    // the clocks of nodes differ
 	sweepEndedAfter   = time.Hour      // ended rows, and rows of single requests, are kept this long: a day of them would be most of the database
 	sweepBatch        = 500            // rows in one transaction
 	sweepPause        = 50 * time.Millisecond
@@ -110,7 +111,7 @@ func Sweep(cfg SweepConfig) Job {
 					auditBefore = tx.Now.Add(-cfg.Audit)
 				}
 				ended := tx.Now.Add(-sweepEndedAfter)
-				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), Unbound: tx.Now, ShortLived: ended, Ended: ended,
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), Unbound: tx.Now.Add(-sweepUnboundAfter), ShortLived: ended, Ended: ended,
 					Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})

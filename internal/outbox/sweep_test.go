@@ -76,7 +76,7 @@ func TestSweepRemovesUnboundFlows(t *testing.T) {
 			}
 			return errors.Join(errs...)
 		})
-		c.Advance(5*time.Minute + time.Second)
+		c.Advance(5*time.Minute + sweepUnboundAfter + time.Second)
 
 		if err := Sweep(SweepConfig{DB: db, Flows: 24 * time.Hour}).Run(t.Context()); err != nil {
 			t.Fatal(err)

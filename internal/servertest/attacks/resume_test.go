@@ -201,13 +201,17 @@ func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		createAccount(t, s, alice)
 		c := newThirdParty(t, s, auth.DefaultTenant, makeFirstParty)
-		for name, later := range map[string]time.Duration{"at once": 0, "within the minute": 30 * time.Second, "after the minute": 2 * time.Minute, "in the evening": 8 * time.Hour} {
+		for name, after := range map[string]struct{ lunch, later time.Duration }{
+			"at once": {}, "within the minute": {later: 30 * time.Second}, "after the minute": {later: 2 * time.Minute}, "in the evening": {later: 8 * time.Hour},
+			"page was old, at once": {lunch: 61 * time.Minute}, "page was old, after the minute": {lunch: 61 * time.Minute, later: 2 * time.Minute},
+		} {
 			b := s.Browser(t)
 			page := b.Open(authorizationQuery(c, "response_mode", "form_post")).At(t, "/login")
+			s.Clock.Advance(after.lunch) // the user signs in within a successor of the page's flow
 			signIn(t, b, alice)
 			b.Open("/logout").Want(t, 200)
 			b.Press("approve").At(t, "/logout/done")
-			s.Clock.Advance(later)
+			s.Clock.Advance(after.later)
 
 			b.Page = page
 			signIn(t, b, alice)

@@ -48,7 +48,7 @@ func (s *Handlers) flowHome(ex *router.Exchange, err error) (name, uri string) {
 		id = auth.FlowID(r.PostForm.Get("flow"))
 	}
 	c, err := s.flows.Client(r.Context(), ex.Tenant.ID, id, flow.Browser{Secret: ex.BrowserCookie()})
-	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
+	if err != nil || c.Disabled() || c.SelfDescribed() || c.Settings.ClientURI == "" {
 		return "", "" // the page works without
 	}
 	return c.DisplayName(), c.Settings.ClientURI
