@@ -128,21 +128,21 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 
 // AZ-28: a registered address is requested, and no other.
 func TestAttack_AZ_28_ByReference(t *testing.T) {
-	var requested atomic.Int32
-	var answer atomic.Pointer[string]
-	theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requested.Add(1)
-		if r.URL.Path == "/moved" {
-			http.Redirect(w, r, "/object", http.StatusFound)
-			return
-		}
-		w.Write([]byte(*answer.Load()))
-	}))
-	t.Cleanup(theirs.Close)
 	allow := func(c *settings) {
 		c.Out = outbound.New(outbound.Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	}
 	each(t, func(t *testing.T, h *fixture) {
+		var requested atomic.Int32
+		var answer atomic.Pointer[string]
+		theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requested.Add(1)
+			if r.URL.Path == "/moved" {
+				http.Redirect(w, r, "/object", http.StatusFound)
+				return
+			}
+			w.Write([]byte(*answer.Load()))
+		}))
+		t.Cleanup(theirs.Close)
 		c, _, k := h.newSigningClient(jose.RS256)
 		h.changeClient(c, func(c *auth.Client) {
 			c.Settings.RequestURIs = []string{theirs.URL + "/object#hash", theirs.URL + "/moved", "https://127.0.0.1:1/none"}
