@@ -20,6 +20,14 @@ type Lifetimes struct {
 	Remember        time.Duration // a remember-me series, however often used
 }
 
+// Earlier returns the earlier of two times.
+func Earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // Or fills the zero fields of l from the defaults d.
 func (l Lifetimes) Or(d Lifetimes) Lifetimes {
 	pick := func(a, b time.Duration) time.Duration {

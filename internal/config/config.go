@@ -146,7 +146,7 @@ type Tokens struct {
 	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature algorithm of access tokens. RS256 costs thirty times as much as ES256."`
 	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token expires after this long without use."`
 	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"A new sign-in is required after this long, however often tokens were refreshed."`
-	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"A second use of a refresh token within this time counts as a race: two tabs that refresh together get the same response. With 0s every second use counts as theft, whatever refresh_retry is."`
+	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"A second use of a refresh token within this time counts as a race: two tabs that refresh together get the same response. With 0s every second use counts as reuse, whatever refresh_retry is."`
 	RefreshRetry    time.Duration `key:"refresh_retry" default:"24h" min:"0s" max:"400d" help:"Within this time a client that lost the response to a refresh gets the same response again, while the new token is unused. The same holds for the remember-me cookie. With 0s it ends with refresh_grace, and later use of the old token ends the whole family."`
 }
 

@@ -63,14 +63,7 @@ func repeatEnd(over auth.Flow) time.Time {
 	if over.DoneAt.IsZero() {
 		return time.Time{}
 	}
-	return earlier(over.DoneAt.Add(repeatWindow), over.ExpiresAt)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	return auth.Earlier(over.DoneAt.Add(repeatWindow), over.ExpiresAt)
 }
 
 // Resume returns the live flow in which a form counts: its own, or the successor of its own, in
@@ -108,7 +101,7 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, bro
 		flow, err = tx.Flow(id)
 		if errors.Is(err, auth.ErrNotFound) {
 			flow = next(over, tx.Now)
-			flow.ID, flow.ExpiresAt = id, earlier(flow.ExpiresAt, until)
+			flow.ID, flow.ExpiresAt = id, auth.Earlier(flow.ExpiresAt, until)
 			if flow.Kind == auth.FlowAuthorize {
 				flow.Request.Until = until
 			}
@@ -149,17 +142,17 @@ func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 		return until, nil
 	}
 	if !over.Request.Until.IsZero() {
-		until = earlier(until, over.Request.Until)
+		until = auth.Earlier(until, over.Request.Until)
 	}
 	c, err := tx.Client(over.Request.Client)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a deleted client
 		return time.Time{}, fmt.Errorf("read client: %w", err)
 	}
 	if c.Settings.RequireSignedRequest || over.Request.Challenge == "" && c.UpdatedAt.After(over.CreatedAt) {
-		until = earlier(until, over.CreatedAt.Add(Lifetime))
+		until = auth.Earlier(until, over.CreatedAt.Add(Lifetime))
 	}
 	if over.Request.Pushed != "" || c.Settings.RequirePushed {
-		until = earlier(until, repeatEnd(over))
+		until = auth.Earlier(until, repeatEnd(over))
 	}
 	return until, nil
 }

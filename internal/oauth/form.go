@@ -29,10 +29,13 @@ const maxParameters = 64
 // is not UTF-8, control characters (except in state and nonce).
 func ParseForm(body string) (Form, error) {
 	f, err := ParseAuthorizeForm(body)
-	if err == nil && len(f.repeated) > 0 {
-		return Form{}, Refuse(InvalidRequest, "form: want each parameter at most once")
+	if err != nil {
+		return Form{}, err
 	}
-	return f, err
+	if err := f.CheckRepeats(); err != nil {
+		return Form{}, err
+	}
+	return f, nil
 }
 
 // ParseAuthorizeForm is ParseForm for the authorization endpoint. A repeated parameter is refused later,
@@ -109,5 +112,15 @@ func (f Form) All(name string) []string {
 // Repeated reports whether the parameter was sent more than once.
 func (f Form) Repeated(name string) bool { return slices.Contains(f.repeated, name) }
 
-// Repeats returns the names of parameters that must not be repeated and are.
-func (f Form) Repeats() []string { return f.repeated }
+// CheckRepeats refuses repeated parameters (RFC 6749 §3.1). The refusal names the first one if that is a
+// word, since a description repeats nothing else of what was sent.
+func (f Form) CheckRepeats() *Error {
+	if len(f.repeated) == 0 {
+		return nil
+	}
+	name := f.repeated[0]
+	if len(name) > 40 || strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
+		name = "form"
+	}
+	return Refuse(InvalidRequest, name+": want each parameter at most once")
+}

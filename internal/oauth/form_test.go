@@ -45,6 +45,18 @@ func TestAttack_TK_16_Form(t *testing.T) {
 	}
 }
 
+// A refusal names a repeated parameter of the protocol, and repeats nothing else of the form.
+func TestRefusalNamesTheRepeatedParameter(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"scope=a&scope=b": "scope: want each parameter at most once", "%3Cb%3E=1&%3Cb%3E=2": "form: want each parameter at most once",
+	} {
+		if _, err := oauth.ParseForm(body); err == nil || err.Error() != "invalid_request: "+want {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
 // FuzzForm: net/url parses an accepted form to the same values, which are plain text.
 func FuzzForm(f *testing.F) {
 	for _, body := range append(badForms, "a=1&b=2", "resource=a&resource=b", "a+b=%2B") {

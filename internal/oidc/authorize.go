@@ -66,7 +66,7 @@ func (s *Service) lookUpClient(ctx context.Context, in AuthorizeInput) (*authori
 	if refusal, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, auth.ErrNotFound) {
 		return nil, displayError(oauth.InvalidRequest, "client_id: the metadata document cannot be used: "+refusal.Desc)
 	} else if errors.Is(err, auth.ErrNotFound) {
-		return nil, displayError(oauth.InvalidRequest, "the client is unknown or disabled")
+		return nil, displayError(oauth.InvalidRequest, "client_id: the client is unknown or disabled")
 	} else if err != nil {
 		return nil, err
 	}

@@ -36,9 +36,10 @@ const (
 func (s *Service) readRequest(ctx context.Context, req *authorizeRequest) error {
 	resolveResponseTarget(req)
 	request, uri := req.form.Get("request"), req.form.Get("request_uri")
+	if err := req.form.CheckRepeats(); err != nil {
+		return err
+	}
 	switch {
-	case len(req.form.Repeats()) > 0:
-		return oauth.Refuse(oauth.InvalidRequest, "each parameter at most once")
 	case request != "" && uri != "":
 		return oauth.Refuse(oauth.InvalidRequest, "request, request_uri: at most one of them")
 	case strings.HasPrefix(uri, pushedPrefix):

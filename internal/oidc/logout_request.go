@@ -56,8 +56,8 @@ func (req logoutRequest) finalStep(step LogoutStep) LogoutStep {
 //
 // A redirect without a client is dropped, since no registration allows it.
 func (s *Service) readLogoutRequest(ctx context.Context, in LogoutInput) (logoutRequest, auth.Client, error) {
-	if len(in.Form.Repeats()) > 0 {
-		return logoutRequest{}, auth.Client{}, logoutPage("each parameter at most once")
+	if err := in.Form.CheckRepeats(); err != nil {
+		return logoutRequest{}, auth.Client{}, logoutPage(err.Desc)
 	}
 	if raw := in.Form.Get(resumeParam); raw != "" {
 		req, ok := s.openLogoutRequest(in.Tenant, raw)

@@ -44,8 +44,8 @@ func TestAutomaticCertificates(t *testing.T) {
 			t.Errorf("%s: status %d, HTTP/%d, %v", name, res.StatusCode, res.ProtoMajor, res.Header)
 		}
 	}
-	if n := a.orders.Load(); n != 2 {
-		t.Errorf("%d orders", n)
+	if n := a.issued.Load(); n != 2 {
+		t.Errorf("%d certificates were issued", n)
 	}
 	for what, conf := range map[string]*tls.Config{
 		"TLS 1.1":              {ServerName: names[0], MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
@@ -142,8 +142,8 @@ func TestACME_RenewsOldCertificates(t *testing.T) {
 	time.Sleep(time.Until(first.NotAfter) + time.Second)
 	again := s.Join(t, servertest.Configure(lead))
 	waitFor(t, "another certificate", func() bool { second = shown(again); return second != nil && !second.Equal(first) })
-	if n := a.orders.Load(); n != 2 {
-		t.Errorf("%d orders", n)
+	if n := a.issued.Load(); n != 2 {
+		t.Errorf("%d certificates were issued", n)
 	}
 }
 
@@ -184,8 +184,8 @@ func TestNodesShareCertificates(t *testing.T) {
 			return err == nil
 		})
 	}
-	if !certs[0].Equal(certs[1]) || a.orders.Load() != 1 {
-		t.Errorf("%d orders, serial numbers %v and %v", a.orders.Load(), certs[0].SerialNumber, certs[1].SerialNumber)
+	if !certs[0].Equal(certs[1]) || a.issued.Load() != 1 {
+		t.Errorf("%d certificates were issued, serial numbers %v and %v", a.issued.Load(), certs[0].SerialNumber, certs[1].SerialNumber)
 	}
 }
 

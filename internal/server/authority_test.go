@@ -32,7 +32,7 @@ type authority struct {
 	*httptest.Server
 	caFile    string         // the root of the directory's certificate
 	roots     *x509.CertPool // the roots of issued certificates
-	orders    atomic.Int32
+	issued    atomic.Int32
 	requested chan struct{} // closed by the first request
 	released  chan struct{} // no response before this is closed
 
@@ -60,7 +60,7 @@ func newAuthority(t *testing.T, valid uint64) *authority {
 		case <-r.Context().Done():
 			return
 		}
-		handler.ServeHTTP(&orderCounter{w, a}, r)
+		handler.ServeHTTP(&issueCounter{w, r, a}, r)
 	}))
 	t.Cleanup(a.Close)
 	writeFile(t, a.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate().Raw}))
@@ -70,15 +70,17 @@ func newAuthority(t *testing.T, valid uint64) *authority {
 	return a
 }
 
-// orderCounter counts accepted orders. Pebble rejects some on purpose.
-type orderCounter struct {
+// issueCounter counts the orders for which a certificate was issued. An order whose challenge fails, or
+// that Pebble rejects on purpose, is made again.
+type issueCounter struct {
 	http.ResponseWriter
+	r *http.Request
 	a *authority
 }
 
-func (c *orderCounter) WriteHeader(status int) {
-	if status == http.StatusCreated && strings.Contains(c.Header().Get("Location"), "/my-order/") {
-		c.a.orders.Add(1)
+func (c *issueCounter) WriteHeader(status int) {
+	if status == http.StatusOK && strings.HasPrefix(c.r.URL.Path, "/finalize-order/") {
+		c.a.issued.Add(1)
 	}
 	c.ResponseWriter.WriteHeader(status)
 }

@@ -119,9 +119,10 @@ func TestAttack_FL_21_CutsOffWhatHangs(t *testing.T) {
 	}
 }
 
+// waitFor waits longer than certmagic, which orders again a minute after a failure.
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	late := time.Now().Add(time.Minute)
+	late := time.Now().Add(5 * time.Minute)
 	for !cond() {
 		if time.Now().After(late) {
 			t.Fatalf("never: %s", what)

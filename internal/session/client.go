@@ -114,7 +114,7 @@ func (s *Service) PlanClient(now time.Time, state ClientState, p ClientParams) (
 	if v.Offline {
 		v.ExpiresAt = now.Add(life.RefreshAbsolute)
 	}
-	v.IdleAt = earlier(now.Add(life.RefreshIdle), v.ExpiresAt)
+	v.IdleAt = auth.Earlier(now.Add(life.RefreshIdle), v.ExpiresAt)
 	v.SeenAt = now
 	return v, nil
 }

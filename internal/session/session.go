@@ -99,9 +99,9 @@ func (s *Service) Start(tx *store.Tx, p Params) (auth.Session, secret.Text, erro
 	}
 	v.ExpiresAt = tx.Now.Add(absolute)
 	if !p.Until.IsZero() {
-		v.ExpiresAt = earlier(v.ExpiresAt, p.Until)
+		v.ExpiresAt = auth.Earlier(v.ExpiresAt, p.Until)
 	}
-	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
+	v.IdleAt = auth.Earlier(tx.Now.Add(idle), v.ExpiresAt)
 	if _, err := tx.EndOldestSessions(p.Account, MaxSessions-1, auth.EndTooManySessions); err != nil {
 		return auth.Session{}, "", fmt.Errorf("end the oldest sessions: %w", err)
 	}
@@ -178,7 +178,7 @@ func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Sessi
 			return err
 		}
 		seen = tx.Now
-		idle = earlier(tx.Now.Add(t.Settings.Lifetimes.Or(s.lifetimes).SessionIdle), v.ExpiresAt)
+		idle = auth.Earlier(tx.Now.Add(t.Settings.Lifetimes.Or(s.lifetimes).SessionIdle), v.ExpiresAt)
 		return tx.TouchSession(v.ID, idle)
 	})
 	switch {
@@ -225,7 +225,7 @@ func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p AuthContext)
 		v.RememberMe = p.RememberMe
 	}
 	v.ExpiresAt = tx.Now.Add(life.SessionAbsolute)
-	v.IdleAt = earlier(tx.Now.Add(life.SessionIdle), v.ExpiresAt)
+	v.IdleAt = auth.Earlier(tx.Now.Add(life.SessionIdle), v.ExpiresAt)
 	return s.renew(tx, v)
 }
 
@@ -259,11 +259,4 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, r
 // number. Client sessions below the excepted one continue.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -200,8 +200,8 @@ func (s *Service) newFamily(now time.Time, d *Draft, state IssuanceState) (*auth
 		return nil, fmt.Errorf("family id %q is not a UUID", id)
 	}
 	life := state.Tenant.Settings.Lifetimes.Or(s.lifetimes)
-	expires := earlier(now.Add(life.RefreshAbsolute), session.ExpiresAt)
-	idle := earlier(now.Add(life.RefreshIdle), expires)
+	expires := auth.Earlier(now.Add(life.RefreshAbsolute), session.ExpiresAt)
+	idle := auth.Earlier(now.Add(life.RefreshIdle), expires)
 	d.refresh, d.idle = s.form.encode(state.Tenant.ID, token), idle.Sub(now)
 	f := &auth.Family{
 		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.granted,
@@ -244,10 +244,3 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 
 // TypeDPoP is the token type of tokens that are bound to a key (RFC 9449 §5).
 const TypeDPoP = "DPoP"
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}

@@ -193,7 +193,7 @@ func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.Ref
 		}
 		return d, rotation, nil
 	}
-	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
+	idle := auth.Earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
 	rotation := store.Rotation{From: p.digest, To: p.nextDigest, IdleAt: idle}
 	if r.Client.Strict() { // it authenticates with a key each time, and may have lost the last response (FAPI 2.0 §5.3.2.1)

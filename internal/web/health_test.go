@@ -52,7 +52,7 @@ func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 		`watchword_refresh_total{verdict="rotated"} 1`,
 		`watchword_refresh_total{verdict="race"} 1`,
 		`watchword_refresh_reuse_total{verdict="race"} 1`,
-		`watchword_refresh_reuse_total{verdict="theft"} 0`,
+		`watchword_refresh_reuse_total{verdict="reuse"} 0`,
 		`watchword_hash_queue_depth 0`, `watchword_hash_inflight 0`, `watchword_hash_rejected_total 0`,
 		`watchword_outbox_depth 7`, `watchword_outbox_oldest_seconds 3`,
 		`go_goroutines`, `process_resident_memory_bytes`,

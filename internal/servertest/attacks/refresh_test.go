@@ -44,8 +44,8 @@ func TestAttack_RT_01_Reuse(t *testing.T) {
 			t.Errorf("mail %s", m.Kind)
 		}
 		metrics := string(s.Managed(t, "/metrics").Want(t, 200).Body)
-		if !strings.Contains(metrics, `watchword_refresh_reuse_total{verdict="theft"} 1`) {
-			t.Error("the metric does not count the theft")
+		if !strings.Contains(metrics, `watchword_refresh_reuse_total{verdict="reuse"} 1`) {
+			t.Error("the metric does not count the reuse")
 		}
 		rotate(t, s, other.RefreshToken) // somewhere else she is still signed in
 	})

@@ -23,7 +23,7 @@ type Metrics struct {
 	refresh  *prometheus.CounterVec
 	grants   *prometheus.CounterVec
 	race     prometheus.Counter
-	theft    prometheus.Counter
+	reuse    prometheus.Counter
 	limits   *prometheus.CounterVec
 }
 
@@ -40,8 +40,8 @@ func NewMetrics() *Metrics {
 		limits:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_rate_limited_total", Help: "Requests refused by a limit."}, []string{"limit"}),
 	}
 	reuse := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_refresh_reuse_total",
-		Help: "Used refresh tokens presented again: race within the grace period, theft after the successor was used."}, []string{"verdict"})
-	m.race, m.theft = reuse.WithLabelValues("race"), reuse.WithLabelValues("theft")
+		Help: "Used refresh tokens presented again: race within the grace period, reuse after the successor was used."}, []string{"verdict"})
+	m.race, m.reuse = reuse.WithLabelValues("race"), reuse.WithLabelValues("reuse")
 	m.Registry.MustRegister(m.requests, m.duration, m.logins, m.refresh, m.grants, reuse, m.limits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -52,14 +52,14 @@ func NewMetrics() *Metrics {
 func (m *Metrics) Login(result, reason string) { m.logins.WithLabelValues(result, reason).Inc() }
 
 // Refresh counts a refresh: watchword_refresh_total, and for the verdicts "race"
-// and "reuse" also watchword_refresh_reuse_total, where reuse is called theft.
+// and "reuse" also watchword_refresh_reuse_total.
 func (m *Metrics) Refresh(verdict string) {
 	m.refresh.WithLabelValues(verdict).Inc()
 	switch verdict {
 	case "race":
 		m.race.Inc()
 	case "reuse":
-		m.theft.Inc()
+		m.reuse.Inc()
 	}
 }
 
