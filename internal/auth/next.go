@@ -42,12 +42,6 @@ const (
 	unmetRequirements        = "unmet_authentication_requirements"
 )
 
-// ACRPassword is the authentication context of a sign-in by password only.
-const ACRPassword = "1"
-
-// ACRs are the authentication contexts that a sign-in can reach.
-var ACRs = []string{ACRPassword}
-
 // AddAccount, as the session of a flow, says that the user chose none of the accounts in the browser
 // and wants to sign in with another one. No session has that id.
 const AddAccount SessionID = "another"

@@ -5,53 +5,121 @@ import (
 	"time"
 )
 
-// ProofMethod is how a user authenticated, as an Authentication Method Reference (RFC 8176).
+// ProofMethod is how a user authenticated.
 type ProofMethod string
 
-// ProofPassword is a password.
-const ProofPassword ProofMethod = "pwd"
+// The methods of proofs. The first factor is one of the first three.
+const (
+	ProofPassword     ProofMethod = "password"
+	ProofEmailLink    ProofMethod = "email_link" // a link or a code that was mailed instead of a password
+	ProofPasskey      ProofMethod = "passkey"
+	ProofTOTP         ProofMethod = "totp"
+	ProofRecoveryCode ProofMethod = "recovery_code"
+	ProofEmailCode    ProofMethod = "email_code" // a code that was mailed after the password
+)
 
 // Proof says that a user has proved to be the owner of an account.
 type Proof struct {
-	Method  ProofMethod
-	Account AccountID
-	At      time.Time
+	Method  ProofMethod `json:"method"`
+	Account AccountID   `json:"account"`
+	At      time.Time   `json:"at"`
+	// UserVerified says that the authenticator of a passkey verified its user, so that the passkey
+	// counts as two factors. DeviceBound says that the passkey never leaves its authenticator.
+	UserVerified bool `json:"user_verified,omitempty"`
+	DeviceBound  bool `json:"device_bound,omitempty"`
 }
 
 // Authentication is the result of proofs, in the terms of OpenID Connect Core §2.
 type Authentication struct {
-	ACR string
-	AMR []string
-	At  time.Time // of the newest proof
+	Assurance Assurance
+	AMR       []string  // RFC 8176
+	At        time.Time // of the newest proof
 }
 
-// EnoughProof decides whether the proofs are enough to sign the account in, and returns their
-// ACR, AMR and time. It ignores proofs of other accounts. ACR and AMR are computed here only.
-func EnoughProof(account AccountID, proofs []Proof) (Authentication, bool) {
+// Authenticate returns what the proofs of an account amount to. It ignores proofs of other
+// accounts. Assurance and AMR are computed here only.
+func Authenticate(account AccountID, proofs []Proof) Authentication {
 	var out Authentication
+	var known, mailed, second, code, verified, passkey, bound bool
 	for _, p := range proofs {
-		if p.Account != account || p.Method != ProofPassword {
+		if p.Account != account || account == "" {
 			continue
 		}
-		if !slices.Contains(out.AMR, string(p.Method)) {
-			out.AMR = append(out.AMR, string(p.Method))
+		switch p.Method {
+		case ProofPassword:
+			known = true
+			out.AMR = append(out.AMR, "pwd")
+		case ProofEmailLink:
+			mailed = true
+			out.AMR = append(out.AMR, "email")
+		case ProofPasskey:
+			passkey, verified, bound = true, verified || p.UserVerified, bound || p.DeviceBound
+			key := "swk"
+			if p.DeviceBound {
+				key = "hwk"
+			}
+			out.AMR = append(out.AMR, key, "user")
+		case ProofTOTP, ProofRecoveryCode:
+			second = true
+			out.AMR = append(out.AMR, "otp")
+		case ProofEmailCode:
+			code = true
+		default:
+			continue
 		}
 		if p.At.After(out.At) {
 			out.At = p.At
 		}
 	}
-	if out.AMR == nil {
-		return Authentication{}, false
+	if code && known { // beside a mailed link it would be the same factor twice
+		second = true
+		out.AMR = append(out.AMR, "otp")
 	}
-	out.ACR = ACRPassword
-	return out, true
+	switch first := known || mailed; {
+	case passkey && (verified || first) && bound:
+		out.Assurance = AssuranceHardware
+	case passkey && (verified || first):
+		out.Assurance = AssurancePhishingResistant
+	case first && second:
+		out.Assurance = AssuranceTwoFactors
+	case first:
+		out.Assurance = AssuranceOneFactor
+	default:
+		return Authentication{}
+	}
+	if out.Assurance >= AssuranceTwoFactors {
+		out.AMR = append(out.AMR, "mfa")
+	}
+	slices.Sort(out.AMR)
+	out.AMR = slices.Compact(out.AMR)
+	return out
 }
 
-// Proofs returns the proofs of the authentication with which a remember-me series began.
-func (v RememberMe) Proofs() []Proof {
-	out := make([]Proof, len(v.AMR))
-	for i, method := range v.AMR {
-		out[i] = Proof{Method: ProofMethod(method), Account: v.Account, At: v.AuthAt}
+// proofsOf returns the proofs on which a stored authentication rests. They amount to it again.
+func proofsOf(account AccountID, at time.Time, amr []string) []Proof {
+	var out []Proof
+	add := func(p Proof) {
+		p.Account, p.At = account, at
+		out = append(out, p)
+	}
+	password := slices.Contains(amr, "pwd")
+	for _, v := range amr {
+		switch v {
+		case "pwd":
+			add(Proof{Method: ProofPassword})
+		case "email":
+			add(Proof{Method: ProofEmailLink})
+		case "otp":
+			add(Proof{Method: ProofTOTP})
+		case "swk", "hwk":
+			add(Proof{Method: ProofPasskey, UserVerified: !password && !slices.Contains(amr, "email"), DeviceBound: v == "hwk"})
+		}
 	}
 	return out
 }
+
+// Proofs returns the proofs on which a remember-me series rests.
+func (v RememberMe) Proofs() []Proof { return proofsOf(v.Account, v.AuthAt, v.AMR) }
+
+// Proofs returns the proofs on which a session rests.
+func (s Session) Proofs() []Proof { return proofsOf(s.Account, s.AuthAt, s.AMR) }

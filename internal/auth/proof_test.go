@@ -2,39 +2,111 @@ package auth_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-func TestEnoughProof(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	password := auth.Proof{Method: auth.ProofPassword, Account: "alice", At: at}
-	for name, test := range map[string]struct {
-		proofs []auth.Proof
-		enough bool
-		at     time.Time
-	}{
-		"nothing":                        {},
-		"a password":                     {[]auth.Proof{password}, true, at},
-		"the same password, later again": {[]auth.Proof{password, {Method: auth.ProofPassword, Account: "alice", At: at.Add(time.Hour)}}, true, at.Add(time.Hour)},
-		"a password of another account":  {[]auth.Proof{{Method: auth.ProofPassword, Account: "eve", At: at}}, false, time.Time{}},
-		"a password of no account":       {[]auth.Proof{{Method: auth.ProofPassword, At: at}}, false, time.Time{}},
-		"an unknown method":              {[]auth.Proof{{Method: "x", Account: "alice", At: at}}, false, time.Time{}},
-		"an unknown method beside it":    {[]auth.Proof{{Method: "x", Account: "alice", At: at.Add(time.Hour)}, password}, true, at},
-	} {
-		got, enough := auth.EnoughProof("alice", test.proofs)
+var proofTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-		if enough != test.enough || !got.At.Equal(test.at) {
-			t.Errorf("%s: %+v, %v", name, got, enough)
+// proof returns a proof of alice. A method may have the marks +uv and +bound.
+func proof(method string) auth.Proof {
+	name, marks, _ := strings.Cut(method, "+")
+	return auth.Proof{Method: auth.ProofMethod(name), Account: "alice", At: proofTime, UserVerified: strings.Contains(marks, "uv"), DeviceBound: strings.Contains(marks, "bound")}
+}
+
+func TestAuthenticate(t *testing.T) {
+	t.Parallel()
+	for methods, want := range map[string]string{ // the ACR and the AMR
+		"":                         "",
+		"password":                 "1 pwd",
+		"password password":        "1 pwd",
+		"email_link":               "1 email",
+		"password email_link":      "1 email pwd",
+		"password totp":            "2 mfa otp pwd",
+		"password recovery_code":   "2 mfa otp pwd",
+		"password email_code":      "2 mfa otp pwd",
+		"email_link totp":          "2 email mfa otp",
+		"email_link email_code":    "1 email",
+		"totp":                     "",
+		"recovery_code":            "",
+		"email_code":               "",
+		"totp recovery_code":       "",
+		"passkey":                  "",
+		"passkey totp":             "",
+		"passkey+uv":               "phr mfa swk user",
+		"passkey+uv+bound":         "phrh hwk mfa user",
+		"password passkey":         "phr mfa pwd swk user",
+		"password passkey+bound":   "phrh hwk mfa pwd user",
+		"email_link passkey":       "phr email mfa swk user",
+		"password totp passkey+uv": "phr mfa otp pwd swk user",
+		"magic":                    "",
+		"password magic":           "1 pwd",
+	} {
+		var proofs []auth.Proof
+		for _, m := range strings.Fields(methods) {
+			proofs = append(proofs, proof(m))
 		}
-		if enough && (got.ACR != auth.ACRPassword || !slices.Equal(got.AMR, []string{"pwd"})) {
-			t.Errorf("%s: acr %q, amr %q", name, got.ACR, got.AMR)
+		got := auth.Authenticate("alice", proofs)
+		if text := strings.TrimSpace(got.Assurance.ACR() + " " + strings.Join(got.AMR, " ")); text != want {
+			t.Errorf("%s: %q, want %q", methods, text, want)
 		}
-		if !enough && (got.ACR != "" || got.AMR != nil) {
-			t.Errorf("%s: %+v without enough proof", name, got)
+		if (got.Assurance != auth.AssuranceNone) != got.At.Equal(proofTime) {
+			t.Errorf("%s: at %v", methods, got.At)
+		}
+	}
+}
+
+func TestAuthenticateIgnoresProofsOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, account := range []auth.AccountID{"eve", ""} {
+		p := proof("passkey+uv")
+		p.Account = account
+		for _, of := range []auth.AccountID{"alice", ""} {
+			if got := auth.Authenticate(of, []auth.Proof{p}); got.Assurance != auth.AssuranceNone {
+				t.Errorf("a proof of %q for %q: %+v", account, of, got)
+			}
+		}
+	}
+}
+
+// TestStoredProofs: an authentication that was stored amounts to the same when it is read, and
+// grows by further proofs as if they had come together.
+func TestStoredProofs(t *testing.T) {
+	t.Parallel()
+	methods := []string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "passkey+uv+bound"}
+	rapid.Check(t, func(t *rapid.T) {
+		first := rapid.SliceOfN(rapid.Map(rapid.SampledFrom(methods), proof), 1, 4).Draw(t, "first")
+		before := auth.Authenticate("alice", first)
+		if before.Assurance == auth.AssuranceNone {
+			return // nothing is stored
+		}
+		stored := auth.Session{Account: "alice", AuthAt: before.At, ACR: before.Assurance.ACR(), AMR: before.AMR}
+		after := auth.Authenticate("alice", stored.Proofs())
+		if after.Assurance != before.Assurance || !slices.Equal(after.AMR, before.AMR) || !after.At.Equal(before.At) {
+			t.Fatalf("%+v was read as %+v", before, after)
+		}
+		more := rapid.SliceOfN(rapid.Map(rapid.SampledFrom(methods), proof), 0, 3).Draw(t, "more")
+		if got := auth.Authenticate("alice", append(stored.Proofs(), more...)); got.Assurance < before.Assurance {
+			t.Fatalf("more proofs made %+v of %+v", got, before)
+		}
+	})
+}
+
+func TestACRs(t *testing.T) {
+	t.Parallel()
+	for _, acr := range auth.ACRs {
+		if got := auth.ParseACR(acr); got == auth.AssuranceNone || got.ACR() != acr {
+			t.Errorf("%q: %d", acr, got)
+		}
+	}
+	for _, acr := range []string{"", "0", "3", "PHR", "phr "} {
+		if got := auth.ParseACR(acr); got != auth.AssuranceNone {
+			t.Errorf("%q: %d", acr, got)
 		}
 	}
 }

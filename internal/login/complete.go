@@ -26,11 +26,11 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	if err := token.CheckIssuance(tenant, a, client); err != nil {
 		return session.Params{}, err
 	}
-	proved, enough := auth.EnoughProof(a.ID, proofs)
-	if !enough {
+	proved, need := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}.Decide()
+	if need != auth.NeedNothing {
 		refusal := auth.SessionInvalid()
 		refusal.Err = errProofsInsufficient
 		return session.Params{}, refusal
 	}
-	return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.ACR, AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, nil
+	return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.Assurance.ACR(), AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, nil
 }

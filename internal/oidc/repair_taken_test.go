@@ -93,7 +93,7 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 		app, clientSecret := h.newWebClient(withFirstParty)
 		ts, err := h.redeemCode(app, clientSecret, h.newCode(app, "acr_values", "2 urn:x"))
 		h.requireOK(err)
-		if acr := decodeClaims(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
+		if acr := decodeClaims(t, ts.AccessToken)["acr"]; acr != auth.AssuranceOneFactor.ACR() {
 			t.Errorf("acr %v", acr)
 		}
 		v := h.newBrowser()

@@ -1,0 +1,110 @@
+package auth_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// factors returns factors of alice by kind; one with a question mark is not proved.
+func factors(kinds string) []auth.Factor {
+	var out []auth.Factor
+	for _, kind := range strings.Fields(kinds) {
+		name, marks, _ := strings.Cut(kind, "+")
+		f := auth.Factor{Kind: auth.FactorKind(strings.TrimSuffix(name, "?")), ProvedAt: proofTime}
+		f.Data.BackupEligible = marks != "bound"
+		if strings.HasSuffix(name, "?") {
+			f.ProvedAt = time.Time{}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		proofs, factors string
+		policy          auth.FactorPolicy
+		requested       string
+		grace           bool
+		need            auth.Need
+	}{
+		{proofs: "", need: auth.NeedFirstFactor},
+		{proofs: "totp", factors: "totp", need: auth.NeedFirstFactor},
+		{proofs: "password", need: auth.NeedNothing},
+		{proofs: "password", factors: "totp", need: auth.NeedFactor},
+		{proofs: "password", factors: "totp", policy: auth.FactorsOptional, need: auth.NeedFactor},
+		{proofs: "password", factors: "totp?", need: auth.NeedNothing},
+		{proofs: "password", factors: "recovery_code", need: auth.NeedNothing},
+		{proofs: "password", factors: "totp passkey", policy: auth.FactorsOff, need: auth.NeedNothing},
+		{proofs: "password totp", factors: "totp", need: auth.NeedNothing},
+		{proofs: "passkey+uv", factors: "totp passkey", need: auth.NeedNothing},
+		{proofs: "passkey", factors: "passkey", need: auth.NeedFirstFactor},
+
+		{proofs: "password", policy: auth.FactorsRequired, need: auth.NeedEnrolment},
+		{proofs: "password", policy: auth.FactorsRequired, grace: true, need: auth.NeedNothing},
+		{proofs: "password", factors: "totp", policy: auth.FactorsRequired, grace: true, need: auth.NeedFactor},
+		{proofs: "password totp", factors: "totp", policy: auth.FactorsRequired, need: auth.NeedNothing},
+
+		{proofs: "password", factors: "totp", policy: auth.FactorsResistant, need: auth.NeedFactor},
+		{proofs: "password totp", factors: "totp", policy: auth.FactorsResistant, need: auth.NeedEnrolment},
+		{proofs: "password totp", factors: "totp", policy: auth.FactorsResistant, grace: true, need: auth.NeedNothing},
+		{proofs: "password totp", factors: "totp passkey", policy: auth.FactorsResistant, grace: true, need: auth.NeedFactor},
+		{proofs: "password passkey", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedNothing},
+
+		{proofs: "password", requested: "2", grace: true, need: auth.NeedEnrolment},
+		{proofs: "password", requested: "2", policy: auth.FactorsOff, factors: "totp", need: auth.NeedFactor},
+		{proofs: "password totp", requested: "2", factors: "totp", need: auth.NeedNothing},
+		{proofs: "password totp", requested: "phr", factors: "totp passkey", need: auth.NeedFactor},
+		{proofs: "password passkey", requested: "phrh", factors: "passkey", need: auth.NeedEnrolment},
+		{proofs: "password passkey", requested: "phrh", factors: "passkey passkey+bound", need: auth.NeedFactor},
+		{proofs: "passkey+uv+bound", requested: "phrh", factors: "passkey+bound", need: auth.NeedNothing},
+	} {
+		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), Policy: c.policy, Requested: auth.ParseACR(c.requested), Now: proofTime, Due: proofTime}
+		for _, m := range strings.Fields(c.proofs) {
+			in.Proofs = append(in.Proofs, proof(m))
+		}
+		if c.grace {
+			in.Due = proofTime.Add(time.Second)
+		}
+		if _, need := in.Decide(); need != c.need {
+			t.Errorf("%+v: %q", c, need)
+		}
+	}
+}
+
+// TestAttack_MF_13_Decision: whatever an account has proved, a session begins only with what policy,
+// client and account require, and a stricter policy never lets more through.
+func TestAttack_MF_13_Decision(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := auth.SignIn{
+			Account:   "alice",
+			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound"}), proof), 0, 4).Draw(t, "proofs"),
+			Factors:   factors(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"totp", "totp?", "passkey", "passkey+bound", "passkey?", "recovery_code", "email_code"}), 0, 4).Draw(t, "factors"), " ")),
+			Policy:    rapid.SampledFrom(append(slices.Clone(auth.FactorPolicies), "")).Draw(t, "policy"),
+			Requested: auth.ParseACR(rapid.SampledFrom(append(slices.Clone(auth.ACRs), "")).Draw(t, "requested")),
+			Now:       proofTime, Due: proofTime,
+		}
+		got, need := in.Decide()
+		if need == auth.NeedNothing {
+			least := map[auth.FactorPolicy]auth.Assurance{auth.FactorsRequired: auth.AssuranceTwoFactors, auth.FactorsResistant: auth.AssurancePhishingResistant}[in.Policy]
+			if got.Assurance < max(least, in.Requested, auth.AssuranceOneFactor) {
+				t.Fatalf("%+v passes with %+v", in, got)
+			}
+		}
+		for _, stricter := range auth.FactorPolicies[max(0, slices.Index(auth.FactorPolicies, in.Policy)):] {
+			other := in
+			other.Policy = in.Policy.Stricter(stricter)
+			if _, then := other.Decide(); need != auth.NeedNothing && then == auth.NeedNothing {
+				t.Fatalf("%+v: passes under %q, but not under %q", in, stricter, in.Policy)
+			}
+		}
+	})
+}
