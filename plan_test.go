@@ -36,8 +36,8 @@ var layers = [][]string{
 	{"internal/keys", "internal/limit", "internal/outbound"},
 	{"internal/store/storetest"},
 	{"internal/store"},
-	{"guard/guardtest"},
-	{"internal/password", "internal/oauth", "guard"},
+	{"guard/guardtest", "internal/passkey/passkeytest"},
+	{"internal/password", "internal/otp", "internal/passkey", "internal/oauth", "guard"},
 	{"internal/secret"},
 	{"internal/timer", "internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
 }
@@ -63,7 +63,7 @@ var only = map[string][]string{
 }
 
 // testPackages serve tests only; no other package imports "testing".
-var testPackages = []string{"internal/client/clienttest", "internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
+var testPackages = []string{"internal/client/clienttest", "internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest", "internal/passkey/passkeytest"}
 
 // reserved says which packages may import a package, and where its work belongs instead.
 var reserved = map[string]struct {

@@ -26,7 +26,12 @@ type Flow struct {
 	Device  string               // FlowDevice: digest of the device code
 	Session SessionID            // chosen or started by the user in this flow; or AddAccount
 	// ProvedAt is when the user authenticated within this flow.
-	ProvedAt  time.Time
+	ProvedAt time.Time
+	// Proofs are what the user has proved in this flow so far, until a session begins.
+	Proofs []Proof
+	// Ceremony is the WebAuthn ceremony that is under way, as JSON; empty without one.
+	Ceremony  string
+	Failures  int   // wrong responses of second factors in this flow
 	Allowed   Scope // the scope that the user has allowed in this flow; nil until decided
 	Denied    bool
 	CreatedAt time.Time

@@ -87,6 +87,7 @@ type sealedTable struct {
 var sealedTables = []sealedTable{
 	{"signing_keys", "id", "sealed", "", func(t, id string) string { return KeyContext(auth.TenantID(t), auth.KeyID(id)) }},
 	{"outbox", "id", "sealed", "", messageContext},
+	{"credentials", "id", "secret", " WHERE kind = 'totp'", factorContext},
 	{"settings", "name", "value", " WHERE name LIKE 'sealed.%'", settingContext},
 }
 

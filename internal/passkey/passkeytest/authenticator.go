@@ -1,16 +1,19 @@
 // Package passkeytest is an authenticator in software, for tests: it answers the options of
-// ceremonies as a browser with a security key or a phone does.
+// WebAuthn ceremonies as a browser with a security key or a phone does.
+//
+// It signs with ES256 and knows no attestation. Its fields make it answer as an attacker would.
 package passkeytest
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/secret"
 )
 
 // Authenticator holds the passkeys of one user. Its fields may be changed between ceremonies.
@@ -63,12 +66,11 @@ func (a *Authenticator) Create(t testing.TB, options []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), secret.Reader())
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := key{id: make([]byte, 32), handle: handle, private: private}
-	_, _ = rand.Read(k.id)
+	k := key{id: secret.Bytes(32), handle: handle, private: private}
 	a.keys = append(a.keys, k)
 
 	clientData, authData := a.signedParts(t, "webauthn.create", o.Challenge, a.attested(t, k))
@@ -97,7 +99,7 @@ func (a *Authenticator) Get(t testing.TB, options []byte) []byte {
 	clientData, authData := a.signedParts(t, "webauthn.get", o.Challenge, nil)
 	clientHash := sha256.Sum256(clientData)
 	hash := sha256.Sum256(append(append([]byte{}, authData...), clientHash[:]...))
-	signature, err := ecdsa.SignASN1(rand.Reader, k.private, hash[:])
+	signature, err := ecdsa.SignASN1(secret.Reader(), k.private, hash[:])
 	if err != nil {
 		t.Fatal(err)
 	}
