@@ -15,6 +15,7 @@ const (
 	CodeExpiresInvalid        Code = "expires_invalid"
 	CodeGrantInvalid          Code = "grant_invalid"
 	CodeIDTokenClaimsInvalid  Code = "id_token_claims_invalid"
+	CodeInvalidCode           Code = "invalid_code"
 	CodeInvalidLink           Code = "invalid_link"
 	CodeInvalidRedirectURI    Code = "invalid_redirect_uri"
 	CodeInvalidRequest        Code = "invalid_request"
@@ -88,6 +89,7 @@ const (
 	CodeClientUnknown  Code = "client_unknown"
 	CodeConsentUnknown Code = "consent_unknown"
 	CodeFlowOver       Code = "flow_over"
+	CodeFactorUnknown  Code = "factor_unknown"
 	CodeNotFound       Code = "not_found"
 	CodeRoleUnknown    Code = "role_unknown"
 )
@@ -99,6 +101,7 @@ const (
 	CodeClientChanged     Code = "client_changed"
 	CodeEmailTaken        Code = "email_taken"
 	CodeLastAdministrator Code = "last_administrator"
+	CodeNoFactor          Code = "no_factor"
 	CodeNoSecret          Code = "no_secret"
 	CodePasswordNeeded    Code = "password_needed"
 	CodeRightsTooLong     Code = "rights_too_long"
@@ -106,6 +109,7 @@ const (
 	CodeRoleTaken         Code = "role_taken"
 	CodeRotationPending   Code = "rotation_pending"
 	CodeTenantTaken       Code = "tenant_taken"
+	CodeTooManyFactors    Code = "too_many_factors"
 )
 
 // The codes of requests that are refused before their handler.

@@ -69,6 +69,14 @@ const (
 	EventPasswordRehashed EventKind = "password.rehashed"
 )
 
+// Second factors and passkeys.
+const (
+	// An authenticator was added to an account, or recovery codes were replaced. Details: kind, factor.
+	EventFactorAdded EventKind = "factor.added"
+	// An authenticator was removed from an account. Details: kind, factor.
+	EventFactorRemoved EventKind = "factor.removed"
+)
+
 // Clients and consent.
 const (
 	// A client was registered, changed, disabled, enabled or deleted, or a registration token was created. Details:

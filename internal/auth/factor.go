@@ -43,6 +43,11 @@ type FactorData struct {
 	Discoverable   bool     `json:"discoverable,omitempty"`
 }
 
+// Usable reports whether the factor can be used in a sign-in: it is proved and not used up.
+func (f Factor) Usable() bool {
+	return !f.ProvedAt.IsZero() && (f.Kind != ProofRecoveryCode || f.UsedAt.IsZero())
+}
+
 // DeviceBound reports whether the factor is a passkey that never leaves its authenticator.
 func (f Factor) DeviceBound() bool { return f.Kind == ProofPasskey && !f.Data.BackupEligible }
 
@@ -128,7 +133,7 @@ func (s SignIn) Decide() (Authentication, Need) {
 func (s SignIn) reachable() Assurance {
 	out := AssuranceOneFactor
 	for _, f := range s.Factors {
-		if f.ProvedAt.IsZero() {
+		if !f.Usable() {
 			continue
 		}
 		switch f.Kind {

@@ -16,6 +16,8 @@ const (
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
+	MailFactorAdded     MessageKind = "mail.factor_added"     // notice
+	MailFactorRemoved   MessageKind = "mail.factor_removed"   // notice
 	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout
 	// §2.5). Its payload is a LogoutNotice.
 	LogoutBackchannel MessageKind = "logout.backchannel"
@@ -39,13 +41,14 @@ type Message struct {
 // Mail is the payload of the mail.* kinds. Messages to one address leave in the
 // order in which they were written.
 type Mail struct {
-	To        string    `json:"to"`
-	Name      string    `json:"name,omitempty"`
-	Token     string    `json:"token,omitempty"` // the secret of the link
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	IP        string    `json:"ip,omitempty"` // of the request
-	At        time.Time `json:"at,omitzero"`
-	NewEmail  string    `json:"new_email,omitempty"`
+	To        string     `json:"to"`
+	Name      string     `json:"name,omitempty"`
+	Token     string     `json:"token,omitempty"` // the secret of the link
+	ExpiresAt time.Time  `json:"expires_at,omitzero"`
+	IP        string     `json:"ip,omitempty"` // of the request
+	At        time.Time  `json:"at,omitzero"`
+	NewEmail  string     `json:"new_email,omitempty"`
+	Factor    FactorKind `json:"factor,omitempty"` // that the notice is about
 }
 
 // LogoutNotice is the payload of LogoutBackchannel: the ended client session and the client's

@@ -34,6 +34,7 @@ type Config struct {
 	Limiter  limit.Limiter
 	Rates    limit.Rates
 	Now      func() time.Time
+	Root     []byte // the secret that all nodes share; each use derives a key by secret.Derive
 	// Observe is called with the result of each attempt: "success" with an empty reason, or
 	// "failure" or "error" with one of the Reason constants.
 	Observe func(result, reason string)

@@ -25,7 +25,7 @@ var letterFiles embed.FS
 // kinds are all kinds of mails.
 var kinds = []auth.MessageKind{
 	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
-	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded,
+	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
@@ -68,6 +68,12 @@ type facts struct {
 	Until    string // when the link expires
 	From     string // where and when it was requested
 	NewEmail string
+	Factor   string // that the notice is about
+}
+
+// factorNames are the kinds of factors as mails call them.
+var factorNames = map[auth.FactorKind]string{
+	auth.ProofTOTP: "an authenticator app", auth.ProofPasskey: "a passkey", auth.ProofRecoveryCode: "new recovery codes",
 }
 
 // letter is a written mail.
@@ -85,7 +91,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	if words == nil {
 		return letter{}, Permanent(fmt.Errorf("%s is not a kind of mail", m.Kind))
 	}
-	f := facts{Tenant: "Watchword", Until: formatTime(m.Payload.ExpiresAt), From: origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254)}
+	f := facts{Tenant: "Watchword", Until: formatTime(m.Payload.ExpiresAt), From: origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254), Factor: factorNames[m.Payload.Factor]}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
 			f.Tenant = name

@@ -134,7 +134,8 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Flows = flow.New(flow.Config{DB: s.DB, Tokens: s.Tokens, Root: root, Base: s.cfg.BaseURL()})
 	s.Logins = login.New(login.Config{
-		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
+		Root: root,
+		DB:   s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
 		Rates: s.rates(), Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
 	out, err := s.newOutbound()

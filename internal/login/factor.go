@@ -1,0 +1,127 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// maxFactors bounds the factors of one kind that an account can have.
+const maxFactors = 20
+
+// Factors lists the authenticators of an account that count, without recovery codes, and how many
+// recovery codes are left.
+func (s *Service) Factors(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (list []auth.Factor, recoveryCodes int, err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.Factors(account)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("read factors: %w", err)
+	}
+	list = slices.DeleteFunc(list, func(f auth.Factor) bool {
+		if f.Kind == auth.ProofRecoveryCode && f.Usable() {
+			recoveryCodes++
+		}
+		return f.Kind == auth.ProofRecoveryCode || !f.Usable()
+	})
+	return list, recoveryCodes, nil
+}
+
+// RenameFactor changes the name of one of the account's authenticators. Refusals: factor_unknown,
+// name_invalid, name_too_long.
+func (s *Service) RenameFactor(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID, name string) error {
+	name, err := auth.ParseName(name)
+	if err != nil {
+		return err
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return mapFactorUnknown(tx.RenameFactor(account, id, name)) })
+	if err != nil {
+		return fmt.Errorf("rename factor: %w", err)
+	}
+	return nil
+}
+
+// RemoveFactor removes one of the account's authenticators and mails a notice. With the last one
+// the recovery codes go, which would give a second factor to nobody. Refusals: factor_unknown;
+// last_factor while the policy requires one.
+func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id auth.FactorID, actor auth.Actor) error {
+	account := actor.Account()
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.Factors(account)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(f auth.Factor) bool {
+			return f.ID == id && f.Kind != auth.ProofRecoveryCode && f.Usable()
+		})
+		if i < 0 {
+			return mapFactorUnknown(auth.ErrNotFound)
+		}
+		if err := tx.DeleteFactor(account, id); err != nil {
+			return mapFactorUnknown(err)
+		}
+		rest := slices.Delete(slices.Clone(list), i, i+1)
+		if !hasSecondFactor(rest) {
+			if _, err := tx.DeleteFactors(account, auth.ProofRecoveryCode); err != nil {
+				return err
+			}
+		}
+		return s.recordFactor(tx, auth.EventFactorRemoved, auth.MailFactorRemoved, list[i], actor)
+	})
+	if err != nil {
+		return fmt.Errorf("remove factor: %w", err)
+	}
+	return nil
+}
+
+// hasSecondFactor reports whether the factors have one that recovery codes can stand in for.
+func hasSecondFactor(list []auth.Factor) bool {
+	return slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind != auth.ProofRecoveryCode && f.Usable() })
+}
+
+// recordFactor records a change of a factor and mails a notice to the owner's address.
+func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.MessageKind, f auth.Factor, actor auth.Actor) error {
+	a, err := tx.Account(f.Account)
+	if err != nil {
+		return err
+	}
+	if a.Verified() {
+		m := auth.Mail{To: a.Email.Address, Name: a.Name, Factor: f.Kind, IP: actor.IP, At: tx.Now}
+		if err := tx.Enqueue(mail, m); err != nil {
+			return err
+		}
+	}
+	return tx.Record(auth.Event{Kind: event, Actor: actor, Account: f.Account, Detail: map[string]string{"kind": string(f.Kind), "factor": string(f.ID)}})
+}
+
+// countGuess counts a guess of a code of the account before it is compared. Guesses are counted by
+// account across sessions, flows and nodes. It returns what a right code gives back.
+func (s *Service) countGuess(ctx context.Context, tenant auth.TenantID, a auth.Account, actor auth.Actor) (refund func(), err error) {
+	known, err := s.cfg.Sessions.VerifyKnownBrowser(ctx, tenant, a.Email.Login, actor.Known)
+	if err != nil {
+		return nil, err
+	}
+	guess := limit.Attempt{Rule: "factor", Account: string(tenant) + "|" + string(a.ID), KnownBrowser: known, Addr: actor.Addr()}
+	buckets := guess.GuessBuckets(s.cfg.Rates["factor.account"])
+	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
+		return nil, err
+	}
+	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
+}
+
+func errInvalidCode() error {
+	return auth.Invalid(auth.CodeInvalidCode, "code", "code: wrong, or used already; each code counts once")
+}
+
+func mapFactorUnknown(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Refuse(auth.KindNotFound, auth.CodeFactorUnknown, "the account has no such authenticator")
+	}
+	return err
+}

@@ -1,0 +1,199 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/otp"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// TOTPEnrolment is an authenticator app that is being added. It counts once a code of it was right.
+type TOTPEnrolment struct {
+	ID     auth.FactorID
+	Secret secret.Text // in base32, for apps without a camera
+	URI    secret.Text // otpauth, the content of the QR code
+}
+
+// BeginTOTP begins to add an authenticator app with a new secret. It replaces one that was begun
+// and not finished. Refusals: too_many_factors.
+func (s *Service) BeginTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, name string) (TOTPEnrolment, error) {
+	name, err := auth.ParseName(name)
+	if err != nil {
+		return TOTPEnrolment{}, err
+	}
+	app := otp.NewTOTP()
+	var out TOTPEnrolment
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.Factors(account)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for _, f := range list {
+			switch {
+			case f.Kind != auth.ProofTOTP:
+			case f.Usable():
+				n++
+			default:
+				if err := tx.DeleteFactor(account, f.ID); err != nil {
+					return err
+				}
+			}
+		}
+		if n >= maxFactors {
+			return errTooManyFactors()
+		}
+		f := auth.Factor{
+			ID: auth.FactorID(secret.NewID(tx.Now)), Account: account, Kind: auth.ProofTOTP, Name: name, CreatedAt: tx.Now,
+			Data: auth.FactorData{Algorithm: string(app.Algorithm), Digits: app.Digits, Period: int(app.Period / time.Second)},
+		}
+		f.Sealed = tx.SealFactor(f.ID, app.Seed)
+		if err := tx.InsertFactor(f); err != nil {
+			return err
+		}
+		out, err = s.describeTOTP(tx, f, app)
+		return err
+	})
+	if err != nil {
+		return TOTPEnrolment{}, fmt.Errorf("begin to add an authenticator app: %w", err)
+	}
+	return out, nil
+}
+
+// describeTOTP returns what the user needs to add the secret to an app.
+func (s *Service) describeTOTP(tx *store.Tx, f auth.Factor, app otp.TOTP) (TOTPEnrolment, error) {
+	t, err := tx.CurrentTenant()
+	if err != nil {
+		return TOTPEnrolment{}, err
+	}
+	a, err := tx.Account(f.Account)
+	if err != nil {
+		return TOTPEnrolment{}, err
+	}
+	return TOTPEnrolment{ID: f.ID, Secret: secret.Text(app.Secret()), URI: secret.Text(app.URI(t.Name, a.Email.Address))}, nil
+}
+
+// PendingTOTP returns the authenticator app that is being added, for the page that asks for its
+// first code. It never returns the secret of one that counts. Refusals: factor_unknown.
+func (s *Service) PendingTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID) (TOTPEnrolment, error) {
+	var out TOTPEnrolment
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		f, err := readTOTP(tx, account, id)
+		if err == nil && f.Usable() {
+			err = mapFactorUnknown(auth.ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		app, err := openTOTP(tx, f)
+		if err != nil {
+			return err
+		}
+		out, err = s.describeTOTP(tx, f, app)
+		return err
+	})
+	if err != nil {
+		return TOTPEnrolment{}, fmt.Errorf("read authenticator app: %w", err)
+	}
+	return out, nil
+}
+
+func readTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID) (auth.Factor, error) {
+	list, err := tx.Factors(account)
+	if err != nil {
+		return auth.Factor{}, err
+	}
+	i := slices.IndexFunc(list, func(f auth.Factor) bool { return f.ID == id && f.Kind == auth.ProofTOTP })
+	if i < 0 {
+		return auth.Factor{}, mapFactorUnknown(auth.ErrNotFound)
+	}
+	return list[i], nil
+}
+
+// ConfirmTOTP makes an authenticator app count with the first right code of it, and mails a notice.
+// The same code again changes nothing. Refusals: factor_unknown, invalid_code, rate_limited.
+func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth.FactorID, code string, actor auth.Actor) error {
+	account := actor.Account()
+	a, err := s.readAccount(ctx, tenant, account)
+	if err != nil {
+		return err
+	}
+	refund, err := s.countGuess(ctx, tenant, a, actor)
+	if err != nil {
+		return err
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		f, err := readTOTP(tx, account, id)
+		if err != nil {
+			return err
+		}
+		if f.Usable() {
+			return repeatTOTP(tx, f, code)
+		}
+		if err := useTOTP(tx, f, code); err != nil {
+			return err
+		}
+		return s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
+	})
+	if err != nil {
+		return fmt.Errorf("add authenticator app: %w", err)
+	}
+	refund()
+	return nil
+}
+
+// useTOTP uses a code of an authenticator app. A code counts once, on all nodes together.
+func useTOTP(tx *store.Tx, f auth.Factor, code string) error {
+	app, err := openTOTP(tx, f)
+	if err != nil {
+		return err
+	}
+	step, ok := app.Match(code, tx.Now, f.Counter)
+	if !ok {
+		return errInvalidCode()
+	}
+	if ok, err = tx.AdvanceFactor(f.Account, f.ID, step); err == nil && !ok {
+		return errInvalidCode()
+	}
+	return err
+}
+
+// repeatTOTP accepts the newest code of an authenticator app again: a form that was sent twice.
+func repeatTOTP(tx *store.Tx, f auth.Factor, code string) error {
+	app, err := openTOTP(tx, f)
+	if err != nil {
+		return err
+	}
+	if step, ok := app.Match(code, tx.Now, f.Counter-1); !ok || step != f.Counter {
+		return errInvalidCode()
+	}
+	return nil
+}
+
+func openTOTP(tx *store.Tx, f auth.Factor) (otp.TOTP, error) {
+	seed, err := tx.OpenFactor(f)
+	if err != nil {
+		return otp.TOTP{}, fmt.Errorf("open authenticator app %s: %w", f.ID, err)
+	}
+	return otp.TOTP{Seed: seed, Algorithm: otp.Algorithm(f.Data.Algorithm), Digits: f.Data.Digits, Period: time.Duration(f.Data.Period) * time.Second}, nil
+}
+
+func (s *Service) readAccount(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (a auth.Account, err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+		a, err = tx.Account(id)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("read account: %w", err)
+	}
+	return a, nil
+}
+
+func errTooManyFactors() error {
+	return auth.Refuse(auth.KindConflict, auth.CodeTooManyFactors, fmt.Sprintf("at most %d authenticators of one kind; remove one first", maxFactors))
+}
