@@ -45,9 +45,10 @@ type ClientSettings struct {
 	BackchannelURI     string   `json:"backchannel_logout_uri,omitempty" metadata:"optional" doc:"URL that is notified when a session has ended."`
 	BackchannelSession bool     `json:"backchannel_logout_session_required,omitempty" metadata:"required" doc:"Logout Tokens need the sid."`
 
-	DefaultMaxAge   *int64   `json:"default_max_age,omitempty" metadata:"optional" doc:"Seconds; below zero for none."`
-	DefaultACR      []string `json:"default_acr_values,omitempty" metadata:"optional" doc:"For requests without acr_values."`
-	RequireAuthTime bool     `json:"require_auth_time,omitempty" metadata:"required" doc:"ID Tokens always have auth_time."`
+	DefaultMaxAge   *int64       `json:"default_max_age,omitempty" metadata:"optional" doc:"Seconds; below zero for none."`
+	DefaultACR      []string     `json:"default_acr_values,omitempty" metadata:"optional" doc:"For requests without acr_values."`
+	SecondFactor    FactorPolicy `json:"second_factor,omitempty" doc:"required or phishing_resistant: its users sign in with a second factor, even where their tenant leaves it to them."`
+	RequireAuthTime bool         `json:"require_auth_time,omitempty" metadata:"required" doc:"ID Tokens always have auth_time."`
 
 	InitiateLoginURI string   `json:"initiate_login_uri,omitempty" metadata:"optional" doc:"URL at which a sign-in at the client begins."`
 	LogoURI          string   `json:"logo_uri,omitempty" metadata:"optional" doc:"The logo that users see."`

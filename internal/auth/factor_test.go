@@ -88,7 +88,7 @@ func TestAttack_MF_13_Decision(t *testing.T) {
 			Account:   "alice",
 			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound"}), proof), 0, 4).Draw(t, "proofs"),
 			Factors:   factors(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"totp", "totp?", "passkey", "passkey+bound", "passkey?", "recovery_code", "email_code"}), 0, 4).Draw(t, "factors"), " ")),
-			Policy:    rapid.SampledFrom(append(slices.Clone(auth.FactorPolicies), "")).Draw(t, "policy"),
+			Policy:    rapid.SampledFrom(auth.FactorPolicies).Draw(t, "policy"),
 			Requested: auth.ParseACR(rapid.SampledFrom(append(slices.Clone(auth.ACRs), "")).Draw(t, "requested")),
 			Now:       proofTime, Due: proofTime,
 		}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestSettingsThatAreNotKnown(t *testing.T) {
 	}
 	s := Settings{Registration: "closed", Lifetimes: Lifetimes{SessionIdle: time.Hour}}
 	if err := ReadSettings([]byte(`{"lifetimes":{"access":"5m"},"allow_unverified":true}`), &s); err != nil ||
-		s != (Settings{Registration: "closed", AllowUnverified: true, Lifetimes: Lifetimes{Access: 5 * time.Minute, SessionIdle: time.Hour}}) {
+		!reflect.DeepEqual(s, Settings{Registration: "closed", AllowUnverified: true, Lifetimes: Lifetimes{Access: 5 * time.Minute, SessionIdle: time.Hour}}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

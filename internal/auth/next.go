@@ -11,6 +11,8 @@ type StepKind string
 // The steps of flows.
 const (
 	StepLogin         StepKind = "login"          // authenticate
+	StepFactor        StepKind = "factor"         // prove a second factor
+	StepEnrol         StepKind = "enrol"          // add a second factor
 	StepRegister      StepKind = "register"       // create an account
 	StepChoose        StepKind = "choose"         // choose one of the accounts in the browser
 	StepConsent       StepKind = "consent"        // allow or deny the client's request
@@ -62,6 +64,9 @@ type SignedInAccount struct {
 	Account Account
 	Subject string  // the account's sub for the client
 	Consent Consent // what the account has allowed the client; zero for nothing
+	// Roles and Factors are those of the account. They are read only when NeedsFactors says so.
+	Roles   []string
+	Factors []Factor
 	// Withheld are the scopes of the request for which the account lacks the permission.
 	Withheld Scope
 }
@@ -72,6 +77,9 @@ type FlowState struct {
 	Tenant  Tenant
 	Client  Client
 	Browser []SignedInAccount // the current account first
+	// Pending is the account that the flow's proofs are about, with its roles and factors, while it
+	// has no session; zero without proofs.
+	Pending SignedInAccount
 	Now     time.Time
 	Local   bool // the server is for development: its issuer is on loopback
 }
@@ -105,7 +113,7 @@ func (n FlowState) authorize() Step {
 	if n.Flow.Denied {
 		return refused(AccessDenied, "the user has denied the request")
 	}
-	if acr := n.Flow.Request.Claims.ACR; len(acr) > 0 && !overlap(acr, ACRs) {
+	if acr := n.Flow.Request.Claims.ACR; len(acr) > 0 && !slices.ContainsFunc(acr, func(v string) bool { return ParseACR(v) != AssuranceNone }) {
 		return refused(unmetRequirements, "acr: this server has no authentication that reaches it")
 	}
 	step := n.interact()
@@ -113,7 +121,7 @@ func (n FlowState) authorize() Step {
 		return step
 	}
 	switch step.Kind {
-	case StepLogin:
+	case StepLogin, StepFactor:
 		return refused(loginRequired, "the user has to sign in")
 	case StepChoose:
 		return refused(accountSelectionRequired, "the user has to choose an account")
@@ -125,6 +133,9 @@ func (n FlowState) authorize() Step {
 
 // interact returns the next page, or the response when no page is left.
 func (n FlowState) interact() Step {
+	if step, ok := n.pending(); ok {
+		return step
+	}
 	p, ok := n.chosenAccount()
 	switch {
 	case n.prompts(PromptCreate) && n.Flow.ProvedAt.IsZero():
@@ -135,6 +146,8 @@ func (n FlowState) interact() Step {
 		return refused(loginRequired, "another user than the requested one has signed in")
 	case n.mustReauthenticate(p):
 		return Step{Kind: StepLogin, Session: p.Session.ID}
+	case n.lacks(p) != "":
+		return Step{Kind: n.lacks(p), Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
@@ -154,10 +167,15 @@ func (n FlowState) device() Step {
 	if n.Flow.Denied || n.Flow.Allowed != nil {
 		return Step{Kind: StepDone, Session: n.Flow.Session}
 	}
+	if step, ok := n.pending(); ok {
+		return step
+	}
 	p, ok := n.chosenAccount()
 	switch {
 	case !ok:
 		return n.signInStep()
+	case n.lacks(p) != "":
+		return Step{Kind: n.lacks(p), Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	}
@@ -166,6 +184,9 @@ func (n FlowState) device() Step {
 
 // account returns the next step of a sign-in without a client.
 func (n FlowState) account() Step {
+	if step, ok := n.pending(); ok {
+		return step
+	}
 	live := n.live()
 	if len(live) == 0 || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}
@@ -178,6 +199,65 @@ func (n FlowState) account() Step {
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	}
 	return Step{Kind: StepDone, Session: p.Session.ID}
+}
+
+// pending returns the step of a sign-in that has begun in the flow: the user has proved a first
+// factor, and there is no session yet.
+func (n FlowState) pending() (Step, bool) {
+	if n.Pending.Account.ID == "" || n.Pending.Account.Disabled() {
+		return Step{}, false
+	}
+	_, need := n.SignIn(n.Pending, n.Flow.Proofs).Decide()
+	step, ok := stepsOfNeeds[need]
+	return Step{Kind: step}, ok
+}
+
+// stepsOfNeeds are the steps at which a user provides what a sign-in lacks.
+var stepsOfNeeds = map[Need]StepKind{NeedFirstFactor: StepLogin, NeedFactor: StepFactor, NeedEnrolment: StepEnrol}
+
+// lacks returns the step at which the user makes the session as strong as the tenant and the client
+// require; empty when it is.
+func (n FlowState) lacks(p SignedInAccount) StepKind {
+	if !n.NeedsFactors(p) {
+		return ""
+	}
+	s := n.SignIn(p, p.Session.Proofs())
+	s.Established = true
+	_, need := s.Decide()
+	return stepsOfNeeds[need]
+}
+
+// NeedsFactors reports whether the next step depends on the roles and factors of an account that
+// is signed in, because its session may be weaker than required.
+func (n FlowState) NeedsFactors(p SignedInAccount) bool {
+	has := ParseACR(p.Session.ACR)
+	for _, acr := range slices.Concat(n.Flow.Request.ACR, n.Flow.Request.Claims.ACR) {
+		if ParseACR(acr) > has {
+			return true
+		}
+	}
+	return n.Tenant.Settings.Factors.strictest(n.Client).assurance() > has
+}
+
+// SignIn returns the sign-in of an account in the flow, as far as these proofs go.
+func (n FlowState) SignIn(p SignedInAccount, proofs []Proof) SignIn {
+	s := SignIn{Account: p.Account.ID, Proofs: proofs, Factors: p.Factors, Now: n.Now}
+	s.Policy, s.Due = n.Tenant.Settings.Factors.For(p.Account, p.Roles, n.Client)
+	for _, acr := range n.Flow.Request.Claims.ACR { // any of them will do
+		if v := ParseACR(acr); v != AssuranceNone && (s.Requested == AssuranceNone || v < s.Requested) {
+			s.Requested = v
+		}
+	}
+	if s.Requested != AssuranceNone {
+		return s
+	}
+	for _, acr := range n.Flow.Request.ACR { // a wish (OpenID Connect Core §5.5.1.1), the preferred first
+		if v := ParseACR(acr); v != AssuranceNone && v <= s.reachable() {
+			s.Requested = v
+			break
+		}
+	}
+	return s
 }
 
 // chosenAccount returns the account of the flow. That is the account that was chosen or signed in
@@ -247,7 +327,7 @@ func (n FlowState) mustReauthenticate(p SignedInAccount) bool {
 	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID {
 		return false
 	}
-	if n.prompts(PromptLogin) || len(r.Claims.ACR) > 0 && !slices.Contains(r.Claims.ACR, p.Session.ACR) {
+	if n.prompts(PromptLogin) {
 		return true
 	}
 	// max_age=0 means the same as prompt=login.
@@ -281,7 +361,3 @@ func (n FlowState) needsConsent(p SignedInAccount) bool {
 func (n FlowState) prompts(value string) bool { return slices.Contains(n.Flow.Request.Prompt, value) }
 
 func refused(code, desc string) Step { return Step{Kind: StepAnswer, Error: code, Desc: desc} }
-
-func overlap(a, b []string) bool {
-	return slices.ContainsFunc(a, func(v string) bool { return slices.Contains(b, v) })
-}

@@ -195,3 +195,64 @@ func TestNext(t *testing.T) {
 		}
 	}
 }
+
+// TestNextOfFactors: what a flow's proofs and a session lack, under each policy.
+func TestNextOfFactors(t *testing.T) {
+	t.Parallel()
+	app := auth.Factor{Kind: auth.ProofTOTP, ProvedAt: noon}
+	password := auth.Proof{Method: auth.ProofPassword, Account: "alice", At: noon}
+	for name, c := range map[string]struct {
+		policy    auth.FactorPolicy
+		client    auth.FactorPolicy
+		roles     map[string]auth.FactorPolicy
+		factors   []auth.Factor
+		proofs    []auth.Proof // of the flow; none for an account that is signed in by password
+		acr       []string     // acr_values
+		essential []string
+		want      string
+	}{
+		"session, nothing required":         {want: "answer"},
+		"session, own factor":               {factors: []auth.Factor{app}, want: "answer"}, // added after the session began
+		"session, required":                 {policy: auth.FactorsRequired, want: "enrol"},
+		"session, required, own factor":     {policy: auth.FactorsRequired, factors: []auth.Factor{app}, want: "factor"},
+		"session, required by the client":   {client: auth.FactorsRequired, factors: []auth.Factor{app}, want: "factor"},
+		"session, required of a role":       {roles: map[string]auth.FactorPolicy{"admin": auth.FactorsRequired}, want: "enrol"},
+		"session, of another role":          {roles: map[string]auth.FactorPolicy{"other": auth.FactorsRequired}, want: "answer"},
+		"session, off":                      {policy: auth.FactorsOff, factors: []auth.Factor{app}, want: "answer"},
+		"session, essential acr":            {essential: []string{"2"}, factors: []auth.Factor{app}, want: "factor"},
+		"session, essential acr, no factor": {essential: []string{"2"}, want: "enrol"},
+		"session, one of two acrs":          {essential: []string{"phr", "1"}, want: "answer"},
+		"session, acr_values":               {acr: []string{"2"}, factors: []auth.Factor{app}, want: "factor"},
+		"session, acr_values, no factor":    {acr: []string{"2"}, want: "answer"},
+		"session, second acr_value":         {acr: []string{"phr", "2"}, factors: []auth.Factor{app}, want: "factor"},
+		"session, first acr_value":          {acr: []string{"1", "2"}, factors: []auth.Factor{app}, want: "answer"},
+		"password":                          {proofs: []auth.Proof{password}, factors: []auth.Factor{app}, want: "factor"},
+		"password, required":                {proofs: []auth.Proof{password}, policy: auth.FactorsRequired, want: "enrol"},
+	} {
+		n := auth.FlowState{Now: noon, Client: auth.Client{ID: "app", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.test/cb"}}}
+		n.Flow = auth.Flow{Kind: auth.FlowAuthorize, CreatedAt: noon, Proofs: c.proofs, Request: auth.AuthorizationRequest{Client: "app", RedirectURI: "https://app.test/cb", Scope: auth.Scope{"openid"}, ACR: c.acr}}
+		n.Flow.Request.Claims.ACR = c.essential
+		n.Client.Settings.SecondFactor = c.client
+		n.Tenant.Settings.Factors = auth.FactorSettings{Policy: c.policy, Roles: c.roles}
+		p := allowed(present("alice", time.Minute), "openid")
+		p.Session.AMR, p.Factors, p.Roles = []string{"pwd"}, c.factors, []string{"admin"}
+		if c.proofs != nil {
+			n.Pending = auth.SignedInAccount{Account: p.Account, Factors: c.factors}
+		} else {
+			n.Browser = []auth.SignedInAccount{p}
+		}
+		for kind, end := range map[auth.FlowKind]string{auth.FlowAuthorize: "answer", auth.FlowDevice: "device_confirm", auth.FlowAccount: "done"} {
+			if kind != auth.FlowAuthorize && (c.proofs == nil || c.acr != nil) {
+				continue
+			}
+			n.Flow.Kind, n.Flow.Device = kind, "device"
+			want := c.want
+			if want == "answer" {
+				want = end
+			}
+			if got := auth.Next(n); string(got.Kind) != want || got.Error != "" {
+				t.Errorf("%s, %s: %+v, want %s", name, kind, got, want)
+			}
+		}
+	}
+}

@@ -23,7 +23,9 @@ type Settings struct {
 	// AllowUnverified allows sign-in before the address is verified.
 	AllowUnverified bool          `json:"allow_unverified,omitempty"`
 	Password        PasswordRules `json:"password,omitzero"`
-	Lifetimes       Lifetimes     `json:"lifetimes,omitzero"`
+	// Factors says when users need a second factor.
+	Factors   FactorSettings `json:"factors,omitzero"`
+	Lifetimes Lifetimes      `json:"lifetimes,omitzero"`
 	// Algorithm signs access tokens: ES256, RS256 or EdDSA.
 	Algorithm string `json:"algorithm,omitempty"`
 	// PKCEOptional allows confidential clients to omit the code_challenge.

@@ -1,0 +1,143 @@
+package auth
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// FactorPolicy is when sign-ins need a second factor.
+type FactorPolicy string
+
+// The policies, the weakest first.
+const (
+	FactorsOff       FactorPolicy = "off"                // no second factors, not even those that accounts have
+	FactorsOptional  FactorPolicy = "optional"           // of accounts that have one
+	FactorsRequired  FactorPolicy = "required"           // of every account
+	FactorsResistant FactorPolicy = "phishing_resistant" // a passkey of every account
+)
+
+// FactorPolicies are the policies, the weakest first.
+var FactorPolicies = []FactorPolicy{FactorsOff, FactorsOptional, FactorsRequired, FactorsResistant}
+
+// Stricter returns the stricter of two policies. An empty policy is the weakest.
+func (p FactorPolicy) Stricter(other FactorPolicy) FactorPolicy {
+	if slices.Index(FactorPolicies, other) > slices.Index(FactorPolicies, p) {
+		return other
+	}
+	return p
+}
+
+// assurance returns what the policy requires of every sign-in.
+func (p FactorPolicy) assurance() Assurance {
+	switch p {
+	case FactorsRequired:
+		return AssuranceTwoFactors
+	case FactorsResistant:
+		return AssurancePhishingResistant
+	}
+	return AssuranceOneFactor
+}
+
+// FactorSettings say when the users of a tenant need a second factor.
+type FactorSettings struct {
+	// Policy is that of all accounts; empty for FactorsOptional.
+	Policy FactorPolicy `json:"policy,omitempty"`
+	// Roles are stricter policies of the accounts that have a role, by its name.
+	Roles map[string]FactorPolicy `json:"roles,omitempty"`
+	// GraceDays is how many days an account may sign in without a factor that the policy requires,
+	// counted from Since, or from its creation if that is later.
+	GraceDays int       `json:"grace_days,omitempty"`
+	Since     time.Time `json:"since,omitzero"` // when the policy was set
+}
+
+// For returns the policy that binds the sign-ins of an account with these roles at a client, and
+// until when the account may do without a factor.
+func (f FactorSettings) For(a Account, roles []string, c Client) (policy FactorPolicy, due time.Time) {
+	policy = cmp.Or(f.Policy, FactorsOptional).Stricter(c.Settings.SecondFactor)
+	for _, r := range roles {
+		policy = policy.Stricter(f.Roles[r])
+	}
+	due = f.Since
+	if a.CreatedAt.After(due) {
+		due = a.CreatedAt
+	}
+	return policy, due.AddDate(0, 0, f.GraceDays)
+}
+
+// strictest returns the strictest policy that binds any account at the client.
+func (f FactorSettings) strictest(c Client) FactorPolicy {
+	policy := f.Policy.Stricter(c.Settings.SecondFactor)
+	for _, p := range f.Roles {
+		policy = policy.Stricter(p)
+	}
+	return policy
+}
+
+// Need is what a sign-in lacks.
+type Need string
+
+// What a sign-in can lack.
+const (
+	NeedNothing     Need = ""              // the proofs are enough for a session
+	NeedFirstFactor Need = "first_factor"  // a password or a passkey
+	NeedFactor      Need = "second_factor" // one of the account's factors
+	NeedEnrolment   Need = "enrolment"     // a factor that the account does not have yet
+)
+
+// SignIn is everything on which it depends whether proofs are enough for a session.
+type SignIn struct {
+	Account AccountID
+	Proofs  []Proof
+	Factors []Factor // of the account
+	Policy  FactorPolicy
+	// Established says that the proofs are those of a session. A factor that was added since is
+	// needed only when more is required than the session has.
+	Established bool
+	// Due is when the policy begins to bind an account without a factor; zero for at once.
+	Due time.Time
+	// Requested is the assurance that a client requires, beyond the policy.
+	Requested Assurance
+	Now       time.Time
+}
+
+// Decide decides whether the proofs are enough for a session, and what is lacking. It is the only
+// such decision, for every way to a session.
+//
+// A user who has a factor always uses it, unless the policy is FactorsOff. A new factor is enrolled
+// only after what the user has is proved, so that a stolen password is not enough to add one.
+func (s SignIn) Decide() (Authentication, Need) {
+	proved := Authenticate(s.Account, s.Proofs)
+	switch reachable, required := s.reachable(), s.Policy.assurance(); {
+	case proved.Assurance == AssuranceNone:
+		return Authentication{}, NeedFirstFactor
+	case s.Policy != FactorsOff && !s.Established && proved.Assurance < min(reachable, AssuranceTwoFactors):
+		return proved, NeedFactor
+	case proved.Assurance < s.Requested && s.Requested <= reachable, proved.Assurance < required && required <= reachable:
+		return proved, NeedFactor
+	case proved.Assurance < s.Requested, proved.Assurance < required && !s.Now.Before(s.Due):
+		return proved, NeedEnrolment
+	}
+	return proved, NeedNothing
+}
+
+// reachable returns the strongest assurance that the account's factors can reach beside a first
+// factor.
+func (s SignIn) reachable() Assurance {
+	out := AssuranceOneFactor
+	for _, f := range s.Factors {
+		if !f.Usable() {
+			continue
+		}
+		switch f.Kind {
+		case ProofTOTP, ProofEmailCode:
+			out = max(out, AssuranceTwoFactors)
+		case ProofPasskey:
+			out = max(out, AssurancePhishingResistant)
+			if f.DeviceBound() {
+				out = AssuranceHardware
+			}
+		}
+	}
+	return out
+}
