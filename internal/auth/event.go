@@ -44,6 +44,8 @@ const (
 	// A sign-in. `failure`: it was refused, with the reason of `watchword_login_total`. Details: method, session,
 	// reason, limit.
 	EventLogin EventKind = "login"
+	// The first factor of a sign-in was right, and more is needed. Details: method, need.
+	EventFirstFactor EventKind = "login.first_factor"
 	// A user signed out. Details: session, client.
 	EventLogout EventKind = "logout"
 	// A session was ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of

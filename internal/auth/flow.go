@@ -1,6 +1,9 @@
 package auth
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // FlowID identifies a flow in URLs. It gives no rights: a flow continues only in the browser in
 // which it began.
@@ -31,6 +34,7 @@ type Flow struct {
 	Proofs []Proof
 	// Ceremony is the WebAuthn ceremony that is under way, as JSON; empty without one.
 	Ceremony  string
+	Remember  bool  // the user wants to stay signed in when the browser is closed
 	Failures  int   // wrong responses of second factors in this flow
 	Allowed   Scope // the scope that the user has allowed in this flow; nil until decided
 	Denied    bool
@@ -41,6 +45,14 @@ type Flow struct {
 
 // Live reports whether the flow can continue at the given time.
 func (f Flow) Live(at time.Time) bool { return f.DoneAt.IsZero() && at.Before(f.ExpiresAt) }
+
+// proofLifetime is how long a proof counts before the session begins.
+const proofLifetime = 10 * time.Minute
+
+// LiveProofs returns the proofs of the flow that count at the given time.
+func (f Flow) LiveProofs(at time.Time) []Proof {
+	return slices.DeleteFunc(slices.Clone(f.Proofs), func(p Proof) bool { return !at.Before(p.At.Add(proofLifetime)) })
+}
 
 // AuthorizationRequest is a validated authorization request with its defaults filled in (RFC 6749
 // §4.1.1, OpenID Connect Core §3.1.2.1).

@@ -102,7 +102,40 @@ func (s *Service) state(tx *store.Tx, flow auth.Flow, browser Browser) (state au
 		}
 		state.Browser = append(state.Browser, p)
 	}
-	return state, nil
+	return state, s.loadFactors(tx, &state)
+}
+
+// loadFactors reads the roles and factors on which the next step depends: those of an account whose
+// sign-in has begun in the flow, and those of sessions that may be weaker than required.
+func (s *Service) loadFactors(tx *store.Tx, state *auth.FlowState) (err error) {
+	read := func(p *auth.SignedInAccount) (err error) {
+		if p.Factors, err = tx.Factors(p.Account.ID); err == nil {
+			p.Roles, err = tx.FactorRoles(state.Tenant, p.Account.ID)
+		}
+		return err
+	}
+	for i := range state.Browser {
+		if state.NeedsFactors(state.Browser[i]) {
+			if err := read(&state.Browser[i]); err != nil {
+				return fmt.Errorf("read factors: %w", err)
+			}
+		}
+	}
+	state.Flow.Proofs = state.Flow.LiveProofs(state.Now)
+	if len(state.Flow.Proofs) == 0 {
+		return nil
+	}
+	state.Pending.Account, err = tx.Account(state.Flow.Proofs[0].Account)
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil // deleted meanwhile
+	}
+	if err == nil {
+		err = read(&state.Pending)
+	}
+	if err != nil {
+		return fmt.Errorf("read pending sign-in: %w", err)
+	}
+	return nil
 }
 
 // loadSignedIn reads a session and its account again, since the browser's cookies were read earlier.

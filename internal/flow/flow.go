@@ -149,6 +149,7 @@ func (s *Service) CheckForm(ctx context.Context, form FormRef) (auth.Flow, error
 // CompleteSignIn records, in the transaction that starts or renews the session, that the user has
 // just signed in within this flow.
 func CompleteSignIn(tx *store.Tx, flow auth.Flow, v auth.Session) error {
+	flow.Proofs, flow.Ceremony, flow.Failures = nil, "", 0
 	return Update(tx, bindSession(flow, v))
 }
 

@@ -45,6 +45,9 @@ type attempt struct {
 	// runs after the commit.
 	begin  func(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
+	// keep stores the proof of a user who has sent the right password and needs a second factor. It may run twice.
+	keep func(tx *store.Tx, p auth.Proof) error
+	need auth.Need // what the sign-in lacks after the right password
 
 	login        string       // canonicalLogin of email
 	reachesLimit bool         // this attempt reaches the limit
@@ -246,6 +249,9 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 		if params, refused, err = a.decide(tx); err != nil || refused != "" {
 			return err
 		}
+		if a.need != auth.NeedNothing {
+			return a.recordFirstFactor(tx)
+		}
 		v, err := a.begin(tx, a.account, params)
 		if err != nil {
 			return err
@@ -258,7 +264,7 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 	if err != nil {
 		return ReasonUnavailable, fmt.Errorf("sign in: %w", err)
 	}
-	if a.finish != nil {
+	if a.finish != nil && a.need == auth.NeedNothing {
 		if err := a.finish(ctx); err != nil {
 			return ReasonUnavailable, err
 		}
@@ -282,7 +288,7 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
 		return params, reason, err
 	}
-	params, err = a.s.checkProofs(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
+	params, a.need, err = a.s.checkProofs(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		reason = ReasonRefused
 		if refusal.Code == auth.CodeEmailNotVerified {
@@ -291,6 +297,11 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 		reason, err = a.refuse(tx, reason, err)
 	}
 	return params, reason, err
+}
+
+// proof is that of the right password.
+func (a *attempt) proof(tx *store.Tx) auth.Proof {
+	return auth.Proof{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}
 }
 
 func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, error) {
@@ -303,17 +314,35 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 // recordSuccess writes the effects of a successful attempt: the new hash, the time, the audit event.
 func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
-	if a.rehashed != "" {
-		swapped, err := tx.CompareAndSwapPassword(a.account.ID, a.hash, a.rehashed)
-		if err == nil && swapped {
-			err = tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID})
-		}
-		if err != nil {
-			return err
-		}
+	if err := a.upgradeHash(tx); err != nil {
+		return err
 	}
 	if err := tx.TouchLogin(a.account.ID); err != nil {
 		return err
 	}
 	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: a.actor, Account: a.account.ID, Detail: detail})
+}
+
+// recordFirstFactor keeps the proof of the right password for the second factor.
+func (a *attempt) recordFirstFactor(tx *store.Tx) error {
+	if err := a.upgradeHash(tx); err != nil {
+		return err
+	}
+	if err := a.keep(tx, a.proof(tx)); err != nil {
+		return err
+	}
+	detail := map[string]string{"method": "password", "need": string(a.need)}
+	return tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: a.actor, Account: a.account.ID, Detail: detail})
+}
+
+// upgradeHash stores the new hash of the same password, if there is one.
+func (a *attempt) upgradeHash(tx *store.Tx) error {
+	if a.rehashed == "" {
+		return nil
+	}
+	swapped, err := tx.CompareAndSwapPassword(a.account.ID, a.hash, a.rehashed)
+	if err == nil && swapped {
+		err = tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID})
+	}
+	return err
 }

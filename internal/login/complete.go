@@ -11,26 +11,39 @@ import (
 
 var errProofsInsufficient = errors.New("the proofs are not enough for a session")
 
-// checkProofs checks the account and whether the proofs are enough for a session, and returns the parameters
-// of the session. Pages, the JSON API and remember-me start sessions only after it; a device is approved with
-// the session of a page. Every refusal is an *auth.Error; every other error is a fault.
-func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, error) {
+// checkProofs is the only way from proofs to a session, for pages, the JSON API and remember-me. A device is
+// approved with the session of a page. It checks the account and whether the proofs are enough, and returns
+// the parameters of the session, or what the sign-in lacks. Proofs that no further proof makes enough are
+// refused. Every refusal is an *auth.Error; every other error is a fault.
+func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, auth.Need, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
-		return session.Params{}, err
+		return session.Params{}, "", err
 	}
 	client, err := tx.Client(auth.FirstParty)
 	if err != nil {
-		return session.Params{}, err
+		return session.Params{}, "", err
 	}
 	if err := token.CheckIssuance(tenant, a, client); err != nil {
-		return session.Params{}, err
+		return session.Params{}, "", err
 	}
-	proved, need := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}.Decide()
-	if need != auth.NeedNothing {
+	signIn := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}
+	if signIn.Factors, err = tx.Factors(a.ID); err != nil {
+		return session.Params{}, "", err
+	}
+	roles, err := tx.FactorRoles(tenant, a.ID)
+	if err != nil {
+		return session.Params{}, "", err
+	}
+	signIn.Policy, signIn.Due = tenant.Settings.Factors.For(a, roles, client)
+	proved, need := signIn.Decide()
+	switch need {
+	case auth.NeedNothing:
+		return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.Assurance.ACR(), AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, need, nil
+	case auth.NeedFirstFactor:
 		refusal := auth.SessionInvalid()
 		refusal.Err = errProofsInsufficient
-		return session.Params{}, refusal
+		return session.Params{}, need, refusal
 	}
-	return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.Assurance.ACR(), AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, nil
+	return session.Params{}, need, nil
 }

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -161,6 +162,26 @@ func useTOTP(tx *store.Tx, f auth.Factor, code string) error {
 		return errInvalidCode()
 	}
 	return err
+}
+
+// useAnyTOTP uses a code of whichever authenticator app of the account it belongs to.
+func useAnyTOTP(tx *store.Tx, account auth.AccountID, code string) error {
+	list, err := tx.Factors(account)
+	if err != nil {
+		return err
+	}
+	refusal := errInvalidCode()
+	for _, f := range list {
+		if f.Kind != auth.ProofTOTP || !f.Usable() {
+			continue
+		}
+		err := useTOTP(tx, f, code)
+		if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeInvalidCode {
+			continue
+		}
+		return err
+	}
+	return refusal
 }
 
 // repeatTOTP accepts the newest code of an authenticator app again: a form that was sent twice.

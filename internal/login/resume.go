@@ -48,7 +48,10 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 	if err != nil {
 		return SignedIn{}, err
 	}
-	params, err := s.checkProofs(tx, a, series.Proofs(), actor)
+	params, need, err := s.checkProofs(tx, a, series.Proofs(), actor)
+	if err == nil && need != auth.NeedNothing { // the policy is stricter than when the user signed in
+		err = auth.SessionInvalid()
+	}
 	if err != nil {
 		return SignedIn{}, s.refuseResume(tx, a, actor, err)
 	}

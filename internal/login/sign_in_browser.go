@@ -60,9 +60,17 @@ func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedI
 			signedIn, err = s.startInBrowser(tx, a, params, form)
 			return signedIn.Session, err
 		},
+		keep: func(tx *store.Tx, p auth.Proof) (err error) {
+			signedIn.Step.Flow, err = s.keepProof(tx, form.FormRef, p, form.Remember)
+			return err
+		},
 	}
 	if err := s.signIn(ctx, a); err != nil {
 		return s.refuseInFlow(ctx, form, err)
+	}
+	if a.need != auth.NeedNothing {
+		step, err := s.cfg.Flows.Advance(ctx, form.Tenant, signedIn.Step.Flow, form.Browser)
+		return SignedIn{Step: step}, err
 	}
 	signedIn.Known = a.issueKnownBrowser()
 	browser := form.Browser

@@ -28,6 +28,16 @@ func (tx *Tx) Factors(account auth.AccountID) ([]auth.Factor, error) {
 		WHERE tenant_id = $1 AND account_id = $2 AND kind <> 'password' ORDER BY id LIMIT 1000`, tx.tenant, account)
 }
 
+// FactorRoles returns the roles of an account if the tenant has policies of roles, and none
+// otherwise.
+func (tx *Tx) FactorRoles(t auth.Tenant, account auth.AccountID) ([]string, error) {
+	if len(t.Settings.Factors.Roles) == 0 {
+		return nil, nil
+	}
+	roles, _, err := tx.Rights(account)
+	return roles, err
+}
+
 // FactorByLookup finds a factor by its lookup value; ErrNotFound without one.
 func (tx *Tx) FactorByLookup(kind auth.FactorKind, lookup string) (auth.Factor, error) {
 	return queryRow(tx.q, scanFactor, "SELECT "+factorCols+` FROM credentials

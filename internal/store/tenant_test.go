@@ -50,6 +50,9 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
 		func() error { return tx.InsertDevice(newDevice("x", now)) },
 		func() error { return tx.InsertRememberMe(newRememberMe("x", now)) },
+		func() error {
+			return tx.InsertFactor(auth.Factor{ID: "x", Account: "x", Kind: auth.ProofRecoveryCode, Lookup: "x", CreatedAt: now, ProvedAt: now})
+		},
 		func() error { return tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"}) },
 		func() error { return tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test", Token: "x"}) },
 	}
@@ -243,7 +246,24 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"UpdateCurrentTenant": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateCurrentTenant(auth.Tenant{ID: "b", Name: "evil"})
 	},
-	"Tenant": func(tx *store.Tx) (any, error) { return nil, nil },
+	"AdvanceFactor":  func(tx *store.Tx) (any, error) { return tx.AdvanceFactor("x", "x", 1<<40) },
+	"ConsumeFactor":  func(tx *store.Tx) (any, error) { return nil, tx.ConsumeFactor("x", auth.ProofRecoveryCode, "x") },
+	"DeleteFactor":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteFactor("x", "x") },
+	"DeleteFactors":  func(tx *store.Tx) (any, error) { return tx.DeleteFactors("x", auth.ProofTOTP, auth.ProofRecoveryCode) },
+	"FactorByLookup": func(tx *store.Tx) (any, error) { return tx.FactorByLookup(auth.ProofRecoveryCode, "x") },
+	"Factors":        func(tx *store.Tx) (any, error) { return tx.Factors("x") },
+	"FactorRoles": func(tx *store.Tx) (any, error) {
+		return tx.FactorRoles(auth.Tenant{Settings: auth.Settings{Factors: auth.FactorSettings{Roles: map[string]auth.FactorPolicy{"x": auth.FactorsRequired}}}}, "x")
+	},
+	"InsertFactor": func(tx *store.Tx) (any, error) { // of an account that tenant a does not have
+		return nil, tx.InsertFactor(auth.Factor{ID: "x", Account: "x", Kind: auth.ProofTOTP, CreatedAt: tx.Now})
+	},
+	"OpenFactor":   func(tx *store.Tx) (any, error) { return tx.OpenFactor(auth.Factor{ID: "x"}) },
+	"ProveFactors": func(tx *store.Tx) (any, error) { return nil, tx.ProveFactors("x", auth.ProofTOTP) },
+	"RenameFactor": func(tx *store.Tx) (any, error) { return nil, tx.RenameFactor("x", "x", "evil") },
+	"SealFactor":   func(*store.Tx) (any, error) { return nil, nil }, // it reads and writes no row
+	"UpdateFactor": func(tx *store.Tx) (any, error) { return nil, tx.UpdateFactor(auth.Factor{ID: "x", Account: "x"}) },
+	"Tenant":       func(tx *store.Tx) (any, error) { return nil, nil },
 }
 
 // TestTenantsAreApart checks that no method of a transaction of tenant a sees or changes a row

@@ -15,3 +15,4 @@ CREATE UNIQUE INDEX credentials_lookup_idx ON credentials (tenant_id, kind, look
 ALTER TABLE flows ADD COLUMN proofs TEXT NOT NULL DEFAULT 'null';
 ALTER TABLE flows ADD COLUMN ceremony TEXT NOT NULL DEFAULT '';
 ALTER TABLE flows ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE flows ADD COLUMN remember INTEGER NOT NULL DEFAULT 0;

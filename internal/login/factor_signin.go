@@ -1,0 +1,179 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// maxFailures is how many wrong codes end a sign-in, which then begins again with the first factor.
+const maxFailures = 10
+
+// FactorForm is the form of the page that asks for a second factor.
+type FactorForm struct {
+	flow.FormRef
+	Method     auth.ProofMethod // ProofTOTP or ProofRecoveryCode
+	Code       string
+	RememberMe string // the remember-me cookie, if there is one
+}
+
+// keepProof stores a proof in the flow of a form. It replaces the proofs of another account and an older
+// proof by the same method.
+func (s *Service) keepProof(tx *store.Tx, in flow.FormRef, p auth.Proof, remember bool) (auth.Flow, error) {
+	f, err := s.cfg.Flows.Resume(tx, in)
+	if err != nil {
+		return f, err
+	}
+	f.Proofs = slices.DeleteFunc(f.LiveProofs(tx.Now), func(v auth.Proof) bool { return v.Account != p.Account || v.Method == p.Method })
+	f.Proofs, f.Remember = append(f.Proofs, p), remember
+	return f, flow.Update(tx, f)
+}
+
+// SignInFactor proves a second factor in a flow, and continues the flow. It completes a sign-in whose first
+// factor was right, or makes the session stronger that the flow is about. Refusals are those of
+// flow.CheckForm, invalid_code, rate_limited and flow_over; with the latter two and invalid_code, Step is the
+// one at which the flow stays.
+func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, error) {
+	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	base := PasswordForm{FormRef: in.FormRef, Remember: f.Remember, RememberMe: in.RememberMe}
+	a, err := s.readPending(ctx, in.FormRef, f)
+	if err != nil {
+		return s.refuseInFlow(ctx, base, err)
+	}
+	refund, err := s.countGuess(ctx, in.Tenant, a, in.Browser.Actor)
+	if err != nil {
+		return s.refuseInFlow(ctx, base, err)
+	}
+	var e SignedIn
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		e, err = s.proveFactor(tx, in, base)
+		return err
+	})
+	if err != nil {
+		return s.refuseInFlow(ctx, base, err)
+	}
+	refund()
+	b := in.Browser
+	if e.Session.ID != "" {
+		e.Known = s.cfg.Sessions.IssueKnownBrowser(in.Tenant, a.Email.Login, in.Browser.Actor.Known, s.cfg.Now())
+		b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
+		b.Actor.Known = e.Known.Reveal()
+	}
+	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, b)
+	return e, err
+}
+
+// readPending reads the account that proves a factor in the flow.
+func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow) (a auth.Account, err error) {
+	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
+		account, _, err := pendingProofs(tx, in, f)
+		if err != nil {
+			return err
+		}
+		a, err = tx.Account(account)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	return a, nil
+}
+
+// pendingProofs returns whose sign-in continues in the flow, and what was proved: in the flow, or, when a
+// session has to become stronger, by that session.
+func pendingProofs(tx *store.Tx, in flow.FormRef, f auth.Flow) (auth.AccountID, []auth.Proof, error) {
+	if proofs := f.LiveProofs(tx.Now); len(proofs) > 0 {
+		return proofs[0].Account, proofs, nil
+	}
+	held := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return f.Session == "" || v.Session.ID == f.Session })
+	if held < 0 {
+		return "", nil, errSignInOver()
+	}
+	v, err := tx.Session(in.Browser.Sessions[held].Session.ID)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && !v.Live(tx.Now) {
+		return "", nil, errSignInOver()
+	}
+	return v.Account, v.Proofs(), err
+}
+
+func errSignInOver() error {
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "the sign-in took too long; enter the password again")
+}
+
+// proveFactor compares the code, and begins or renews the session if that is enough.
+func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (SignedIn, error) {
+	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	account, proofs, err := pendingProofs(tx, in.FormRef, f)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	a, err := tx.Account(account)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	p, err := s.useCode(tx, account, in.Method, in.Code)
+	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
+		return SignedIn{}, s.refuseCode(tx, in, f, account, err)
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	params, need, err := s.checkProofs(tx, a, append(proofs, p), in.Browser.Actor)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if need != auth.NeedNothing {
+		f, err = s.keepProof(tx, in.FormRef, p, f.Remember)
+		return SignedIn{Step: flow.Step{Flow: f}}, err
+	}
+	e, err := s.startInBrowser(tx, a, params, base)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if err := tx.TouchLogin(a.ID); err != nil {
+		return SignedIn{}, err
+	}
+	detail := map[string]string{"method": string(p.Method), "session": string(e.Session.ID)}
+	return e, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: in.Browser.Actor, Account: a.ID, Detail: detail})
+}
+
+// useCode uses a code up and returns the proof that it is.
+func (s *Service) useCode(tx *store.Tx, account auth.AccountID, method auth.ProofMethod, code string) (auth.Proof, error) {
+	p := auth.Proof{Method: method, Account: account, At: tx.Now}
+	switch method {
+	case auth.ProofTOTP:
+		return p, useAnyTOTP(tx, account, code)
+	case auth.ProofRecoveryCode:
+		return p, s.useRecoveryCode(tx, account, code)
+	}
+	return p, auth.Invalid(auth.CodeInvalidCode, "method", "method: totp or recovery_code")
+}
+
+// refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first
+// factor.
+func (s *Service) refuseCode(tx *store.Tx, in FactorForm, f auth.Flow, account auth.AccountID, refusal error) error {
+	f.Failures++
+	if f.Failures >= maxFailures {
+		f.Proofs, f.Failures = nil, 0
+	}
+	if err := flow.Update(tx, f); err != nil {
+		return err
+	}
+	detail := map[string]string{"reason": "wrong_code", "method": string(in.Method)}
+	if err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: in.Browser.Actor, Account: account, Detail: detail}); err != nil {
+		return err
+	}
+	return store.CommitWith(refusal)
+}
