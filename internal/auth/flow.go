@@ -17,6 +17,7 @@ const (
 	FlowAuthorize FlowKind = "authorize" // the response to a client's authorization request
 	FlowDevice    FlowKind = "device"    // the approval of a device
 	FlowAccount   FlowKind = "account"   // sign-in without a client
+	FlowAPI       FlowKind = "api"       // sign-in by the JSON API
 )
 
 // Flow is one user's way through the pages: what was requested, and what the user has decided so

@@ -206,6 +206,11 @@ func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step
 	})
 	state.Flow = flow
 	switch next.Kind {
+	case auth.StepFactor, auth.StepEnrol:
+		step.Proving = state.Pending
+		if next.Session != "" {
+			step.Proving = state.Of(next)
+		}
 	case auth.StepConsent:
 		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, state, next, browser), s.consentView(state, next)
 	case auth.StepDeviceConfirm:

@@ -71,6 +71,7 @@ type Step struct {
 	Client   auth.Client
 	Response *auth.AuthorizationResponse // StepAnswer
 	Consent  *ConsentView                // StepConsent
+	Proving  auth.SignedInAccount        // StepFactor, StepEnrol: whose factor, with the factors there are
 	Accounts []session.SignedIn          // StepChoose: all; other steps: the one that the step is about
 }
 

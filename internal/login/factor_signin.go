@@ -19,6 +19,7 @@ const maxFailures = 10
 type FactorForm struct {
 	flow.FormRef
 	Method     auth.ProofMethod // ProofTOTP or ProofRecoveryCode
+	Enrol      auth.FactorID    // the authenticator app that the code adds; empty to prove one that counts
 	Code       string
 	RememberMe string // the remember-me cookie, if there is one
 }
@@ -123,9 +124,9 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	p, err := s.useCode(tx, account, in.Method, in.Code)
+	p, err := s.useCode(tx, account, proofs, codeAttempt{Method: in.Method, Enrol: in.Enrol, Code: in.Code, Actor: in.Browser.Actor})
 	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
-		return SignedIn{}, s.refuseCode(tx, in, f, account, err)
+		return SignedIn{}, s.refuseCode(tx, f, in.Method, in.Browser.Actor, account, err)
 	}
 	if err != nil {
 		return SignedIn{}, err
@@ -142,28 +143,51 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if err := tx.TouchLogin(a.ID); err != nil {
-		return SignedIn{}, err
-	}
-	detail := map[string]string{"method": string(p.Method), "session": string(e.Session.ID)}
-	return e, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: in.Browser.Actor, Account: a.ID, Detail: detail})
+	return e, recordFactorSignIn(tx, e.Session, p, in.Browser.Actor)
 }
 
-// useCode uses a code up and returns the proof that it is.
-func (s *Service) useCode(tx *store.Tx, account auth.AccountID, method auth.ProofMethod, code string) (auth.Proof, error) {
-	p := auth.Proof{Method: method, Account: account, At: tx.Now}
-	switch method {
-	case auth.ProofTOTP:
-		return p, useAnyTOTP(tx, account, code)
-	case auth.ProofRecoveryCode:
-		return p, s.useRecoveryCode(tx, account, code)
+// recordFactorSignIn writes the effects of a sign-in that a second factor completed.
+func recordFactorSignIn(tx *store.Tx, v auth.Session, p auth.Proof, actor auth.Actor) error {
+	if err := tx.TouchLogin(v.Account); err != nil {
+		return err
+	}
+	detail := map[string]string{"method": string(p.Method), "session": string(v.ID)}
+	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: v.Account, Detail: detail})
+}
+
+// codeAttempt is one try to prove a factor by a code.
+type codeAttempt struct {
+	Method auth.ProofMethod
+	Enrol  auth.FactorID // the authenticator app that the code adds; empty to prove one that counts
+	Code   string
+	Actor  auth.Actor
+}
+
+// useCode uses a code up and returns the proof that it is. An authenticator app is added only to an account
+// that has no second factor, or whose second factor is proved already.
+func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Proof, in codeAttempt) (auth.Proof, error) {
+	p := auth.Proof{Method: in.Method, Account: account, At: tx.Now}
+	switch {
+	case in.Enrol != "":
+		list, err := tx.Factors(account)
+		if err != nil {
+			return p, err
+		}
+		if hasSecondFactor(list) && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
+			return p, mapFactorUnknown(auth.ErrNotFound)
+		}
+		return p, s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor)
+	case in.Method == auth.ProofTOTP:
+		return p, useAnyTOTP(tx, account, in.Code)
+	case in.Method == auth.ProofRecoveryCode:
+		return p, s.useRecoveryCode(tx, account, in.Code)
 	}
 	return p, auth.Invalid(auth.CodeInvalidCode, "method", "method: totp or recovery_code")
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first
 // factor.
-func (s *Service) refuseCode(tx *store.Tx, in FactorForm, f auth.Flow, account auth.AccountID, refusal error) error {
+func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod, actor auth.Actor, account auth.AccountID, refusal error) error {
 	f.Failures++
 	if f.Failures >= maxFailures {
 		f.Proofs, f.Failures = nil, 0
@@ -171,8 +195,8 @@ func (s *Service) refuseCode(tx *store.Tx, in FactorForm, f auth.Flow, account a
 	if err := flow.Update(tx, f); err != nil {
 		return err
 	}
-	detail := map[string]string{"reason": "wrong_code", "method": string(in.Method)}
-	if err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: in.Browser.Actor, Account: account, Detail: detail}); err != nil {
+	detail := map[string]string{"reason": "wrong_code", "method": string(method)}
+	if err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: account, Detail: detail}); err != nil {
 		return err
 	}
 	return store.CommitWith(refusal)

@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -204,4 +205,11 @@ func TestAttack_MF_13_RememberMe(t *testing.T) {
 			t.Errorf("within the days of grace: %s", e.Step.Kind)
 		}
 	})
+}
+
+func flowBrowser(h *fixture) flow.Browser { return flow.Browser{Actor: browserActor} }
+
+// flowOfToken returns the flow that keeps the proofs of a sign-in by the JSON API.
+func flowOfToken(_ *fixture, p login.Pending) auth.FlowID {
+	return auth.FlowID(secret.Digest(p.Token.Reveal()))
 }

@@ -79,6 +79,27 @@ func (s *Service) describeTOTP(tx *store.Tx, f auth.Factor, app otp.TOTP) (TOTPE
 	return TOTPEnrolment{ID: f.ID, Secret: secret.Text(app.Secret()), URI: secret.Text(app.URI(t.Name, a.Email.Address))}, nil
 }
 
+// ContinueTOTP returns the authenticator app that the account has begun to add, or begins to add one.
+func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (TOTPEnrolment, error) {
+	var pending auth.FactorID
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.Factors(account)
+		for _, f := range list {
+			if f.Kind == auth.ProofTOTP && !f.Usable() {
+				pending = f.ID
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return TOTPEnrolment{}, fmt.Errorf("read authenticator apps: %w", err)
+	}
+	if pending == "" {
+		return s.BeginTOTP(ctx, tenant, account, "")
+	}
+	return s.PendingTOTP(ctx, tenant, account, pending)
+}
+
 // PendingTOTP returns the authenticator app that is being added, for the page that asks for its
 // first code. It never returns the secret of one that counts. Refusals: factor_unknown.
 func (s *Service) PendingTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID) (TOTPEnrolment, error) {
@@ -128,24 +149,26 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return err
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		f, err := readTOTP(tx, account, id)
-		if err != nil {
-			return err
-		}
-		if f.Usable() {
-			return repeatTOTP(tx, f, code)
-		}
-		if err := useTOTP(tx, f, code); err != nil {
-			return err
-		}
-		return s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
-	})
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return s.confirmTOTP(tx, account, id, code, actor) })
 	if err != nil {
 		return fmt.Errorf("add authenticator app: %w", err)
 	}
 	refund()
 	return nil
+}
+
+func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID, code string, actor auth.Actor) error {
+	f, err := readTOTP(tx, account, id)
+	if err != nil {
+		return err
+	}
+	if f.Usable() {
+		return repeatTOTP(tx, f, code)
+	}
+	if err := useTOTP(tx, f, code); err != nil {
+		return err
+	}
+	return s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
 }
 
 // useTOTP uses a code of an authenticator app. A code counts once, on all nodes together.

@@ -20,10 +20,14 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	api := apiSignIn{s: s, request: r}
 	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
-		begin: api.begin, finish: api.finish,
+		begin: api.begin, finish: api.finish, keep: api.keep,
 	}
 	if err := s.signIn(ctx, a); err != nil {
 		return Result{}, err
+	}
+	if a.need != auth.NeedNothing {
+		api.result.Pending.Need = a.need
+		return api.result, nil
 	}
 	api.result.Known = a.issueKnownBrowser()
 	return api.result, nil

@@ -77,13 +77,7 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 	if err != nil {
 		return nil, err
 	}
-	ex.Actor = ex.Actor.AsSession(res.Session)
-	if cookie {
-		ex.SetCurrentSession(res.Cookie)
-		ex.SetKnown(res.Known)
-		return &tokensOut{Status: http.StatusNoContent}, nil
-	}
-	return tokens(res.Tokens), nil
+	return s.loginResult(ex, res)
 }
 
 // tokenScope parses the requested scope; nil is the default scope.

@@ -21,6 +21,8 @@ import (
 const (
 	PathContinue   = "/continue"
 	PathLogin      = "/login"
+	PathFactor     = "/login/factor"
+	PathEnrol      = "/login/add-factor"
 	PathRegister   = "/register"
 	PathForgot     = "/forgot-password"
 	PathChoose     = "/choose-account"
@@ -34,13 +36,13 @@ const (
 // stepPaths maps each step to the path of its page.
 var stepPaths = map[auth.StepKind]string{
 	auth.StepLogin: PathLogin, auth.StepRegister: PathRegister, auth.StepChoose: PathChoose, auth.StepConsent: PathConsent,
-	auth.StepVerifyEmail: PathUnverified, auth.StepDeviceCode: PathDevice, auth.StepDeviceConfirm: PathConfirm, auth.StepContinue: PathContinue,
+	auth.StepFactor: PathFactor, auth.StepEnrol: PathEnrol, auth.StepVerifyEmail: PathUnverified, auth.StepDeviceCode: PathDevice, auth.StepDeviceConfirm: PathConfirm, auth.StepContinue: PathContinue,
 }
 
 // otherSteps are the steps of other pages at which a page may be shown, so that a user can register,
 // reset the password or choose another account.
 var otherSteps = map[string][]auth.StepKind{
-	PathLogin:    {auth.StepRegister, auth.StepVerifyEmail},
+	PathLogin:    {auth.StepRegister, auth.StepVerifyEmail, auth.StepFactor, auth.StepEnrol},
 	PathRegister: {auth.StepLogin},
 	PathForgot:   {auth.StepLogin, auth.StepRegister},
 	PathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},

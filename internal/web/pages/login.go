@@ -53,12 +53,7 @@ func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
 	}
 	signedIn, err := s.logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
 		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie()})
-	if signedIn.Cookie != "" { // also on an error of the next step: the session has begun
-		ex.Actor, ex.SignedIn = ex.Actor.AsSession(signedIn.Session), signedIn.Accounts
-		ex.SetSessions(signedIn.Cookie)
-		ex.SetRemember(signedIn.RememberMe)
-		ex.SetKnown(signedIn.Known)
-	}
+	setSignedIn(ex, signedIn)
 	if err != nil {
 		return s.loginRefused(ex, r, signedIn.Step, err)
 	}

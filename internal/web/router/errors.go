@@ -40,6 +40,9 @@ type Problem struct {
 	Reasons   []Reason  `json:"reasons,omitempty" doc:"Each reason, if there may be several."`
 	Reference string    `json:"reference,omitempty" doc:"The request ID in the server's log, if the server failed."`
 
+	MFAToken string   `json:"mfa_token,omitempty" doc:"With mfa_required: continues the sign-in at /api/v1/login/mfa."`
+	Factors  []string `json:"factors,omitempty" doc:"With mfa_required: the factors that the account can prove."`
+
 	// RetryAfter is how long the client should wait before it repeats the request; zero if unknown.
 	RetryAfter time.Duration `json:"-"`
 

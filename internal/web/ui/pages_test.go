@@ -97,6 +97,11 @@ func flowSamples(p Page) []sample {
 	unproved.Unproved = true
 	return []sample{
 		{"choose", Choose{Page: p, Form: form, Client: "Acme Orders", Accounts: []Account{{"s1", alice, "Alice Liddell"}, {"s2", "bob@example.test", ""}}}, []string{"account-0", "account-1", "other"}},
+		{"factor", Factor{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Other: "/login/factor?flow=flow-1&recovery"}, []string{"code", "submit", "other", "notyou"}},
+		{"factor_bad", Factor{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Bad: p.Say(BadFactorCode)}, []string{"code", "submit", "bad"}},
+		{"factor_recovery", Factor{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Recovery: true, Other: "/login/factor?flow=flow-1"}, []string{"code", "submit", "other"}},
+		{"factor_add", FactorAdd{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Lead: p.Say(FactorRequired), Factor: "f1", Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+			URI: "otpauth://totp/Acme:alice@example.test?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme", QR: "M4 4h7v1h-7zM12 4h1v1h-1z", Size: 37}, []string{"qr", "secret", "code", "submit", "notyou"}},
 		{"consent", consent, append(both, "notyou", "policy", "terms")},
 		{"consent_local", local, append(both, "notyou")},
 		{"device_code", DeviceCode{Page: p, Form: form}, []string{"code", "submit", "hint"}},

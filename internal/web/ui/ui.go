@@ -112,18 +112,24 @@ type Key string
 
 // Texts for errors and notices of forms.
 const (
-	BadCredentials Key = "login.bad" // the email address or the password is wrong
-	SignInAgain    Key = "login.again"
-	LinkUsed       Key = "link.used" // a mailed link was used or has expired
-	LinkIncomplete Key = "link.incomplete"
-	LinkElsewhere  Key = "link.elsewhere"
-	PasswordWrong  Key = "password.wrong"
-	RegisterClosed Key = "register.closed"
-	AddressInvalid Key = "email.invalid"
-	BadCode        Key = "device.bad" // no device waits for this user code
-	SessionEnded   Key = "home.session_ended"
-	AppRemoved     Key = "home.app_removed"
-	PasswordMailed Key = "home.password_mailed"
+	BadCredentials  Key = "login.bad" // the email address or the password is wrong
+	SignInAgain     Key = "login.again"
+	LinkUsed        Key = "link.used" // a mailed link was used or has expired
+	LinkIncomplete  Key = "link.incomplete"
+	LinkElsewhere   Key = "link.elsewhere"
+	PasswordWrong   Key = "password.wrong"
+	RegisterClosed  Key = "register.closed"
+	AddressInvalid  Key = "email.invalid"
+	BadFactorCode   Key = "factor.bad"
+	BadRecoveryCode Key = "factor.recovery_bad"
+	BadFirstCode    Key = "factor.add_bad"
+	FactorWait      Key = "factor.throttled"
+	FactorOver      Key = "factor.over"
+	FactorRequired  Key = "factor.required"
+	BadCode         Key = "device.bad" // no device waits for this user code
+	SessionEnded    Key = "home.session_ended"
+	AppRemoved      Key = "home.app_removed"
+	PasswordMailed  Key = "home.password_mailed"
 )
 
 // Texts of Done.

@@ -1,0 +1,170 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// TokenPrefix is the prefix of the tokens with which a sign-in by the JSON API continues.
+const TokenPrefix = "wwf_"
+
+// pendingLifetime is how long a caller of the JSON API has for the second factor.
+const pendingLifetime = 10 * time.Minute
+
+// cookieResponse marks the flow of a sign-in that requested a session cookie.
+const cookieResponse = "cookie"
+
+// Pending is a sign-in by the JSON API whose password was right.
+type Pending struct {
+	Token   secret.Text        // continues it, for ten minutes
+	Need    auth.Need          // NeedFactor or NeedEnrolment
+	Methods []auth.ProofMethod // that can be proved
+}
+
+// keep stores the proof of the right password in a flow that only the returned token continues.
+func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
+	d.result.Pending = Pending{Token: secret.New(TokenPrefix)}
+	f := auth.Flow{
+		ID: pendingID(d.result.Pending.Token.Reveal()), Browser: string(auth.FlowAPI), Kind: auth.FlowAPI, Proofs: []auth.Proof{p},
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(pendingLifetime),
+	}
+	f.Request.Scope = d.request.Scope
+	if d.request.Resource != "" {
+		f.Request.Resources = []string{d.request.Resource}
+	}
+	if d.request.Cookie {
+		f.Request.ResponseMode = cookieResponse
+	}
+	list, err := tx.Factors(p.Account)
+	if err != nil {
+		return err
+	}
+	for _, method := range []auth.ProofMethod{auth.ProofPasskey, auth.ProofTOTP, auth.ProofRecoveryCode} {
+		for _, v := range list {
+			if v.Kind == method && v.Usable() {
+				d.result.Pending.Methods = append(d.result.Pending.Methods, method)
+				break
+			}
+		}
+	}
+	return tx.InsertFlow(f)
+}
+
+// pendingID is the ID of the flow that a token continues. No page continues it, since it belongs to no
+// browser's cookie.
+func pendingID(token string) auth.FlowID { return auth.FlowID(secret.Digest(token)) }
+
+// FactorRequest continues a sign-in by the JSON API with a second factor.
+type FactorRequest struct {
+	Token  string
+	Method auth.ProofMethod // ProofTOTP or ProofRecoveryCode
+	Code   string
+	Actor  auth.Actor
+}
+
+// Factor proves the second factor of a sign-in by the JSON API, and returns what Password would have
+// returned. The token is for one success. Refusals: invalid_mfa_token, invalid_code, rate_limited.
+func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequest) (Result, error) {
+	if !secret.Valid(TokenPrefix, r.Token) {
+		return Result{}, errMFAToken()
+	}
+	var a auth.Account
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		f, err := readPendingFlow(tx, r.Token)
+		if err != nil {
+			return err
+		}
+		a, err = tx.Account(f.Proofs[0].Account)
+		return err
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	refund, err := s.countGuess(ctx, tenant, a, r.Actor)
+	if err != nil {
+		return Result{}, err
+	}
+	d := apiSignIn{s: s}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return d.prove(tx, r) })
+	if err != nil {
+		return Result{}, fmt.Errorf("prove second factor: %w", err)
+	}
+	refund()
+	if d.result.Pending.Token != "" {
+		return d.result, nil
+	}
+	if err := d.finish(ctx); err != nil {
+		return Result{}, err
+	}
+	d.result.Known = s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, r.Actor.Known, s.cfg.Now())
+	return d.result, nil
+}
+
+// readPendingFlow reads the flow that a token continues, with the proofs that count.
+func readPendingFlow(tx *store.Tx, token string) (auth.Flow, error) {
+	f, err := tx.Flow(pendingID(token))
+	if errors.Is(err, auth.ErrNotFound) {
+		return f, errMFAToken()
+	}
+	if err != nil {
+		return f, err
+	}
+	f.Proofs = f.LiveProofs(tx.Now)
+	if f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) == 0 {
+		return f, errMFAToken()
+	}
+	return f, nil
+}
+
+// prove compares the code, and begins the session if that is enough.
+func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
+	d.result = Result{}
+	f, err := readPendingFlow(tx, r.Token)
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(f.Proofs[0].Account)
+	if err != nil {
+		return err
+	}
+	p, err := d.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Method: r.Method, Code: r.Code, Actor: r.Actor})
+	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
+		return d.s.refuseCode(tx, f, r.Method, r.Actor, a.ID, err)
+	}
+	if err != nil {
+		return err
+	}
+	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), r.Actor)
+	if err != nil {
+		return err
+	}
+	if need != auth.NeedNothing {
+		f.Proofs = append(f.Proofs, p)
+		d.result.Pending = Pending{Token: secret.Text(r.Token), Need: need}
+		return tx.UpdateFlow(f)
+	}
+	d.request = Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: r.Actor}
+	if len(f.Request.Resources) > 0 {
+		d.request.Resource = f.Request.Resources[0]
+	}
+	if err := tx.FinishFlow(f.ID); errors.Is(err, auth.ErrNotFound) {
+		return errMFAToken()
+	} else if err != nil {
+		return err
+	}
+	v, err := d.begin(tx, a, params)
+	if err != nil {
+		return err
+	}
+	return recordFactorSignIn(tx, v, p, r.Actor)
+}
+
+func errMFAToken() error {
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidMFAToken, "mfa_token: one of a sign-in of the last ten minutes that is not complete; sign in with the password again")
+}

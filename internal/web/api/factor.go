@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/web/router"
+)
+
+var OpLoginFactor = operation{id: "login-mfa", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
+	summary: "Complete a sign-in with a second factor",
+	doc:     "Returns what the sign-in with the password requested: tokens, or 204 and the session cookie. mfa_token is that of the response mfa_required; it works for ten minutes, once, and nowhere else. Each code works once."}
+
+// FactorCode is a second factor for a sign-in whose password was right.
+type FactorCode struct {
+	MFAToken string `json:"mfa_token" writeOnly:"true" maxLength:"128" example:"wwf_…"`
+	Factor   string `json:"factor" enum:"totp,recovery_code" doc:"One of the factors of the response mfa_required."`
+	Code     string `json:"code" writeOnly:"true" maxLength:"64" doc:"The code that the authenticator app shows, or a recovery code." example:"492039"`
+}
+
+// LoginFactor completes a sign-in with a second factor.
+func (s *Handlers) LoginFactor(ctx context.Context, in *struct{ Body FactorCode }) (*tokensOut, error) {
+	ex := exchangeOf(ctx)
+	by := ex.RequestActor()
+	by.Session = s.formerSession(ctx, ex)
+	res, err := s.logins.Factor(ctx, ex.Tenant.ID, login.FactorRequest{
+		Token: in.Body.MFAToken, Method: auth.ProofMethod(in.Body.Factor), Code: in.Body.Code, Actor: by,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.loginResult(ex, res)
+}
+
+// loginResult is the response to a sign-in: tokens, a cookie, or what it lacks.
+func (s *Handlers) loginResult(ex *router.Exchange, res login.Result) (*tokensOut, error) {
+	if res.Pending.Token != "" {
+		return nil, mfaRequired(res.Pending)
+	}
+	ex.Actor = ex.Actor.AsSession(res.Session)
+	if res.Cookie != "" {
+		ex.SetCurrentSession(res.Cookie)
+		ex.SetKnown(res.Known)
+		return &tokensOut{Status: http.StatusNoContent}, nil
+	}
+	return tokens(res.Tokens), nil
+}
+
+// mfaRequired refuses a sign-in whose password was right until a second factor is proved.
+func mfaRequired(pending login.Pending) error {
+	p := router.NewProblem(http.StatusUnauthorized, auth.CodeMFARequired, "the password is correct; send mfa_token with a second factor to /api/v1/login/mfa within ten minutes")
+	if pending.Need == auth.NeedEnrolment {
+		p.Detail = "the password is correct; the account must add a second factor first, on the page /account"
+	}
+	p.MFAToken = pending.Token.Reveal()
+	for _, m := range pending.Methods {
+		p.Factors = append(p.Factors, string(m))
+	}
+	return p
+}

@@ -1,0 +1,146 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/otp"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// FactorPage asks for a second factor.
+func (s *Handlers) FactorPage(ex *router.Exchange, st flow.Step) error {
+	return render(ex, http.StatusOK, s.factorOf(ex, st, ex.Request.URL.Query().Has("recovery")))
+}
+
+func (s *Handlers) factorOf(ex *router.Exchange, st flow.Step, recovery bool) ui.Factor {
+	has := func(kind auth.FactorKind) bool {
+		for _, f := range st.Proving.Factors {
+			if f.Kind == kind && f.Usable() {
+				return true
+			}
+		}
+		return false
+	}
+	p := ui.Factor{
+		Page: stepPage(ex, st), Form: stepForm(ex, st, PathFactor), Client: clientName(st), Account: st.Proving.Account.Email.Address,
+		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other",
+	}
+	p.Recovery = has(auth.ProofRecoveryCode) && (recovery || !has(auth.ProofTOTP))
+	if has(auth.ProofRecoveryCode) && has(auth.ProofTOTP) {
+		p.Other = flowURL(ex, PathFactor, st.Flow.ID)
+		if !p.Recovery {
+			p.Other += "&recovery"
+		}
+	}
+	return p
+}
+
+// FactorForm proves a second factor in a flow.
+func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
+	if err != nil {
+		return err
+	}
+	form := login.FactorForm{FormRef: in, Method: auth.ProofMethod(r.PostForm.Get("method")), Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie()}
+	signedIn, err := s.logins.SignInFactor(r.Context(), form)
+	setSignedIn(ex, signedIn)
+	if err == nil {
+		return dispatch(ex, signedIn.Step)
+	}
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok || signedIn.Step.Kind == "" {
+		return err
+	}
+	st := signedIn.Step
+	if st.Kind != auth.StepFactor { // the proofs expired, or too many codes were wrong
+		if !allowedAt(ex, PathLogin, st.Kind) {
+			return dispatch(ex, st)
+		}
+		p := s.loginOf(ex, st)
+		p.Bad = p.Say(ui.FactorOver)
+		return render(ex, http.StatusBadRequest, p)
+	}
+	p := s.factorOf(ex, st, form.Method == auth.ProofRecoveryCode)
+	switch {
+	case e.Kind == auth.KindThrottled:
+		ex.Explain(e).SetHeaders(ex.Header())
+		p.Bad = p.Say(ui.FactorWait, p.Wait(e.RetryAfter))
+		return render(ex, http.StatusTooManyRequests, p)
+	case e.Code != auth.CodeInvalidCode:
+		return err
+	case p.Recovery:
+		p.Bad = p.Say(ui.BadRecoveryCode)
+	default:
+		p.Bad = p.Say(ui.BadFactorCode)
+	}
+	return render(ex, http.StatusBadRequest, p)
+}
+
+// EnrolPage asks an account without a second factor to add an authenticator app.
+func (s *Handlers) EnrolPage(ex *router.Exchange, st flow.Step) error {
+	return s.showEnrolment(ex, st, http.StatusOK, "")
+}
+
+func (s *Handlers) showEnrolment(ex *router.Exchange, st flow.Step, status int, bad string) error {
+	app, err := s.logins.ContinueTOTP(ex.Request.Context(), ex.Tenant.ID, st.Proving.Account.ID)
+	if err != nil {
+		return err
+	}
+	p, err := factorAdd(ex, stepPage(ex, st), app)
+	if err != nil {
+		return err
+	}
+	p.Form, p.Client, p.Account, p.Bad = stepForm(ex, st, PathEnrol), clientName(st), st.Proving.Account.Email.Address, bad
+	p.NotYou, p.Lead = flowURL(ex, PathLogin, st.Flow.ID)+"&other", p.Say(ui.FactorRequired)
+	return render(ex, status, p)
+}
+
+// factorAdd returns the page that shows the secret of a new authenticator app.
+func factorAdd(ex *router.Exchange, p ui.Page, app login.TOTPEnrolment) (ui.FactorAdd, error) {
+	path, size, err := otp.QR(app.URI.Reveal())
+	return ui.FactorAdd{Page: p, Factor: string(app.ID), Secret: app.Secret.Reveal(), URI: app.URI.Reveal(), QR: path, Size: size}, err
+}
+
+// EnrolForm adds an authenticator app in a flow, which continues as with a second factor.
+func (s *Handlers) EnrolForm(ex *router.Exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
+	if err != nil {
+		return err
+	}
+	form := login.FactorForm{FormRef: in, Enrol: auth.FactorID(r.PostForm.Get("factor")), Method: auth.ProofTOTP, Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie()}
+	signedIn, err := s.logins.SignInFactor(r.Context(), form)
+	setSignedIn(ex, signedIn)
+	if err == nil {
+		return dispatch(ex, signedIn.Step)
+	}
+	e, ok := errors.AsType[*auth.Error](err)
+	st := signedIn.Step
+	if !ok || st.Kind == "" {
+		return err
+	}
+	if st.Kind != auth.StepEnrol {
+		return dispatch(ex, st)
+	}
+	page := newPage(ex)
+	if e.Kind == auth.KindThrottled {
+		ex.Explain(e).SetHeaders(ex.Header())
+		return s.showEnrolment(ex, st, http.StatusTooManyRequests, page.Say(ui.FactorWait, page.Wait(e.RetryAfter)))
+	}
+	return s.showEnrolment(ex, st, http.StatusBadRequest, page.Say(ui.BadFirstCode))
+}
+
+// setSignedIn sets the cookies of a sign-in, also when what follows it has failed: the session has begun.
+func setSignedIn(ex *router.Exchange, signedIn login.SignedIn) {
+	if signedIn.Cookie == "" {
+		return
+	}
+	ex.Actor, ex.SignedIn = ex.Actor.AsSession(signedIn.Session), signedIn.Accounts
+	ex.SetSessions(signedIn.Cookie)
+	ex.SetRemember(signedIn.RememberMe)
+	ex.SetKnown(signedIn.Known)
+}

@@ -1,0 +1,62 @@
+package ui
+
+import (
+	"html/template"
+	"io"
+)
+
+// Factor asks for a code of an authenticator app, or for a recovery code. It sends method and code.
+type Factor struct {
+	Page
+	Form
+	Client   string // for whom, or empty
+	Account  string // the address of who signs in
+	NotYou   string // where to go with another account
+	Bad      string // what went wrong, in the page's language
+	Recovery bool   // it asks for a recovery code
+	Other    string // address of the page that asks for the other kind; empty for an account without it
+}
+
+// Method returns what the form sends as method.
+func (p Factor) Method() string {
+	if p.Recovery {
+		return "recovery_code"
+	}
+	return "totp"
+}
+
+// Render writes the page.
+func (p Factor) Render(w io.Writer) error { return render(w, "factor.html", p) }
+
+// FactorAdd shows the secret of a new authenticator app and asks for a first code. It sends factor
+// and code.
+type FactorAdd struct {
+	Page
+	Form
+	Account string
+	NotYou  string // where to go instead; empty on the account page
+	Client  string
+	Bad     string
+	Factor  string // its id
+	Secret  string // in base32
+	URI     string // otpauth, for apps on the same device
+	QR      string // path data of the QR code, in a square of Size
+	Size    int
+	Lead    string // why it is asked for
+}
+
+// Groups returns the secret in groups of four characters.
+func (p FactorAdd) Groups() []string {
+	var out []string
+	for s := p.Secret; s != ""; {
+		n := min(4, len(s))
+		out, s = append(out, s[:n]), s[n:]
+	}
+	return out
+}
+
+// URL is URI for the template. It is made by the server.
+func (p FactorAdd) URL() template.URL { return template.URL(p.URI) }
+
+// Render writes the page.
+func (p FactorAdd) Render(w io.Writer) error { return render(w, "factor_add.html", p) }
