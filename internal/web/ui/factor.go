@@ -3,6 +3,7 @@ package ui
 import (
 	"html/template"
 	"io"
+	"strings"
 )
 
 // Factor asks for a code of an authenticator app, or for a recovery code. It sends method and code.
@@ -55,8 +56,13 @@ func (p FactorAdd) Groups() []string {
 	return out
 }
 
-// URL is URI for the template. It is made by the server.
-func (p FactorAdd) URL() template.URL { return template.URL(p.URI) }
+// URL is URI for the template, which takes no otpauth address by itself.
+func (p FactorAdd) URL() template.URL {
+	if !strings.HasPrefix(p.URI, "otpauth://totp/") {
+		return "#"
+	}
+	return template.URL(p.URI)
+}
 
 // Render writes the page.
 func (p FactorAdd) Render(w io.Writer) error { return render(w, "factor_add.html", p) }
