@@ -195,7 +195,10 @@ func (n FlowState) account() Step {
 	if i := slices.IndexFunc(live, func(p SignedInAccount) bool { return p.Session.ID == n.Flow.Session }); i >= 0 {
 		p = live[i]
 	}
-	if !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified {
+	switch {
+	case n.lacks(p) != "":
+		return Step{Kind: n.lacks(p), Session: p.Session.ID}
+	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	}
 	return Step{Kind: StepDone, Session: p.Session.ID}
@@ -215,8 +218,12 @@ func (n FlowState) pending() (Step, bool) {
 // stepsOfNeeds are the steps at which a user provides what a sign-in lacks.
 var stepsOfNeeds = map[Need]StepKind{NeedFirstFactor: StepLogin, NeedFactor: StepFactor, NeedEnrolment: StepEnrol}
 
+// enrolmentAge is how old the authentication of a session may be when a factor is added to its account.
+const enrolmentAge = 5 * time.Minute
+
 // lacks returns the step at which the user makes the session as strong as the tenant and the client
-// require; empty when it is.
+// require; empty when it is. A factor is added only soon after a sign-in, so that a stolen session
+// cannot add one.
 func (n FlowState) lacks(p SignedInAccount) StepKind {
 	if !n.NeedsFactors(p) {
 		return ""
@@ -224,6 +231,9 @@ func (n FlowState) lacks(p SignedInAccount) StepKind {
 	s := n.SignIn(p, p.Session.Proofs())
 	s.Established = true
 	_, need := s.Decide()
+	if need == NeedEnrolment && n.Now.Sub(p.Session.AuthAt) > enrolmentAge {
+		return StepLogin
+	}
 	return stepsOfNeeds[need]
 }
 

@@ -256,3 +256,18 @@ func TestNextOfFactors(t *testing.T) {
 		}
 	}
 }
+
+// TestAttack_MF_06_OldSessionAddsNoFactor: in a flow, a factor is added within minutes of a sign-in only.
+func TestAttack_MF_06_OldSessionAddsNoFactor(t *testing.T) {
+	t.Parallel()
+	for ago, want := range map[time.Duration]auth.StepKind{5 * time.Minute: auth.StepEnrol, 5*time.Minute + time.Second: auth.StepLogin} {
+		n := auth.FlowState{Now: noon, Flow: auth.Flow{Kind: auth.FlowAccount}}
+		n.Tenant.Settings.Factors.Policy = auth.FactorsRequired
+		p := present("alice", ago)
+		p.Session.AMR = []string{"pwd"}
+		n.Browser = []auth.SignedInAccount{p}
+		if got := auth.Next(n); got.Kind != want {
+			t.Errorf("after %s: %s", ago, got.Kind)
+		}
+	}
+}

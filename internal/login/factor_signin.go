@@ -8,7 +8,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
-	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -75,8 +74,8 @@ func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, er
 
 // readPending reads the account that proves a factor in the flow.
 func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow) (a auth.Account, err error) {
-	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
-		account, _, err := pendingProofs(tx, in, f)
+	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
+		account, _, err := s.pendingProofs(tx, in, f)
 		if err != nil {
 			return err
 		}
@@ -90,20 +89,22 @@ func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow)
 }
 
 // pendingProofs returns whose sign-in continues in the flow, and what was proved: in the flow, or, when a
-// session has to become stronger, by that session.
-func pendingProofs(tx *store.Tx, in flow.FormRef, f auth.Flow) (auth.AccountID, []auth.Proof, error) {
-	if proofs := f.LiveProofs(tx.Now); len(proofs) > 0 {
-		return proofs[0].Account, proofs, nil
+// session has to become stronger, by that session. It refuses while the flow is at another step, so that a
+// factor never takes the place of a password that is asked for.
+func (s *Service) pendingProofs(tx *store.Tx, in flow.FormRef, f auth.Flow) (auth.AccountID, []auth.Proof, error) {
+	state, err := s.cfg.Flows.State(tx, f, in.Browser)
+	if err != nil {
+		return "", nil, err
 	}
-	held := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return f.Session == "" || v.Session.ID == f.Session })
-	if held < 0 {
+	next := auth.Next(state)
+	switch {
+	case next.Kind != auth.StepFactor && next.Kind != auth.StepEnrol:
 		return "", nil, errSignInOver()
+	case next.Session == "":
+		return state.Pending.Account.ID, state.Flow.Proofs, nil
 	}
-	v, err := tx.Session(in.Browser.Sessions[held].Session.ID)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && !v.Live(tx.Now) {
-		return "", nil, errSignInOver()
-	}
-	return v.Account, v.Proofs(), err
+	p := state.Of(next)
+	return p.Account.ID, p.Session.Proofs(), nil
 }
 
 func errSignInOver() error {
@@ -116,7 +117,7 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	account, proofs, err := pendingProofs(tx, in.FormRef, f)
+	account, proofs, err := s.pendingProofs(tx, in.FormRef, f)
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -197,13 +197,16 @@ type AuthContext struct {
 	RememberMe auth.RememberMeID // the new remember-me series of the session, if there is one
 }
 
-// Renew gives the session a new cookie after a reauthentication and invalidates the old one. For
-// a session without a cookie the secret is empty. It returns auth.ErrNotFound when the session
-// has ended.
+// Renew gives the session a new cookie after its user has entered the password, and invalidates the old
+// one. The password makes only a session recent that rests on nothing else. For a session without a cookie
+// the secret is empty. It returns auth.ErrNotFound when the session has ended.
 func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 	v, err := readLive(tx, id)
 	if err != nil || v.Digest == "" {
 		return "", err
+	}
+	if auth.ParseACR(v.ACR) <= auth.AssuranceOneFactor {
+		v.AuthAt = tx.Now
 	}
 	_, cookie, err := s.renew(tx, v)
 	return cookie, err
@@ -220,7 +223,7 @@ func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p AuthContext)
 		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
-	v.ACR, v.AMR = p.ACR, p.AMR
+	v.ACR, v.AMR, v.AuthAt = p.ACR, p.AMR, tx.Now
 	if p.RememberMe != "" {
 		v.RememberMe = p.RememberMe
 	}
@@ -242,7 +245,7 @@ func readLive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
 
 func (s *Service) renew(tx *store.Tx, v auth.Session) (auth.Session, secret.Text, error) {
 	cookie := secret.New(Prefix)
-	v.Digest, v.AuthAt = secret.Digest(cookie.Reveal()), tx.Now
+	v.Digest = secret.Digest(cookie.Reveal())
 	if err := tx.RenewSession(v); err != nil {
 		return auth.Session{}, "", fmt.Errorf("renew session: %w", err)
 	}

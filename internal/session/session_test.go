@@ -333,3 +333,27 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 		t.Error("the session was written")
 	}
 }
+
+// TestAttack_MF_06_PasswordRenewsNoSecondFactor: a new password does not make the second factor of a session
+// recent.
+func TestAttack_MF_06_PasswordRenewsNoSecondFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for acr, moves := range map[string]bool{"1": true, "2": false, "phr": false} {
+			h.write(func(tx *store.Tx) error {
+				begun := tx.Now.Add(-time.Hour)
+				v, _, err := h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty, ACR: acr, Cookie: true, AuthAt: begun})
+				if err != nil {
+					return err
+				}
+				if _, err := h.sessions.Renew(tx, v.ID); err != nil {
+					return err
+				}
+				v, err = tx.Session(v.ID)
+				if want := map[bool]time.Time{true: tx.Now, false: begun}[moves]; v.AuthAt != want || v.ACR != acr {
+					t.Errorf("acr %s: authenticated at %v, want %v", acr, v.AuthAt, want)
+				}
+				return err
+			})
+		}
+	})
+}

@@ -14,7 +14,7 @@ import (
 type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
-	Account     auth.Account // all but LastLoginAt and CreatedAt
+	Account     auth.Account // all but LastLoginAt
 	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Entitlement auth.Entitlement
@@ -26,7 +26,7 @@ func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 	return queryRow(tx.q, scanRefreshState, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
-		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
+		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.created_at, a.updated_at,
 		c.kind, c.first_party, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = f.tenant_id AND f.scope LIKE '%"' || p.name || '"%')
@@ -44,7 +44,7 @@ func scanRefreshState(s scanner, r *RefreshState) error {
 		timeDest(&f.CreatedAt), timeDest(&f.RotatedAt), timeDest(&f.IdleAt), timeDest(&f.ExpiresAt), timeDest(&f.RevokedAt), textDest(&f.EndReason), jsonDest{&f.Audience}, &f.JKT, &f.Retries,
 		textDest(&r.Session.Digest), timeDest(&r.Session.AuthAt), &r.Session.ACR, jsonDest{&r.Session.AMR}, timeDest(&r.Session.SeenAt), timeDest(&r.Session.IdleAt),
 		timeDest(&r.Session.ExpiresAt), timeDest(&r.Session.EndedAt), jsonDest{&r.Session.Claims},
-		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.UpdatedAt),
+		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.CreatedAt), timeDest(&r.Account.UpdatedAt),
 		&r.Client.Type, boolDest{&r.Client.FirstParty}, jsonDest{&r.Client.Scopes}, jsonDest{&r.Client.Settings}, jsonDest{&r.Client.Bounds}, timeDest(&r.Client.DisabledAt),
 		&r.Tenant.ID, jsonDest{&r.Tenant.Settings}, timeDest(&r.Tenant.DisabledAt),
 		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})

@@ -28,7 +28,7 @@ func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, r
 		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
 			return invalidRefreshToken(errors.New("it is inactive"))
 		}
-		if err := checkRefresh(r); err != nil {
+		if err := checkRefresh(r, tx.Now); err != nil {
 			return invalidRefreshToken(err)
 		}
 		return nil

@@ -106,6 +106,12 @@ func (s *Service) Plan(now time.Time, state IssuanceState, g auth.Grant) (Draft,
 	if err := CheckIssuance(state.Tenant, state.Account, state.Client); err != nil {
 		return Draft{}, nil, err
 	}
+	if g.Account != "" {
+		v := auth.Session{Account: g.Account, AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR}
+		if err := checkAuthentication(state.Tenant, v, state.Account, state.Entitlement.Roles, state.Client, now); err != nil {
+			return Draft{}, nil, err
+		}
+	}
 	if g.Within == nil { // else the exchange policy has decided about the audience
 		if err := s.resolveAudience(state.Tenant.ID, state.Client, &g); err != nil {
 			return Draft{}, nil, err

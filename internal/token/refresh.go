@@ -144,7 +144,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	default:
 		return reuse, reusedRefreshToken()
 	}
-	if err := checkRefresh(r); err != nil {
+	if err := checkRefresh(r, now); err != nil {
 		return invalid, invalidRefreshToken(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
@@ -163,13 +163,16 @@ func grantedScope(f auth.Family) auth.Scope {
 	return f.Scope
 }
 
-// checkRefresh is CheckIssuance for a refresh token, which requires that the client may still
-// have one.
-func checkRefresh(r store.RefreshState) error {
+// checkRefresh is the issuing decision for a refresh token, which requires that the client may still
+// have one. A token whose sign-in is too weak stays: it is good again when its session is stronger.
+func checkRefresh(r store.RefreshState, now time.Time) error {
 	if !r.Client.UserScope().Has(auth.ScopeOffline) {
 		return errors.New("the client may no longer refresh")
 	}
-	return CheckIssuance(r.Tenant, r.Account, r.Client)
+	if err := CheckIssuance(r.Tenant, r.Account, r.Client); err != nil {
+		return err
+	}
+	return checkAuthentication(r.Tenant, r.Session, r.Account, r.Entitlement.Roles, r.Client, now)
 }
 
 // rotate returns the draft of the response to a valid token, and the rotation. A race changes

@@ -124,6 +124,15 @@ func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	return nil
 }
 
+// checkAuthentication decides whether the sign-in on which a user's grant rests is enough for tokens
+// of the client now. Refusal: Unauthenticated mfa_required.
+func checkAuthentication(t auth.Tenant, v auth.Session, a auth.Account, roles []string, c auth.Client, now time.Time) error {
+	if t.Settings.Factors.Suffices(v, a, roles, c, now) {
+		return nil
+	}
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeMFARequired, "a second factor is required since this sign-in; sign in again")
+}
+
 // wrapInternal adds the operation to an error. It returns a refusal unchanged.
 func wrapInternal(operation string, err error) error {
 	if _, ok := errors.AsType[*auth.Error](err); ok {
