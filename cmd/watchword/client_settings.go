@@ -39,6 +39,7 @@ type clientFlags struct {
 	Popup            *bool    `name:"popup" negatable:"" help:"Users sign in in a popup: keep the opener of the window." setting:"popup"`
 	UserInfoAlg      *string  `name:"userinfo-alg" placeholder:"ALG" help:"Signature algorithm of userinfo responses; empty for plain JSON." setting:"userinfo_signed_response_alg"`
 	TokenFormat      *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"Format of access tokens." setting:"access_token_format"`
+	SecondFactor     *string  `name:"second-factor" enum:"optional,required,phishing_resistant" placeholder:"POLICY" help:"Second factor of its users, beyond what their tenant requires: optional, required or phishing_resistant (a passkey)." setting:"second_factor"`
 	LogoURI          *string  `name:"logo-uri" placeholder:"URL" help:"URL of the logo." setting:"logo_uri"`
 	ClientURI        *string  `name:"client-uri" placeholder:"URL" help:"URL of the home page." setting:"client_uri"`
 	PolicyURI        *string  `name:"policy-uri" placeholder:"URL" help:"URL of the privacy policy." setting:"policy_uri"`

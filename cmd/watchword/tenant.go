@@ -90,6 +90,7 @@ type tenantSet struct {
 	Enable  bool              `xor:"state" help:"Enable the tenant."`
 	Stdin   bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
 	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
+	Factors factorFlags       `embed:""`
 }
 
 // passwordRuleFlags are the flags for the password rules of a tenant.
@@ -152,7 +153,7 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 		t.DisabledAt = time.Time{}
 	}
 	if !c.Stdin {
-		c.Rules.apply(&t.Settings.Password)
+		c.applyFlags(&t.Settings)
 		return nil
 	}
 	err := auth.ReadSettings(settings, &t.Settings)
@@ -165,6 +166,11 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if err != nil {
 		return auth.Invalid(auth.CodeSettingsInvalid, "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
-	c.Rules.apply(&t.Settings.Password)
+	c.applyFlags(&t.Settings)
 	return nil
+}
+
+func (c tenantSet) applyFlags(to *auth.Settings) {
+	c.Rules.apply(&to.Password)
+	c.Factors.apply(&to.Factors)
 }

@@ -43,6 +43,7 @@ const (
 	CodeScopeInvalid          Code = "scope_invalid"
 	CodeScopeMissing          Code = "scope_missing"
 	CodeScopeReserved         Code = "scope_reserved"
+	CodeSecondFactorInvalid   Code = "second_factor_invalid"
 	CodeSectorInvalid         Code = "sector_invalid"
 	CodeSettingsInvalid       Code = "settings_invalid"
 	CodeSubjectTypeInvalid    Code = "subject_type_invalid"

@@ -318,8 +318,15 @@ func shortText(most int) func(string) (string, error) {
 	}
 }
 
-// parseHints checks the defaults of requests and the contacts.
+// parseHints checks how users of the client sign in, the defaults of requests and the contacts.
 func parseHints(c *auth.Client, r Registration) (err error) {
+	switch r.SecondFactor {
+	case "", auth.FactorsOptional:
+		c.Settings.SecondFactor = ""
+	case auth.FactorsRequired, auth.FactorsResistant:
+	default:
+		return auth.Invalid(auth.CodeSecondFactorInvalid, "second_factor", "second_factor: optional, required or phishing_resistant")
+	}
 	if r.DefaultMaxAge != nil && *r.DefaultMaxAge < 0 {
 		c.Settings.DefaultMaxAge = nil
 	} else if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {

@@ -188,3 +188,21 @@ func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
 		}
 	}, withOpenRegistration)
 }
+
+// A policy of second factors is one that can be required of a client's users.
+func TestSecondFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for given, want := range map[auth.FactorPolicy]auth.FactorPolicy{"": "", auth.FactorsOptional: "", auth.FactorsRequired: auth.FactorsRequired, auth.FactorsResistant: auth.FactorsResistant} {
+			c, _ := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}, ClientSettings: auth.ClientSettings{SecondFactor: given}})
+			if c.Settings.SecondFactor != want {
+				t.Errorf("%q became %q", given, c.Settings.SecondFactor)
+			}
+		}
+		for _, bad := range []auth.FactorPolicy{auth.FactorsOff, "must"} {
+			_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}, ClientSettings: auth.ClientSettings{SecondFactor: bad}}, auth.System)
+			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != auth.CodeSecondFactorInvalid {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+	})
+}

@@ -244,3 +244,56 @@ func TestBrandingIsChecked(t *testing.T) {
 		h.requireRefused(err, "settings_invalid")
 	})
 }
+
+// A policy of second factors begins when it is first set, names a role of the tenant, and a refused change reaches
+// no copy of the settings.
+func TestFactorPolicies(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.requireOK(h.EnsureDefault(t.Context()))
+		update := func(change func(*auth.FactorSettings)) error {
+			_, err := h.Update(t.Context(), auth.DefaultTenant, func(v *auth.Tenant) error {
+				change(&v.Settings.Factors)
+				return nil
+			}, admin)
+			return err
+		}
+		read := func() auth.FactorSettings {
+			v, err := h.Get(t.Context(), auth.DefaultTenant)
+			h.requireOK(err)
+			return v.Settings.Factors
+		}
+		h.requireOK(update(func(f *auth.FactorSettings) { f.Policy = auth.FactorsRequired }))
+		since := read().Since
+		h.clock.Advance(time.Hour)
+		h.requireOK(update(func(f *auth.FactorSettings) { f.GraceDays = 7 }))
+		if since.IsZero() || read().Since != since {
+			t.Errorf("since %v, then %v", since, read().Since)
+		}
+		roles := func(name string, p auth.FactorPolicy) func(*auth.FactorSettings) {
+			return func(f *auth.FactorSettings) {
+				if f.Roles == nil {
+					f.Roles = map[string]auth.FactorPolicy{}
+				}
+				f.Roles[name] = p
+			}
+		}
+		h.requireOK(update(roles(auth.AdminRole, auth.FactorsResistant)))
+		for name, change := range map[string]func(*auth.FactorSettings){
+			"role":   roles("admn", auth.FactorsRequired),
+			"value":  roles(auth.AdminRole, "on"),
+			"policy": func(f *auth.FactorSettings) { f.Policy = "must" },
+		} {
+			var refusal *auth.Error
+			if err := update(change); !errors.As(err, &refusal) || refusal.Code != auth.CodeSettingsInvalid {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if got := read(); len(got.Roles) != 1 || got.Roles[auth.AdminRole] != auth.FactorsResistant || got.Policy != auth.FactorsRequired {
+			t.Errorf("%+v", got)
+		}
+		h.requireOK(update(roles(auth.AdminRole, "")))
+		if got := read(); len(got.Roles) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -23,7 +24,7 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 		return auth.Tenant{}, err
 	}
 	// Applied to a copy first: generating a key is too slow for the transaction.
-	if err := applyChange(&t, fn); err != nil {
+	if err := applyChange(&t, fn, s.cfg.Now()); err != nil {
 		return auth.Tenant{}, err
 	}
 	if err := s.ensureKey(ctx, t); err != nil {
@@ -34,7 +35,10 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 			return err
 		}
 		before := t
-		if err := applyChange(&t, fn); err != nil {
+		if err := applyChange(&t, fn, tx.Now); err != nil {
+			return err
+		}
+		if err := checkRoles(tx, before, t); err != nil {
 			return err
 		}
 		if err := tx.UpdateCurrentTenant(t); err != nil {
@@ -78,13 +82,31 @@ func describeChanges(before, after auth.Tenant) map[string]string {
 	return d
 }
 
+// checkRoles refuses a policy of second factors for a role that the tenant does not have: a misspelt name
+// would leave the role without one.
+func checkRoles(tx *store.Tx, before, after auth.Tenant) error {
+	for name := range after.Settings.Factors.Roles {
+		if _, known := before.Settings.Factors.Roles[name]; known {
+			continue
+		}
+		if _, err := tx.Role(name); errors.Is(err, auth.ErrNotFound) {
+			return auth.Invalid(auth.CodeSettingsInvalid, "settings", fmt.Sprintf("factors.roles: the tenant has no role %q", name))
+		} else if err != nil {
+			return fmt.Errorf("read role: %w", err)
+		}
+	}
+	return nil
+}
+
 // applyChange runs fn on the tenant and validates the result.
-func applyChange(t *auth.Tenant, fn func(*auth.Tenant) error) error {
+func applyChange(t *auth.Tenant, fn func(*auth.Tenant) error, now time.Time) error {
 	before := *t
+	t.Settings.Factors.Roles = maps.Clone(before.Settings.Factors.Roles) // fn may change it
 	if err := fn(t); err != nil {
 		return err
 	}
 	t.ID, t.CreatedAt = before.ID, before.CreatedAt
+	t.Settings.Factors = t.Settings.Factors.After(before.Settings.Factors, now)
 	name, err := auth.ParseName(t.Name)
 	if err != nil {
 		return err
@@ -108,6 +130,7 @@ func checkTenant(t auth.Tenant) error {
 	if r := set.Registration; r != "" && r != "open" && r != "closed" {
 		errs = append(errs, errors.New("registration: want open or closed"))
 	}
+	errs = append(errs, set.Factors.Check())
 	switch set.ClientRegistration {
 	case "", "closed", "token", "open":
 	default:
