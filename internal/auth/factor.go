@@ -28,7 +28,8 @@ type FactorData struct {
 	// Of TOTP (RFC 6238).
 	Algorithm string `json:"algorithm,omitempty"`
 	Digits    int    `json:"digits,omitempty"`
-	Period    int    `json:"period,omitempty"` // seconds
+	Period    int    `json:"period,omitempty"`   // seconds
+	AddedIn   string `json:"added_in,omitempty"` // the flow or session; no other shows its secret
 
 	// Of passkeys: the credential record (WebAuthn §4).
 	PublicKey      []byte   `json:"public_key,omitempty"`

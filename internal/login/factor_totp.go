@@ -27,9 +27,14 @@ func (s *Service) BeginTOTP(ctx context.Context, tenant auth.TenantID, account a
 	if err != nil {
 		return TOTPEnrolment{}, err
 	}
-	app := otp.NewTOTP()
+	return s.beginTOTP(ctx, tenant, auth.Factor{Account: account, Name: name})
+}
+
+// beginTOTP begins to add an app with this account and name, in the given flow or session.
+func (s *Service) beginTOTP(ctx context.Context, tenant auth.TenantID, f auth.Factor) (TOTPEnrolment, error) {
+	account, app := f.Account, otp.NewTOTP()
 	var out TOTPEnrolment
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.Factors(account)
 		if err != nil {
 			return err
@@ -49,10 +54,8 @@ func (s *Service) BeginTOTP(ctx context.Context, tenant auth.TenantID, account a
 		if n >= maxFactors {
 			return errTooManyFactors()
 		}
-		f := auth.Factor{
-			ID: auth.FactorID(secret.NewID(tx.Now)), Account: account, Kind: auth.ProofTOTP, Name: name, CreatedAt: tx.Now,
-			Data: auth.FactorData{Algorithm: string(app.Algorithm), Digits: app.Digits, Period: int(app.Period / time.Second)},
-		}
+		f.ID, f.Kind, f.CreatedAt = auth.FactorID(secret.NewID(tx.Now)), auth.ProofTOTP, tx.Now
+		f.Data.Algorithm, f.Data.Digits, f.Data.Period = string(app.Algorithm), app.Digits, int(app.Period/time.Second)
 		f.Sealed = tx.SealFactor(f.ID, app.Seed)
 		if err := tx.InsertFactor(f); err != nil {
 			return err
@@ -79,13 +82,14 @@ func (s *Service) describeTOTP(tx *store.Tx, f auth.Factor, app otp.TOTP) (TOTPE
 	return TOTPEnrolment{ID: f.ID, Secret: secret.Text(app.Secret()), URI: secret.Text(app.URI(t.Name, a.Email.Address))}, nil
 }
 
-// ContinueTOTP returns the authenticator app that the account has begun to add, or begins to add one.
-func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (TOTPEnrolment, error) {
+// ContinueTOTP returns the authenticator app that the account has begun to add in a flow or session, or begins
+// to add one. Whoever has begun to add one elsewhere knows its secret, so each has one of its own.
+func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, in string) (TOTPEnrolment, error) {
 	var pending auth.FactorID
 	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.Factors(account)
 		for _, f := range list {
-			if f.Kind == auth.ProofTOTP && !f.Usable() {
+			if f.Kind == auth.ProofTOTP && !f.Usable() && f.Data.AddedIn == in {
 				pending = f.ID
 			}
 		}
@@ -95,7 +99,7 @@ func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, accoun
 		return TOTPEnrolment{}, fmt.Errorf("read authenticator apps: %w", err)
 	}
 	if pending == "" {
-		return s.BeginTOTP(ctx, tenant, account, "")
+		return s.beginTOTP(ctx, tenant, auth.Factor{Account: account, Data: auth.FactorData{AddedIn: in}})
 	}
 	return s.PendingTOTP(ctx, tenant, account, pending)
 }
