@@ -19,6 +19,10 @@ type userCmd struct {
 	SignOut  userSignOut  `cmd:"" name:"sign-out" help:"End all sessions of an account."`
 	Password userPassword `cmd:"" help:"Set a new password and end all sessions."`
 	Delete   userDelete   `cmd:"" help:"Delete an account and its data permanently."`
+
+	Factors      userFactors      `cmd:"" help:"List the second factors of an account."`
+	ResetFactors userResetFactors `cmd:"" name:"reset-factors" help:"Remove all second factors of an account and end its sessions. The next sign-in with the password adds one."`
+	Rescue       userRescue       `cmd:"" help:"Print a link with which a user who lost all second factors adds a new one: once, within an hour, with the password."`
 }
 
 // tenantFlag is the flag of commands in one tenant.

@@ -109,5 +109,5 @@ func (s *Service) endAccess(tx *store.Tx, id auth.AccountID) error {
 	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
-	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail)
+	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail, auth.UseRescue)
 }

@@ -77,6 +77,15 @@ const (
 	EventFactorAdded EventKind = "factor.added"
 	// An authenticator was removed from an account. Details: kind, factor.
 	EventFactorRemoved EventKind = "factor.removed"
+	// An operator removed all authenticators of an account. Details: removed.
+	EventFactorsReset EventKind = "factor.reset"
+	// An operator created a link that replaces the authenticators of an account.
+	EventRescueCreated EventKind = "factor.rescue_created"
+	// A link that replaces the authenticators of an account was opened. `failure`: it did not work. Details:
+	// reason.
+	EventRescueOpened EventKind = "factor.rescue_opened"
+	// A user who opened such a link added an authenticator, which replaced all earlier ones. Details: removed.
+	EventRescued EventKind = "factor.rescued"
 )
 
 // Clients and consent.

@@ -108,6 +108,7 @@ type SignIn struct {
 // only after what the user has is proved, so that a stolen password is not enough to add one.
 func (s SignIn) Decide() (Authentication, Need) {
 	proved := Authenticate(s.Account, s.Proofs)
+	s = s.withoutLost()
 	switch reachable, required := s.reachable(), s.Policy.assurance(); {
 	case proved.Assurance == AssuranceNone:
 		return Authentication{}, NeedFirstFactor

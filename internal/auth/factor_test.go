@@ -58,6 +58,17 @@ func TestDecide(t *testing.T) {
 		{proofs: "password totp", factors: "totp passkey", policy: auth.FactorsResistant, grace: true, need: auth.NeedFactor},
 		{proofs: "password passkey", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedNothing},
 
+		{proofs: "rescue_link", factors: "totp", need: auth.NeedFirstFactor},
+		{proofs: "password rescue_link", factors: "totp recovery_code", need: auth.NeedEnrolment},
+		{proofs: "password rescue_link", factors: "totp", policy: auth.FactorsRequired, grace: true, need: auth.NeedEnrolment},
+		{proofs: "password rescue_link", factors: "totp", policy: auth.FactorsOff, need: auth.NeedNothing},
+		{proofs: "password rescue_link totp", factors: "totp", need: auth.NeedNothing},
+		{proofs: "password rescue_link totp", factors: "totp", policy: auth.FactorsResistant, need: auth.NeedEnrolment},
+		{proofs: "password", factors: "reset?", need: auth.NeedEnrolment},
+		{proofs: "password", factors: "reset?", policy: auth.FactorsRequired, grace: true, need: auth.NeedEnrolment},
+		{proofs: "password", factors: "reset?", policy: auth.FactorsOff, need: auth.NeedNothing},
+		{proofs: "password totp", factors: "reset?", need: auth.NeedNothing},
+
 		{proofs: "password", requested: "2", grace: true, need: auth.NeedEnrolment},
 		{proofs: "password", requested: "2", policy: auth.FactorsOff, factors: "totp", need: auth.NeedFactor},
 		{proofs: "password totp", requested: "2", factors: "totp", need: auth.NeedNothing},
@@ -86,8 +97,8 @@ func TestAttack_MF_13_Decision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := auth.SignIn{
 			Account:   "alice",
-			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound"}), proof), 0, 4).Draw(t, "proofs"),
-			Factors:   factors(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"totp", "totp?", "passkey", "passkey+bound", "passkey?", "recovery_code", "email_code"}), 0, 4).Draw(t, "factors"), " ")),
+			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "rescue_link"}), proof), 0, 4).Draw(t, "proofs"),
+			Factors:   factors(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"totp", "totp?", "passkey", "passkey+bound", "passkey?", "recovery_code", "email_code", "reset?"}), 0, 4).Draw(t, "factors"), " ")),
 			Policy:    rapid.SampledFrom(auth.FactorPolicies).Draw(t, "policy"),
 			Requested: auth.ParseACR(rapid.SampledFrom(append(slices.Clone(auth.ACRs), "")).Draw(t, "requested")),
 			Now:       proofTime, Due: proofTime,

@@ -18,6 +18,8 @@ const (
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
 	MailFactorAdded     MessageKind = "mail.factor_added"     // notice
 	MailFactorRemoved   MessageKind = "mail.factor_removed"   // notice
+	MailFactorsReset    MessageKind = "mail.factors_reset"    // notice: all factors were removed
+	MailRescue          MessageKind = "mail.rescue"           // notice: an operator created a link that replaces them
 	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout
 	// §2.5). Its payload is a LogoutNotice.
 	LogoutBackchannel MessageKind = "logout.backchannel"

@@ -16,6 +16,9 @@ const (
 	ProofTOTP         ProofMethod = "totp"
 	ProofRecoveryCode ProofMethod = "recovery_code"
 	ProofEmailCode    ProofMethod = "email_code" // a code that was mailed after the password
+	// ProofRescueLink is the link of an operator with which a new factor replaces lost ones. It is no
+	// factor by itself.
+	ProofRescueLink ProofMethod = "rescue_link"
 )
 
 // Proof says that a user has proved to be the owner of an account.

@@ -57,4 +57,5 @@ const (
 	EndConsent          = "consent_revoked"
 	EndClient           = "client_removed"
 	EndRememberMeReused = "remember_me_reused"
+	EndFactors          = "factors_reset"
 )

@@ -230,6 +230,7 @@ const (
 	UseVerifyEmail   SingleUseKind = "verify_email"
 	UseResetPassword SingleUseKind = "reset_password"
 	UseChangeEmail   SingleUseKind = "change_email"
+	UseRescue        SingleUseKind = "rescue"           // a link that replaces lost factors
 	UseAssertion     SingleUseKind = "client_assertion" // the jti of a used client assertion
 	UseRevokedAccess SingleUseKind = "revoked_access"   // the jti of a revoked access token
 	UseCode          SingleUseKind = "code"             // an authorization code; Data is a CodeGrant

@@ -39,6 +39,9 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	proved, need := signIn.Decide()
 	switch need {
 	case auth.NeedNothing:
+		if err := s.finishRescue(tx, a, signIn, actor); err != nil {
+			return session.Params{}, "", err
+		}
 		return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.Assurance.ACR(), AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, need, nil
 	case auth.NeedFirstFactor:
 		refusal := auth.SessionInvalid()

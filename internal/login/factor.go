@@ -85,11 +85,17 @@ func hasSecondFactor(list []auth.Factor) bool {
 	return slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind != auth.ProofRecoveryCode && f.Usable() })
 }
 
-// recordFactor records a change of a factor and mails a notice to the owner's address.
+// recordFactor records a change of a factor and mails a notice to the owner's address. An account that gets
+// one has done what the reset of its factors asked for.
 func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.MessageKind, f auth.Factor, actor auth.Actor) error {
 	a, err := tx.Account(f.Account)
 	if err != nil {
 		return err
+	}
+	if event == auth.EventFactorAdded {
+		if _, err := tx.DeleteFactors(f.Account, auth.FactorsReset); err != nil {
+			return err
+		}
 	}
 	if a.Verified() {
 		m := auth.Mail{To: a.Email.Address, Name: a.Name, Factor: f.Kind, IP: actor.IP, At: tx.Now}

@@ -165,7 +165,7 @@ type codeAttempt struct {
 }
 
 // useCode uses a code up and returns the proof that it is. An authenticator app is added only to an account
-// that has no second factor, or whose second factor is proved already.
+// that has no second factor, or whose second factor is proved already or replaced by a rescue link.
 func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Proof, in codeAttempt) (auth.Proof, error) {
 	p := auth.Proof{Method: in.Method, Account: account, At: tx.Now}
 	switch {
@@ -174,7 +174,8 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 		if err != nil {
 			return p, err
 		}
-		if hasSecondFactor(list) && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
+		rescued := !auth.Rescued(account, proofs).IsZero()
+		if hasSecondFactor(list) && !rescued && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
 			return p, mapFactorUnknown(auth.ErrNotFound)
 		}
 		return p, s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor)

@@ -80,6 +80,8 @@ func (s *Server) routes() {
 	rt.Route("GET /reset-password", d.page, anyone, unlimited, pg.ResetPasswordPage)
 	rt.Route("POST /reset-password", d.page, anyone, limitReset, pg.ResetPasswordForm)
 	rt.Route("GET /reset-password/done", d.page, anyone, unlimited, pg.ResetPasswordDone)
+	rt.Route("GET /rescue", d.page, anyone, unlimited, pg.RescuePage)
+	rt.Route("POST /rescue", d.page, anyone, limitReset, pg.RescueForm)
 
 	rt.Route("GET /api/v1/openapi.json", d.document, anyone, unlimited, a.OpenAPI)
 	api.Call(a, "POST /api/v1/register", d.api, anyone, limitRegister, api.OpRegister, a.Register)

@@ -66,3 +66,15 @@ func (p FactorAdd) URL() template.URL {
 
 // Render writes the page.
 func (p FactorAdd) Render(w io.Writer) error { return render(w, "factor_add.html", p) }
+
+// Rescue is the page of a link that replaces lost second factors. It sends token.
+type Rescue struct {
+	Page
+	Action string
+	Token  string
+	Bad    string // why the link does not work, as a sentence
+	Login  string // URL of the sign-in page, if the link does not work
+}
+
+// Render writes the page.
+func (p Rescue) Render(w io.Writer) error { return render(w, "rescue.html", p) }

@@ -77,6 +77,8 @@ func signSamples(p Page) []sample {
 		{"verify_invited", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice, Invited: true, Choose: true, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"verify_current", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice, Current: true, Refused: []string{p.Say(PasswordWrong)}}, []string{"password", "submit", "refused"}},
 		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed), Login: "/login"}, []string{"login"}},
+		{"rescue", Rescue{Page: p, Action: "/rescue", Token: "wwl_abc"}, []string{"submit"}},
+		{"rescue_bad", Rescue{Page: p, Login: "/login", Bad: p.Say(LinkUsed)}, []string{"login"}},
 		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Once: "wwp_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete), Forgot: "/forgot-password"}, []string{"forgot"}},
 		{"reset_done", done(PasswordIsSet), []string{"next"}},
