@@ -18,6 +18,7 @@ const (
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
 	MailFactorAdded     MessageKind = "mail.factor_added"     // notice
 	MailFactorRemoved   MessageKind = "mail.factor_removed"   // notice
+	MailCodesGuessed    MessageKind = "mail.codes_guessed"    // notice: the right password, then too many wrong codes
 	MailFactorsReset    MessageKind = "mail.factors_reset"    // notice: all factors were removed
 	MailRescue          MessageKind = "mail.rescue"           // notice: an operator created a link that replaces them
 	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout

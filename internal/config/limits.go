@@ -70,6 +70,7 @@ var rateRows = [...]struct{ name, rate, help string }{
 	{"change.ip", "30/1m burst 60", "Failures from one address, for any account."},
 	{"change.account", "10/15m", "Failures of one account in one session; in all its sessions together, three times as many."},
 	{"factor.account", "10/15m", "Wrong codes of second factors for one account from one known browser or one network; from all strangers together, three times as many."},
+	{"factor.day", "50/24h", "Wrong codes of second factors for one account from all strangers together: six digits hold against whoever has the password."},
 	{"self.change", "60/10m", "Changes of name or address, and as many sessions ended and consents revoked, in one session. Each leaves an audit event."},
 	{"self.password", "10/1h", "Passwords changed in one session, each of which sends a notice."},
 	{"self.export", "5/1h", "Exports in one session, each of which reads everything stored about the account."},

@@ -115,6 +115,9 @@ func (s *Service) countGuess(ctx context.Context, tenant auth.TenantID, a auth.A
 	}
 	guess := limit.Attempt{Rule: "factor", Account: string(tenant) + "|" + string(a.ID), KnownBrowser: known, Addr: actor.Addr()}
 	buckets := guess.GuessBuckets(s.cfg.Rates["factor.account"])
+	if known == "" {
+		buckets = append(buckets, limit.Bucket{Key: "factor.day|" + guess.Account, Rate: s.cfg.Rates["factor.day"]})
+	}
 	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
 		return nil, err
 	}

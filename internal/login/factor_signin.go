@@ -188,11 +188,14 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first
-// factor.
+// factor, and the owner gets a notice.
 func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod, actor auth.Actor, account auth.AccountID, refusal error) error {
 	f.Failures++
 	if f.Failures >= maxFailures {
 		f.Proofs, f.Failures = nil, 0
+		if err := notifyGuessed(tx, account, actor); err != nil {
+			return err
+		}
 	}
 	if err := flow.Update(tx, f); err != nil {
 		return err
@@ -202,4 +205,13 @@ func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod,
 		return err
 	}
 	return store.CommitWith(refusal)
+}
+
+// notifyGuessed notifies the owner of an account that someone knows the password and not the second factor.
+func notifyGuessed(tx *store.Tx, account auth.AccountID, actor auth.Actor) error {
+	a, err := tx.Account(account)
+	if err != nil {
+		return err
+	}
+	return tx.Notify(a, auth.MailCodesGuessed, auth.Mail{IP: actor.IP})
 }

@@ -157,6 +157,9 @@ func TestAttack_MF_05_WrongCodesEndTheSignIn(t *testing.T) {
 		if e.Step.Kind != auth.StepLogin {
 			t.Errorf("the sign-in is at %s", e.Step.Kind)
 		}
+		if got := h.allMails(); !slices.Contains(got, auth.MailCodesGuessed) {
+			t.Errorf("mails %q", got)
+		}
 		p, _ = (&browser{h: h}).beginSignIn("ann@example.test", false)
 		if e, err = p.prove(auth.ProofTOTP, h.codeOf(seed)); e.Step.Kind != auth.StepFactor {
 			t.Errorf("limited at %s", e.Step.Kind)

@@ -26,7 +26,7 @@ var letterFiles embed.FS
 var kinds = []auth.MessageKind{
 	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
-	auth.MailFactorsReset, auth.MailRescue,
+	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
