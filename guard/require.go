@@ -23,8 +23,8 @@ type Requirement struct {
 // users. The error is that of the first.
 func AnyOf(reqs ...Requirement) Requirement { return Requirement{alternatives: reqs, any: true} }
 
-// ACR requires one of the "acr" values. The error asks the client for such a sign-in
-// (RFC 9470), in order of preference.
+// ACR requires one of the "acr" values, or a stronger one of Watchword's: phrh is stronger than phr, phr
+// than 2, and 2 than 1. The error asks the client for such a sign-in (RFC 9470), in order of preference.
 func ACR(values ...string) Requirement { return Requirement{kind: ErrACR, names: values, any: true} }
 
 // MaxAge requires a sign-in no longer ago than d, in whole seconds. Tokens without
@@ -66,6 +66,14 @@ func Check(c *Claims, reqs ...Requirement) error {
 		return e
 	}
 	return nil
+}
+
+// levels are Watchword's acr values, the weakest first.
+var levels = []string{"1", "2", "phr", "phrh"}
+
+// meetsACR reports whether a sign-in is at least as strong as a required one.
+func meetsACR(has, required string) bool {
+	return has == required || slices.Contains(levels, required) && slices.Index(levels, has) > slices.Index(levels, required)
 }
 
 // grants are the claims that requirements read. A cached token has its own copy: a
@@ -189,7 +197,7 @@ func (r *Requirement) satisfiedBy(g *grants) bool {
 	case ErrPermission:
 		return r.matches(g.permissions)
 	case ErrACR:
-		return slices.Contains(r.names, g.acr)
+		return slices.ContainsFunc(r.names, func(name string) bool { return meetsACR(g.acr, name) })
 	case ErrMaxAge:
 		return g.now != nil && !g.authAt.IsZero() && g.now().Sub(g.authAt) <= r.age
 	}
