@@ -22,7 +22,6 @@ var required = []string{
 var withTheirSurface = map[string]string{
 	"JV-25": "guard has no introspection mode",
 	"JV-26": "guard has no introspection mode",
-	"PW-11": "there is no second factor",
 }
 
 // repairs are the faults that were found by examination, each with tests of its own
