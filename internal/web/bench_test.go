@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 // discardWriter discards the response.
@@ -50,7 +52,7 @@ func BenchmarkNew(b *testing.B) {
 	cfg := h.cfg
 	b.ReportAllocs()
 	for b.Loop() {
-		cfg.Metrics = nil
+		cfg.Metrics = router.NewMetrics() // each has its own registry
 		if _, err := New(cfg); err != nil {
 			b.Fatal(err)
 		}
