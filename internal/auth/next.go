@@ -117,6 +117,9 @@ func (n FlowState) authorize() Step {
 		return refused(unmetRequirements, "acr: this server has no authentication that reaches it")
 	}
 	step := n.interact()
+	if step.Kind == StepEnrol && n.Tenant.Settings.Factors.strictest(n.Client) == FactorsOff {
+		return refused(unmetRequirements, "acr: users here have no second factors")
+	}
 	if step.Kind == StepAnswer || !n.prompts(PromptNone) {
 		return step
 	}

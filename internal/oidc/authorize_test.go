@@ -202,7 +202,7 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 			"dpop_jkt that is none":             {authorizationPairs(c, "dpop_jkt", "x"), "invalid_request"},
 			"registration":                      {authorizationPairs(c, "registration", "{}"), "registration_not_supported"},
 			"hint that is a word":               {authorizationPairs(c, "id_token_hint", "x"), "invalid_request"},
-			"acr that nobody reaches":           {authorizationPairs(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`), "unmet_authentication_requirements"},
+			"acr that nobody reaches":           {authorizationPairs(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["urn:x"]}}}`), "unmet_authentication_requirements"},
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
 				began := time.Now()

@@ -9,7 +9,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // Rights that were removed from a client are in no token of an issued code or refresh token.
@@ -86,8 +88,8 @@ func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	})
 }
 
-// The only authentication context can be requested; for others the response names the one that was
-// reached, unless they are essential. The guide lists only reachable ones.
+// Authentication contexts can be requested; for others the response names the one that was reached. An essential
+// one is reached by a further factor, and refused where there can be none. The guide lists only reachable ones.
 func TestRepair_N1_ReachableContexts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		app, clientSecret := h.newWebClient(withFirstParty)
@@ -98,7 +100,23 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 		}
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(authorizationPairs(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
+		essential := func(acr string) (flow.Step, error) {
+			return v.authorize(authorizationPairs(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["`+acr+`"]}}}`)...)
+		}
+		step, err := essential("urn:x")
+		h.requireErrorRedirect(step, err, "unmet_authentication_requirements")
+		step, err = essential("2")
+		h.requireOK(err)
+		h.requireStep(step, auth.StepEnrol)
+		h.write(func(tx *store.Tx) error {
+			self, err := tx.CurrentTenant()
+			if err != nil {
+				return err
+			}
+			self.Settings.Factors.Policy = auth.FactorsOff
+			return tx.UpdateCurrentTenant(self)
+		})
+		step, err = essential("2")
 		h.requireErrorRedirect(step, err, "unmet_authentication_requirements")
 		if m := h.Metadata(auth.Tenant{ID: tenant}); !slices.Equal(m.ACR, auth.ACRs) {
 			t.Errorf("the metadata lists %q", m.ACR)
