@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -46,12 +47,48 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// codeAt returns the code of a step, found by the property that only this code matches there.
+// TestHOTPVectors checks the codes of RFC 4226 Appendix D: a step is the counter.
+func TestHOTPVectors(t *testing.T) {
+	t.Parallel()
+	v := otp.TOTP{Seed: []byte("12345678901234567890"), Algorithm: otp.SHA1, Digits: 6, Period: 30 * time.Second}
+	for counter, code := range []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"} {
+		at := time.Unix(int64(counter)*30, 0)
+		if step, ok := v.Match(code, at, -1); !ok || step != int64(counter) {
+			t.Errorf("counter %d: step %d, %t", counter, step, ok)
+		}
+		if _, ok := v.Match(code, at, int64(counter)); ok {
+			t.Errorf("counter %d: its code counts twice", counter)
+		}
+	}
+}
+
+// TestOathtool compares the codes of every algorithm, length and period with those of oathtool.
+func TestOathtool(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []otp.Algorithm{otp.SHA1, otp.SHA256, otp.SHA512} {
+		for digits := 6; digits <= 8; digits++ {
+			for _, period := range []time.Duration{30 * time.Second, time.Minute} {
+				v := otp.TOTP{Seed: otp.NewTOTP().Seed, Algorithm: alg, Digits: digits, Period: period}
+				for _, step := range []int64{1, 1 << 16, 57_000_000, 1 << 33} {
+					code := codeAt(t, v, step)
+					if got, ok := v.Match(code, time.Unix(step*int64(period/time.Second), 0), step-1); !ok || got != step {
+						t.Errorf("%s, %d digits, %s, step %d: %s is of step %d, %t", alg, digits, period, step, code, got, ok)
+					}
+				}
+			}
+		}
+	}
+}
+
+// codeAt returns the code of a step as oathtool computes it.
 func codeAt(t *testing.T, v otp.TOTP, step int64) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "oathtool", "--totp="+strings.ToLower(string(v.Algorithm)), "--digits="+fmt.Sprint(v.Digits),
 		"--time-step-size="+fmt.Sprintf("%ds", int(v.Period.Seconds())), "--now=@"+fmt.Sprint(step*int64(v.Period.Seconds())), hex.EncodeToString(v.Seed)).Output()
 	if err != nil {
+		if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+			t.Fatalf("oathtool: %v", err)
+		}
 		t.Skipf("oathtool: %v", err)
 	}
 	return strings.TrimSpace(string(out))
