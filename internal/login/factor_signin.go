@@ -77,6 +77,9 @@ func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow)
 	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
 		account, _, err := s.pendingProofs(tx, in, f)
 		if err != nil {
+			account, err = completedAccount(tx, f, err)
+		}
+		if err != nil {
 			return err
 		}
 		a, err = tx.Account(account)
@@ -116,6 +119,9 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
 	if err != nil {
 		return SignedIn{}, err
+	}
+	if e, ok, err := s.repeatFactor(tx, f, in, base); ok || err != nil {
+		return e, err
 	}
 	account, proofs, err := s.pendingProofs(tx, in.FormRef, f)
 	if err != nil {

@@ -39,7 +39,7 @@ type way struct {
 
 var ways = map[string]way{
 	"password on the page": {
-		issues: []string{"login.decide", "login.addToBrowser", "login.proveFactor"}, routes: []string{"POST /login", "POST /login/factor", "POST /login/add-factor", "POST /choose-account"},
+		issues: []string{"login.decide", "login.addToBrowser", "login.proveFactor", "login.repeatFactor"}, routes: []string{"POST /login", "POST /login/factor", "POST /login/add-factor", "POST /choose-account"},
 		prepare: func(u *wayUser) func() string { return func() string { return u.newSession(u.signInOnPage) } },
 	},
 	"password in the API": {

@@ -1,0 +1,74 @@
+package login
+
+import (
+	"errors"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/otp"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// repeatFactor returns the session of a flow again to a browser that sent the form of a second factor twice:
+// the code is the one that completed the sign-in. It reports false for every other form.
+func (s *Service) repeatFactor(tx *store.Tx, f auth.Flow, in FactorForm, base PasswordForm) (e SignedIn, ok bool, err error) {
+	v, err := completedSession(tx, f)
+	if err != nil || v.ID == "" {
+		return e, false, err
+	}
+	if used, err := s.hasCompleted(tx, f, v.Account, in); err != nil || !used {
+		return e, false, err
+	}
+	a, err := tx.Account(v.Account)
+	if err != nil {
+		return e, false, err
+	}
+	params, need, err := s.checkProofs(tx, a, v.Proofs(), in.Browser.Actor)
+	if err != nil || need != auth.NeedNothing {
+		return e, false, err
+	}
+	e, err = s.startInBrowser(tx, a, params, base)
+	return e, err == nil, err
+}
+
+// completedSession returns the live session in which two factors were proved within the flow; the zero
+// Session without one.
+func completedSession(tx *store.Tx, f auth.Flow) (auth.Session, error) {
+	if f.ProvedAt.IsZero() || len(f.LiveProofs(tx.Now)) > 0 {
+		return auth.Session{}, nil
+	}
+	v, err := tx.Session(f.Session)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && (!v.Live(tx.Now) || auth.ParseACR(v.ACR) < auth.AssuranceTwoFactors) {
+		return auth.Session{}, nil
+	}
+	return v, err
+}
+
+// completedAccount returns the account that has signed in within the flow, for a form that was sent twice. It
+// returns the refusal of the form without one.
+func completedAccount(tx *store.Tx, f auth.Flow, refusal error) (auth.AccountID, error) {
+	v, err := completedSession(tx, f)
+	if err == nil && v.ID == "" {
+		err = refusal
+	}
+	return v.Account, err
+}
+
+// hasCompleted reports whether the code of a form is the one by which the account signed in within the flow.
+func (s *Service) hasCompleted(tx *store.Tx, f auth.Flow, account auth.AccountID, in FactorForm) (bool, error) {
+	list, err := tx.Factors(account)
+	if err != nil {
+		return false, err
+	}
+	canonical, _ := otp.CanonicalRecoveryCode(in.Code)
+	digest := s.recoveryDigest(in.Tenant, account, canonical)
+	for _, v := range list {
+		switch {
+		case v.Kind != in.Method || v.UsedAt.Before(f.ProvedAt):
+		case v.Kind == auth.ProofRecoveryCode && secret.Equal(v.Lookup, digest),
+			v.Kind == auth.ProofTOTP && repeatTOTP(tx, v, in.Code) == nil:
+			return true, nil
+		}
+	}
+	return false, nil
+}
