@@ -3,6 +3,8 @@ package attacks_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,33 +15,56 @@ import (
 // changingRoute is a route that changes something.
 type changingRoute struct{ method, path string }
 
-// pageForms are where the forms of flows and of the account page are sent to.
-var pageForms = []string{"/login", "/register", "/forgot-password", "/verify-email/resend", "/choose-account", "/consent", "/device", "/device/confirm", "/logout",
-	"/account/end-session", "/account/end-others", "/account/remove-app", "/account/logout"}
+// pageRoute matches the lines of the route table that serve pages and their forms.
+var pageRoute = regexp.MustCompile(`rt\.Route\("(GET|POST) ([^"]+)", d\.(?:page|flowPage),`)
+
+// pageRoutes returns the paths of the pages, or of their forms, as the route table has them.
+func pageRoutes(t testing.TB, method string) (paths []string) {
+	t.Helper()
+	table, err := os.ReadFile("../../web/routes.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range pageRoute.FindAllStringSubmatch(string(table), -1) {
+		if m[1] == method {
+			paths = append(paths, m[2])
+		}
+	}
+	return paths
+}
 
 // changingRoutes returns them all: those of the OpenAPI description, and the forms of the
 // pages.
 func changingRoutes(t testing.TB, s *servertest.Server) []changingRoute {
 	t.Helper()
-	doc := decode[struct {
-		Paths map[string]map[string]json.RawMessage `json:"paths"`
-	}](t, s.Do(t, "GET", api("/openapi.json"), nil).Want(t, 200))
-	list := []changingRoute{{"POST", "/verify-email"}, {"POST", "/reset-password"}}
-	for _, path := range pageForms {
+	var list []changingRoute
+	for _, path := range pageRoutes(t, "POST") {
 		list = append(list, changingRoute{"POST", path})
 	}
-	for path, methods := range doc.Paths {
-		for method := range methods {
-			if method = strings.ToUpper(method); method != "GET" {
-				list = append(list, changingRoute{method, strings.NewReplacer("{id}", "01a2f3c4", "{client_id}", "x").Replace(path)})
-			}
+	for _, method := range []string{"post", "put", "patch", "delete"} {
+		for _, path := range describedPaths(t, s, method) {
+			list = append(list, changingRoute{strings.ToUpper(method), path})
 		}
 	}
-	if len(list) < 15 {
+	if len(list) < 35 {
 		t.Fatalf("only %d routes change something", len(list))
 	}
 	slices.SortFunc(list, func(a, b changingRoute) int { return strings.Compare(a.path+a.method, b.path+b.method) })
 	return list
+}
+
+// describedPaths returns the paths of the OpenAPI description that have the method.
+func describedPaths(t testing.TB, s *servertest.Server, method string) (paths []string) {
+	t.Helper()
+	doc := decode[struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}](t, s.Do(t, "GET", api("/openapi.json"), nil).Want(t, 200))
+	for path, methods := range doc.Paths {
+		if methods[method] != nil {
+			paths = append(paths, strings.NewReplacer("{id}", "01a2f3c4", "{client_id}", "x").Replace(path))
+		}
+	}
+	return paths
 }
 
 // TestAttack_SE_06_CrossSite sends every change from another site, with alice's cookies, in
@@ -87,8 +112,13 @@ func TestAttack_SE_07_ByGet(t *testing.T) {
 		s.Register(t, bob, servertest.Password)
 		link := servertest.LinkToken(t, s.WaitMail(t, bob))
 		c := signInCookie(t, s, alice, servertest.Password)
-		reads := map[string]bool{api("/me"): true, api("/me/sessions"): true, "/verify-email": true, "/reset-password": true, "/login": true, "/register": true,
-			"/forgot-password": true, "/choose-account": true, "/consent": true, "/device": true, "/device/confirm": true, "/logout": true, api("/admin/clients"): true, api("/admin/clients/01a2f3c4"): true} // these are there to be read as well
+		reads := map[string]bool{} // these are there to be read as well
+		for _, path := range pageRoutes(t, "GET") {
+			reads[path] = true
+		}
+		for _, path := range describedPaths(t, s, "get") {
+			reads[path] = true
+		}
 		requireUnchanged(t, s, func() {
 			for _, route := range changingRoutes(t, s) {
 				for _, method := range []string{"GET", "HEAD"} {
