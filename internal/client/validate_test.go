@@ -16,7 +16,7 @@ import (
 )
 
 // A client learns no pairwise subject of a sector that it cannot prove to be its own, neither by the
-// device grant nor by a later change of sector.
+// device grant, which an operator gives it, nor by a later change of sector.
 func TestRepair_S6_SectorIsProved(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = "https://login.bank.example/callback"
@@ -24,19 +24,27 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 		owner, _ := h.newClient(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
 		want := h.tokens.Subject(owner, h.alice)
 
-		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
 		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(pairwise), ""))
 		h.requireOK(err)
-		c, err := h.clients.Get(t.Context(), tenant, v.ID)
+		_, _, err = h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error {
+			r.Grants = append(r.Grants, auth.GrantDeviceCode)
+			return nil
+		})
 		h.requireOK(err)
-		if h.tokens.Subject(c, h.alice) == want {
-			t.Error("a client with the device grant shares the subjects of the redirect URI's host")
+		for range 2 {
+			c, err := h.clients.Get(t.Context(), tenant, v.ID)
+			h.requireOK(err)
+			if h.tokens.Subject(c, h.alice) == want || !c.Allows(auth.GrantDeviceCode) {
+				t.Error("a client with the device grant shares the subjects of the redirect URI's host")
+			}
+			again := clienttest.Metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
+			_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, again, v.Token), v.ID))
+			h.requireOK(err)
 		}
 
 		for name, start := range map[string]clienttest.Metadata{
 			"from a host of its own": {"subject_type": "pairwise", "redirect_uris": []string{"https://evil.example/cb"}},
 			"from public subjects":   {"redirect_uris": []string{"https://evil.example/cb"}},
-			"from the device grant":  pairwise,
 		} {
 			v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(start), ""))
 			h.requireOK(err)

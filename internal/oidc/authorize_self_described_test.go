@@ -105,23 +105,22 @@ func TestRepair_B2_Documents(t *testing.T) {
 	}, withDocuments, out)
 }
 
-// Redirect URIs to which nothing is sent would only give the client the appearance of their host.
-func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
+// A client that describes itself begins no device flow: its name could be that of any device, and the user
+// who approves it is elsewhere (RFC 10027 §6.1.7).
+func TestRepair_S5_DevicesAreRegisteredByOperators(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		device := clienttest.Metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
 		_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(device), ""))
-		h.requireRefused(err, oauth.InvalidRedirectURI)
-		delete(device, "redirect_uris")
+		h.requireRefused(err, oauth.InvalidClientMetadata)
 		_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.Metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
-		h.requireOK(err)
+		h.requireRefused(err, oauth.InvalidClientMetadata)
 
-		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
 		id := p.URL + "/" + t.Name() + "/tv.json"
 		p.Put("/"+t.Name()+"/tv.json", clienttest.NewDocument(t, id, device))
 		_, err = h.newBrowser().authorize("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
 		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
-			t.Errorf("a document with them is accepted: %v", err)
+			t.Errorf("a document is accepted: %v", err)
 		}
 	}, withOpenRegistration, withDocuments, out)
 }

@@ -17,7 +17,7 @@ import (
 
 // deviceCode answers the polls of a device (RFC 8628 §3.4): with the pending state, and with tokens once
 // the user has approved.
-var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", forUser: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
+var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", forUser: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
 
 // awaitDevice answers a poll before the user has approved. It consumes no proof of
 // possession, so no row is written for it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -28,6 +29,14 @@ func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 		createAccount(t, s, alice)
 		c := registerDynamically(t, s, body{"client_name": "Bank of Example", "redirect_uris": []string{"https://login.bank.example/callback"},
 			"grant_types": []string{"authorization_code", string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none"})
+		wantError(t, postForm(t, s, oidc.DeviceAuthorizationPath, "client_id="+string(c.ID)), 400, "unauthorized_client")
+		_, _, err := s.Clients.Update(t.Context(), auth.DefaultTenant, c.ID, "", auth.System, func(r *client.Registration) error {
+			r.Grants = append(r.Grants, auth.GrantDeviceCode)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		a := authorizeDevice(t, s, c)
 		b := s.Browser(t)
 		b.Open("/login")

@@ -377,6 +377,11 @@ var differences = []difference{
 	},
 	{
 		peer: "201", watchword: "400 invalid_client_metadata",
+		why:  "RFC 10027 §6.1.7: only devices that an operator has registered may begin the flow",
+		what: []string{"register: device"},
+	},
+	{
+		peer: "201", watchword: "400 invalid_client_metadata",
 		why:  "Encryption is not supported, and accepting the setting would promise it",
 		what: []string{"register: encrypted ID Tokens"},
 	},
