@@ -45,6 +45,7 @@ var sections = []section{
 	{"code", codeSection},
 	{"refresh", refreshSection},
 	{"login", loginSection},
+	{"factor", factorSection},
 	{"timing", timingSection},
 	{"storm", stormSection},
 	{"start", startSection},

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 )
 
@@ -111,16 +110,8 @@ func measureSignature() (time.Duration, error) {
 		return 0, err
 	}
 	sum := sha256.Sum256([]byte("x"))
-	before, err := cpuOf(os.Getpid())
-	if err != nil {
-		return 0, err
-	}
-	const n = 20_000
-	for range n {
-		if _, err := ecdsa.SignASN1(rand.Reader, key, sum[:]); err != nil {
-			return 0, err
-		}
-	}
-	after, err := cpuOf(os.Getpid())
-	return (after - before) / n, err
+	return measureEach(20_000, func() error {
+		_, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
+		return err
+	})
 }
