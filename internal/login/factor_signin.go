@@ -187,10 +187,16 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 		return p, s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor)
 	case in.Method == auth.ProofTOTP:
 		return p, useAnyTOTP(tx, account, in.Code)
+	case in.Method == auth.ProofRecoveryCode && hasMethod(proofs, in.Method): // one sign-in uses up one
+		return p, errInvalidCode()
 	case in.Method == auth.ProofRecoveryCode:
 		return p, s.useRecoveryCode(tx, account, in.Code)
 	}
 	return p, auth.Invalid(auth.CodeInvalidCode, "method", "method: totp or recovery_code")
+}
+
+func hasMethod(proofs []auth.Proof, method auth.ProofMethod) bool {
+	return slices.ContainsFunc(proofs, func(p auth.Proof) bool { return p.Method == method })
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first

@@ -175,6 +175,35 @@ func TestAttack_MF_05_WrongCodesEndTheSignIn(t *testing.T) {
 	})
 }
 
+// TestAttack_MF_08_OneRecoveryCodeASignIn: a sign-in that needs more than a recovery code gives uses up no second
+// one, on the pages and by the JSON API.
+func TestAttack_MF_08_OneRecoveryCodeASignIn(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.addTOTP(a)
+		codes := h.addRecoveryCodes(a)
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = auth.FactorsResistant })
+		p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+		e, err := p.prove(auth.ProofRecoveryCode, codes[1])
+		h.requireOK(err)
+		if e.Step.Kind != auth.StepEnrol || e.Session.ID != "" {
+			t.Errorf("%+v", e.Step.Kind)
+		}
+		_, err = p.prove(auth.ProofRecoveryCode, codes[2])
+		h.requireRefused(err, "invalid_code")
+
+		pending := h.beginPassword(login.Request{})
+		if res, err := h.factor(pending, auth.ProofRecoveryCode, codes[3]); err != nil || res.Pending.Need != auth.NeedEnrolment {
+			t.Errorf("%+v, %v", res, err)
+		}
+		_, err = h.factor(pending, auth.ProofRecoveryCode, codes[4])
+		h.requireRefused(err, "invalid_code")
+		if _, left, err := h.Factors(t.Context(), tenant, a.ID); err != nil || left != 8 {
+			t.Errorf("%d codes are left, %v", left, err)
+		}
+	})
+}
+
 // A proof counts for ten minutes.
 func TestPendingSignInsExpire(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
