@@ -9,7 +9,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -95,7 +94,7 @@ func bareTOTP() func() error {
 	return func() error {
 		for step := range 3 {
 			m := hmac.New(sha1.New, seed)
-			m.Write(binary.BigEndian.AppendUint64(nil, uint64(step)))
+			m.Write([]byte{7: byte(step)})
 			m.Sum(nil)
 		}
 		return nil
