@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/otp"
@@ -31,10 +32,14 @@ func (s *Service) repeatFactor(tx *store.Tx, f auth.Flow, in FactorForm, base Pa
 	return e, err == nil, err
 }
 
-// completedSession returns the live session in which two factors were proved within the flow; the zero
-// Session without one.
+// repeatWindow is how long the form of a second factor counts as sent twice. Browsers keep posted forms, and one
+// that is sent again later must not make the session recent.
+const repeatWindow = time.Minute
+
+// completedSession returns the live session in which two factors were proved within the flow, just now; the
+// zero Session without one.
 func completedSession(tx *store.Tx, f auth.Flow) (auth.Session, error) {
-	if f.ProvedAt.IsZero() || len(f.LiveProofs(tx.Now)) > 0 {
+	if f.ProvedAt.IsZero() || tx.Now.Sub(f.ProvedAt) > repeatWindow || len(f.LiveProofs(tx.Now)) > 0 {
 		return auth.Session{}, nil
 	}
 	v, err := tx.Session(f.Session)

@@ -36,3 +36,22 @@ func TestFactorFormSentTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestAttack_MF_06_KeptFactorForm: a form of a second factor that the browser kept makes the session no more recent.
+func TestAttack_MF_06_KeptFactorForm(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.addTOTP(a)
+		codes := h.addRecoveryCodes(a)
+		p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+		first, err := p.prove(auth.ProofRecoveryCode, codes[1])
+		h.requireOK(err)
+		h.clock.Advance(2 * time.Minute)
+		p.form.Browser.Sessions = p.sessions()
+		e, err := p.prove(auth.ProofRecoveryCode, codes[1])
+		h.requireRefused(err, "session_invalid")
+		if now := p.sessions()[0].Session; e.Cookie != "" || now.AuthAt != first.Session.AuthAt {
+			t.Errorf("%+v; signed in at %v, then %v", e.Step.Kind, first.Session.AuthAt, now.AuthAt)
+		}
+	})
+}
