@@ -27,6 +27,8 @@ type Actor struct {
 	RequestID string
 	// Known is the cookie of a known browser. It is not stored.
 	Known string `json:"-"`
+	// Trusted is the cookie of a trusted browser. It is not stored.
+	Trusted string `json:"-"`
 }
 
 // Anonymous reports whether the actor is not signed in.

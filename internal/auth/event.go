@@ -46,6 +46,9 @@ const (
 	EventLogin EventKind = "login"
 	// The first factor of a sign-in was right, and more is needed. Details: method, need.
 	EventFirstFactor EventKind = "login.first_factor"
+	// A code or a link was requested for a sign-in. `failure`: the address cannot sign in by mail, or a limit kept
+	// it back. Details: method, reason.
+	EventCodeMailed EventKind = "login.code_mailed"
 	// A user signed out. Details: session, client.
 	EventLogout EventKind = "logout"
 	// A session was ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
@@ -86,6 +89,10 @@ const (
 	EventRescueOpened EventKind = "factor.rescue_opened"
 	// A user who opened such a link added an authenticator, which replaced all earlier ones. Details: removed.
 	EventRescued EventKind = "factor.rescued"
+	// A user exempted a browser from second factors. Details: browser.
+	EventBrowserTrusted EventKind = "browser.trusted"
+	// A browser needs second factors again: its owner said so, or its cookie was copied. Details: browser, reason.
+	EventTrustEnded EventKind = "browser.trust_ended"
 )
 
 // Clients and consent.

@@ -32,6 +32,7 @@ func (s SignIn) withoutLost() SignIn {
 		return s
 	}
 	s.Policy, s.Due = s.Policy.Stricter(FactorsRequired), time.Time{}
+	s.EmailCode, s.Proofs = false, withoutTrust(s.Proofs) // neither of them is a new factor
 	if rescued {
 		s.Factors = nil
 	}

@@ -49,6 +49,12 @@ type FactorSettings struct {
 	// counted from Since, or from its creation if that is later.
 	GraceDays int       `json:"grace_days,omitempty"`
 	Since     time.Time `json:"since,omitzero"` // when the policy was set
+	// EmailCode mails a code to accounts without an authenticator, as the second factor of a sign-in
+	// that needs one.
+	EmailCode bool `json:"email_code,omitempty"`
+	// TrustDays is for how many days a user can exempt a browser from second factors; nil for 30, zero
+	// for not at all.
+	TrustDays *int `json:"trust_days,omitempty"`
 }
 
 // For returns the policy that binds the sign-ins of an account with these roles at a client, and
@@ -63,6 +69,13 @@ func (f FactorSettings) For(a Account, roles []string, c Client) (policy FactorP
 		due = a.CreatedAt
 	}
 	return policy, due.AddDate(0, 0, f.GraceDays)
+}
+
+// MailsCodes reports whether the second factor of an account is a code that is mailed to it: it has
+// no authenticator, and its address is verified. A mailed code never replaces an authenticator.
+func (f FactorSettings) MailsCodes(a Account, factors []Factor) bool {
+	own := slices.ContainsFunc(factors, func(v Factor) bool { return v.Kind != ProofRecoveryCode && v.Usable() })
+	return f.EmailCode && a.Verified() && !own
 }
 
 // strictest returns the strictest policy that binds any account at the client.
@@ -90,7 +103,10 @@ type SignIn struct {
 	Account AccountID
 	Proofs  []Proof
 	Factors []Factor // of the account
-	Policy  FactorPolicy
+	// EmailCode says that a code can be mailed to the account as its second factor. An account never
+	// has to use it unless the policy or a client requires one.
+	EmailCode bool
+	Policy    FactorPolicy
 	// Established says that the proofs are those of a session. A factor that was added since is
 	// needed only when more is required than the session has.
 	Established bool
@@ -105,33 +121,57 @@ type SignIn struct {
 // such decision, for every way to a session.
 //
 // A user who has a factor always uses it, unless the policy is FactorsOff. A new factor is enrolled
-// only after what the user has is proved, so that a stolen password is not enough to add one.
+// only after what the user has is proved, so that a stolen password is not enough to add one. A
+// trusted browser counts as a second factor for the policy, never for what a client requests.
 func (s SignIn) Decide() (Authentication, Need) {
-	proved := Authenticate(s.Account, s.Proofs)
 	s = s.withoutLost()
-	switch reachable, required := s.reachable(), s.Policy.assurance(); {
-	case proved.Assurance == AssuranceNone:
-		return Authentication{}, NeedFirstFactor
-	case s.Policy != FactorsOff && !s.Established && proved.Assurance < min(reachable, AssuranceTwoFactors):
-		return proved, NeedFactor
-	case proved.Assurance < s.Requested && s.Requested <= reachable, proved.Assurance < required && required <= reachable:
-		return proved, NeedFactor
-	case proved.Assurance < s.Requested, proved.Assurance < required && !s.Now.Before(s.Due):
-		return proved, NeedEnrolment
+	proved := Authenticate(s.Account, s.Proofs)
+	if proved.Trusted {
+		if s.need(proved.Assurance, AssuranceTwoFactors) == NeedNothing {
+			return proved, NeedNothing
+		}
+		s.Established = false // what trust stood for is proved before anything is added
 	}
-	return proved, NeedNothing
+	return proved, s.need(proved.Assurance, proved.Assurance)
 }
 
-// reachable returns the strongest assurance that the account's factors can reach beside a first
-// factor.
+// need returns what a sign-in lacks that has proved one assurance, and counts with another one for the
+// policy.
+func (s SignIn) need(proved, counted Assurance) Need {
+	switch reachable, required := s.reachable(), s.Policy.assurance(); {
+	case proved == AssuranceNone:
+		return NeedFirstFactor
+	case s.Policy != FactorsOff && !s.Established && counted < min(s.held(), AssuranceTwoFactors):
+		return NeedFactor
+	case proved < s.Requested && s.Requested <= reachable, counted < required && required <= reachable:
+		return NeedFactor
+	case proved < s.Requested, counted < required && !s.Now.Before(s.Due):
+		return NeedEnrolment
+	}
+	return NeedNothing
+}
+
+// reachable returns the strongest assurance that the account can reach beside a first factor. A
+// mailed code counts only beside a password: after a mailed link it would be the same factor twice.
 func (s SignIn) reachable() Assurance {
+	out := s.held()
+	password := slices.ContainsFunc(s.Proofs, func(p Proof) bool { return p.Account == s.Account && p.Method == ProofPassword })
+	if s.EmailCode && password {
+		out = max(out, AssuranceTwoFactors)
+	}
+	return out
+}
+
+// held returns the strongest assurance that the account's own factors can reach beside a first
+// factor.
+func (s SignIn) held() Assurance {
 	out := AssuranceOneFactor
 	for _, f := range s.Factors {
 		if !f.Usable() {
 			continue
 		}
 		switch f.Kind {
-		case ProofTOTP, ProofEmailCode:
+		case ProofTOTP:
 			out = max(out, AssuranceTwoFactors)
 		case ProofPasskey:
 			out = max(out, AssurancePhishingResistant)

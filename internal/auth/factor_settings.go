@@ -26,6 +26,9 @@ func (f FactorSettings) Check() error {
 	if f.GraceDays < 0 || f.GraceDays > maxGraceDays {
 		errs = append(errs, fmt.Errorf("factors.grace_days: want 0 to %d", maxGraceDays))
 	}
+	if f.TrustDays != nil && (*f.TrustDays < 0 || *f.TrustDays > maxTrustDays) {
+		errs = append(errs, fmt.Errorf("factors.trust_days: want 0 to %d", maxTrustDays))
+	}
 	return errors.Join(errs...)
 }
 

@@ -33,6 +33,7 @@ func TestDecide(t *testing.T) {
 		policy          auth.FactorPolicy
 		requested       string
 		grace           bool
+		mail            bool // a code can be mailed
 		need            auth.Need
 	}{
 		{proofs: "", need: auth.NeedFirstFactor},
@@ -75,9 +76,25 @@ func TestDecide(t *testing.T) {
 		{proofs: "password totp", requested: "phr", factors: "totp passkey", need: auth.NeedFactor},
 		{proofs: "password passkey", requested: "phrh", factors: "passkey", need: auth.NeedEnrolment},
 		{proofs: "password passkey", requested: "phrh", factors: "passkey passkey+bound", need: auth.NeedFactor},
+		{proofs: "password", mail: true, need: auth.NeedNothing},
+		{proofs: "password", mail: true, policy: auth.FactorsRequired, need: auth.NeedFactor},
+		{proofs: "password", mail: true, policy: auth.FactorsRequired, grace: true, need: auth.NeedFactor},
+		{proofs: "password", mail: true, requested: "2", need: auth.NeedFactor},
+		{proofs: "password", mail: true, requested: "phr", need: auth.NeedEnrolment},
+		{proofs: "password", mail: true, policy: auth.FactorsResistant, need: auth.NeedEnrolment},
+		{proofs: "password email_code", mail: true, policy: auth.FactorsRequired, need: auth.NeedNothing},
+		{proofs: "email_link", mail: true, policy: auth.FactorsRequired, need: auth.NeedEnrolment},
+		{proofs: "email_link email_code", mail: true, policy: auth.FactorsRequired, need: auth.NeedEnrolment},
+		{proofs: "password trusted_browser", factors: "totp", need: auth.NeedNothing},
+		{proofs: "password trusted_browser", factors: "totp", policy: auth.FactorsRequired, need: auth.NeedNothing},
+		{proofs: "password trusted_browser", factors: "totp", requested: "2", need: auth.NeedFactor},
+		{proofs: "password trusted_browser", factors: "totp", policy: auth.FactorsResistant, need: auth.NeedFactor},
+		{proofs: "password trusted_browser", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedFactor},
+		{proofs: "trusted_browser", factors: "totp", need: auth.NeedFirstFactor},
+		{proofs: "totp trusted_browser", factors: "totp", need: auth.NeedFirstFactor},
 		{proofs: "passkey+uv+bound", requested: "phrh", factors: "passkey+bound", need: auth.NeedNothing},
 	} {
-		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), Policy: c.policy, Requested: auth.ParseACR(c.requested), Now: proofTime, Due: proofTime}
+		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), Policy: c.policy, Requested: auth.ParseACR(c.requested), EmailCode: c.mail, Now: proofTime, Due: proofTime}
 		for _, m := range strings.Fields(c.proofs) {
 			in.Proofs = append(in.Proofs, proof(m))
 		}
@@ -97,16 +114,21 @@ func TestAttack_MF_13_Decision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := auth.SignIn{
 			Account:   "alice",
-			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "rescue_link"}), proof), 0, 4).Draw(t, "proofs"),
+			Proofs:    rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "rescue_link", "trusted_browser"}), proof), 0, 4).Draw(t, "proofs"),
 			Factors:   factors(strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"totp", "totp?", "passkey", "passkey+bound", "passkey?", "recovery_code", "email_code", "reset?"}), 0, 4).Draw(t, "factors"), " ")),
 			Policy:    rapid.SampledFrom(auth.FactorPolicies).Draw(t, "policy"),
 			Requested: auth.ParseACR(rapid.SampledFrom(append(slices.Clone(auth.ACRs), "")).Draw(t, "requested")),
+			EmailCode: rapid.Bool().Draw(t, "mail"),
 			Now:       proofTime, Due: proofTime,
 		}
 		got, need := in.Decide()
 		if need == auth.NeedNothing {
 			least := map[auth.FactorPolicy]auth.Assurance{auth.FactorsRequired: auth.AssuranceTwoFactors, auth.FactorsResistant: auth.AssurancePhishingResistant}[in.Policy]
-			if got.Assurance < max(least, in.Requested, auth.AssuranceOneFactor) {
+			counted := got.Assurance
+			if got.Trusted {
+				counted = max(counted, auth.AssuranceTwoFactors)
+			}
+			if counted < least || got.Assurance < max(in.Requested, auth.AssuranceOneFactor) {
 				t.Fatalf("%+v passes with %+v", in, got)
 			}
 		}

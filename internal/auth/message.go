@@ -21,6 +21,9 @@ const (
 	MailCodesGuessed    MessageKind = "mail.codes_guessed"    // notice: the right password, then too many wrong codes
 	MailFactorsReset    MessageKind = "mail.factors_reset"    // notice: all factors were removed
 	MailRescue          MessageKind = "mail.rescue"           // notice: an operator created a link that replaces them
+	MailCode            MessageKind = "mail.code"             // a code as the second factor of a sign-in
+	MailSignIn          MessageKind = "mail.sign_in"          // sign in without a password; has a link and a code
+	MailRecoveryUsed    MessageKind = "mail.recovery_used"    // a recovery code was used; notice
 	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout
 	// §2.5). Its payload is a LogoutNotice.
 	LogoutBackchannel MessageKind = "logout.backchannel"
@@ -47,11 +50,13 @@ type Mail struct {
 	To        string     `json:"to"`
 	Name      string     `json:"name,omitempty"`
 	Token     string     `json:"token,omitempty"` // the secret of the link
+	Code      string     `json:"code,omitempty"`  // that the user types; secret
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	IP        string     `json:"ip,omitempty"` // of the request
 	At        time.Time  `json:"at,omitzero"`
 	NewEmail  string     `json:"new_email,omitempty"`
 	Factor    FactorKind `json:"factor,omitempty"` // that the notice is about
+	Left      int        `json:"left,omitempty"`   // recovery codes
 }
 
 // LogoutNotice is the payload of LogoutBackchannel: the ended client session and the client's

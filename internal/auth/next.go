@@ -67,6 +67,8 @@ type SignedInAccount struct {
 	// Roles and Factors are those of the account. They are read only when NeedsFactors says so.
 	Roles   []string
 	Factors []Factor
+	// EmailCode says that a code can be mailed to the account as its second factor.
+	EmailCode bool
 	// Withheld are the scopes of the request for which the account lacks the permission.
 	Withheld Scope
 }
@@ -254,7 +256,7 @@ func (n FlowState) NeedsFactors(p SignedInAccount) bool {
 
 // SignIn returns the sign-in of an account in the flow, as far as these proofs go.
 func (n FlowState) SignIn(p SignedInAccount, proofs []Proof) SignIn {
-	s := SignIn{Account: p.Account.ID, Proofs: proofs, Factors: p.Factors, Now: n.Now}
+	s := SignIn{Account: p.Account.ID, Proofs: proofs, Factors: p.Factors, EmailCode: p.EmailCode, Now: n.Now}
 	s.Policy, s.Due = n.Tenant.Settings.Factors.For(p.Account, p.Roles, n.Client)
 	for _, acr := range n.Flow.Request.Claims.ACR { // any of them will do
 		if v := ParseACR(acr); v != AssuranceNone && (s.Requested == AssuranceNone || v < s.Requested) {
@@ -271,6 +273,16 @@ func (n FlowState) SignIn(p SignedInAccount, proofs []Proof) SignIn {
 		}
 	}
 	return s
+}
+
+// Trust returns for how long the browser can be trusted after a second factor is proved; zero where the
+// policy or the client asks for more than trust gives.
+func (n FlowState) Trust(p SignedInAccount) time.Duration {
+	s := n.SignIn(p, nil)
+	if s.Requested > AssuranceOneFactor || s.Policy.assurance() > AssuranceTwoFactors {
+		return 0
+	}
+	return n.Tenant.Settings.Factors.Trust()
 }
 
 // chosenAccount returns the account of the flow. That is the account that was chosen or signed in

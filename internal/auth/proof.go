@@ -19,6 +19,8 @@ const (
 	// ProofRescueLink is the link of an operator with which a new factor replaces lost ones. It is no
 	// factor by itself.
 	ProofRescueLink ProofMethod = "rescue_link"
+	// ProofTrustedBrowser says that the account trusts the browser. It is no factor by itself.
+	ProofTrustedBrowser ProofMethod = "trusted_browser"
 )
 
 // Proof says that a user has proved to be the owner of an account.
@@ -37,6 +39,8 @@ type Authentication struct {
 	Assurance Assurance
 	AMR       []string  // RFC 8176
 	At        time.Time // of the newest proof
+	// Trusted says that the first factor was proved in a trusted browser.
+	Trusted bool
 }
 
 // Authenticate returns what the proofs of an account amount to. It ignores proofs of other
@@ -67,6 +71,9 @@ func Authenticate(account AccountID, proofs []Proof) Authentication {
 			out.AMR = append(out.AMR, "otp")
 		case ProofEmailCode:
 			code = true
+		case ProofTrustedBrowser:
+			out.Trusted = true
+			continue
 		default:
 			continue
 		}
@@ -90,8 +97,11 @@ func Authenticate(account AccountID, proofs []Proof) Authentication {
 	default:
 		return Authentication{}
 	}
-	if out.Assurance >= AssuranceTwoFactors {
-		out.AMR = append(out.AMR, "mfa")
+	switch {
+	case out.Assurance >= AssuranceTwoFactors:
+		out.AMR, out.Trusted = append(out.AMR, "mfa"), false
+	case out.Trusted:
+		out.AMR = append(out.AMR, "rba")
 	}
 	slices.Sort(out.AMR)
 	out.AMR = slices.Compact(out.AMR)
@@ -114,6 +124,8 @@ func proofsOf(account AccountID, at time.Time, amr []string) []Proof {
 			add(Proof{Method: ProofEmailLink})
 		case "otp":
 			add(Proof{Method: ProofTOTP})
+		case "rba":
+			add(Proof{Method: ProofTrustedBrowser})
 		case "swk", "hwk":
 			add(Proof{Method: ProofPasskey, UserVerified: !password && !slices.Contains(amr, "email"), DeviceBound: v == "hwk"})
 		}
@@ -121,8 +133,13 @@ func proofsOf(account AccountID, at time.Time, amr []string) []Proof {
 	return out
 }
 
-// Proofs returns the proofs on which a remember-me series rests.
-func (v RememberMe) Proofs() []Proof { return proofsOf(v.Account, v.AuthAt, v.AMR) }
+// Proofs returns the proofs on which a remember-me series rests. Whether the browser is trusted is
+// decided anew.
+func (v RememberMe) Proofs() []Proof { return withoutTrust(proofsOf(v.Account, v.AuthAt, v.AMR)) }
+
+func withoutTrust(proofs []Proof) []Proof {
+	return slices.DeleteFunc(slices.Clone(proofs), func(p Proof) bool { return p.Method == ProofTrustedBrowser })
+}
 
 // Proofs returns the proofs on which a session rests.
 func (s Session) Proofs() []Proof { return proofsOf(s.Account, s.AuthAt, s.AMR) }

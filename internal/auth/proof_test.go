@@ -22,30 +22,35 @@ func proof(method string) auth.Proof {
 func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	for methods, want := range map[string]string{ // the ACR and the AMR
-		"":                         "",
-		"password":                 "1 pwd",
-		"password password":        "1 pwd",
-		"email_link":               "1 email",
-		"password email_link":      "1 email pwd",
-		"password totp":            "2 mfa otp pwd",
-		"password recovery_code":   "2 mfa otp pwd",
-		"password email_code":      "2 mfa otp pwd",
-		"email_link totp":          "2 email mfa otp",
-		"email_link email_code":    "1 email",
-		"totp":                     "",
-		"recovery_code":            "",
-		"email_code":               "",
-		"totp recovery_code":       "",
-		"passkey":                  "",
-		"passkey totp":             "",
-		"passkey+uv":               "phr mfa swk user",
-		"passkey+uv+bound":         "phrh hwk mfa user",
-		"password passkey":         "phr mfa pwd swk user",
-		"password passkey+bound":   "phrh hwk mfa pwd user",
-		"email_link passkey":       "phr email mfa swk user",
-		"password totp passkey+uv": "phr mfa otp pwd swk user",
-		"magic":                    "",
-		"password magic":           "1 pwd",
+		"":                              "",
+		"password":                      "1 pwd",
+		"password password":             "1 pwd",
+		"email_link":                    "1 email",
+		"password email_link":           "1 email pwd",
+		"password totp":                 "2 mfa otp pwd",
+		"password recovery_code":        "2 mfa otp pwd",
+		"password email_code":           "2 mfa otp pwd",
+		"email_link totp":               "2 email mfa otp",
+		"email_link email_code":         "1 email",
+		"totp":                          "",
+		"recovery_code":                 "",
+		"email_code":                    "",
+		"totp recovery_code":            "",
+		"passkey":                       "",
+		"passkey totp":                  "",
+		"passkey+uv":                    "phr mfa swk user",
+		"passkey+uv+bound":              "phrh hwk mfa user",
+		"password passkey":              "phr mfa pwd swk user",
+		"password passkey+bound":        "phrh hwk mfa pwd user",
+		"email_link passkey":            "phr email mfa swk user",
+		"password totp passkey+uv":      "phr mfa otp pwd swk user",
+		"password trusted_browser":      "1 pwd rba",
+		"email_link trusted_browser":    "1 email rba",
+		"password totp trusted_browser": "2 mfa otp pwd",
+		"trusted_browser":               "",
+		"totp trusted_browser":          "",
+		"magic":                         "",
+		"password magic":                "1 pwd",
 	} {
 		var proofs []auth.Proof
 		for _, m := range strings.Fields(methods) {
@@ -78,7 +83,7 @@ func TestAuthenticateIgnoresProofsOfOthers(t *testing.T) {
 // grows by further proofs as if they had come together.
 func TestStoredProofs(t *testing.T) {
 	t.Parallel()
-	methods := []string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "passkey+uv+bound"}
+	methods := []string{"password", "email_link", "totp", "recovery_code", "email_code", "passkey", "passkey+uv", "passkey+bound", "passkey+uv+bound", "trusted_browser"}
 	rapid.Check(t, func(t *rapid.T) {
 		first := rapid.SliceOfN(rapid.Map(rapid.SampledFrom(methods), proof), 1, 4).Draw(t, "first")
 		before := auth.Authenticate("alice", first)

@@ -23,6 +23,8 @@ type Settings struct {
 	// AllowUnverified allows sign-in before the address is verified.
 	AllowUnverified bool          `json:"allow_unverified,omitempty"`
 	Password        PasswordRules `json:"password,omitzero"`
+	// EmailSignIn lets users sign in with a mailed link or code instead of a password.
+	EmailSignIn bool `json:"email_sign_in,omitempty"`
 	// Factors says when users need a second factor.
 	Factors   FactorSettings `json:"factors,omitzero"`
 	Lifetimes Lifetimes      `json:"lifetimes,omitzero"`

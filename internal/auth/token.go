@@ -238,4 +238,5 @@ const (
 	UseProof         SingleUseKind = "dpop_proof"       // the jti of a used DPoP proof
 	UseInitialAccess SingleUseKind = "initial_access"   // an initial access token (RFC 7591); Data holds its remaining uses
 	UseForm          SingleUseKind = "form"             // a form that a browser has just sent
+	UseMailedCode    SingleUseKind = "mailed_code"      // a code that was mailed for one flow
 )

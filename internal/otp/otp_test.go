@@ -243,6 +243,40 @@ func TestRecoveryDigest(t *testing.T) {
 	}
 }
 
+func TestMailedCodes(t *testing.T) {
+	t.Parallel()
+	seen, letters := map[string]bool{}, map[string]bool{}
+	for i := range 1000 {
+		flow := fmt.Sprint(i)
+		code := otp.MailedCode([]byte("k"), "t", flow)
+		if len(code) != 6 || strings.Trim(code, "0123456789") != "" || code != otp.MailedCode([]byte("k"), "t", flow) {
+			t.Fatalf("%q", code)
+		}
+		seen[code] = true
+		long := otp.MailedLetters([]byte("k"), "t", flow)
+		if got, ok := otp.CanonicalMailedLetters(strings.ToLower(long)); !ok || got != long || len(long) != 9 {
+			t.Fatalf("%q is read as %q, %t", long, got, ok)
+		}
+		letters[long] = true
+	}
+	if len(seen) < 990 || len(letters) != 1000 {
+		t.Errorf("%d and %d different codes of 1000", len(seen), len(letters))
+	}
+	if otp.MailedLetters([]byte("k"), "ab", "c") == otp.MailedLetters([]byte("k"), "a", "bc") {
+		t.Error("two lists of values have one code")
+	}
+	for typed, want := range map[string]bool{"492039": true, " 492 039\n": true, "492-039": true, "٤٩٢٠٣٩": true, "492038": false, "": false, "4920390": false, "492039x": false, strings.Repeat(" ", 100) + "492039": false} {
+		if got := otp.EqualMailedCode("492039", typed); got != want {
+			t.Errorf("%q: %t", typed, got)
+		}
+	}
+	for typed, want := range map[string]string{"abcd efgh": "ABCD-EFGH", "OIL0-0000": "0110-0000", "": "", "ABCD-EFG": "", "ABCD-EFGHJ": "", "ABCD-EFGU": ""} {
+		if got, ok := otp.CanonicalMailedLetters(typed); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %t", typed, got, ok)
+		}
+	}
+}
+
 func FuzzCodes(f *testing.F) {
 	for _, s := range []string{"287082", "２８７０８２", "ABCD-EFGH-JKMN-PQRS", "\xff\xfe", "", "1-2-3-4-5-6"} {
 		f.Add(s)
@@ -251,6 +285,14 @@ func FuzzCodes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		if step, ok := v.Match(in, time.Unix(59, 0), 0); ok && (step < 0 || step > 2) {
 			t.Fatalf("%q: step %d", in, step)
+		}
+		if _, ok := v.Match(in, time.Unix(59, 0), 0); otp.EqualMailedCode("287082", in) && !ok {
+			t.Fatalf("%q: right as a mailed code only", in)
+		}
+		if got, ok := otp.CanonicalMailedLetters(in); ok {
+			if again, ok := otp.CanonicalMailedLetters(got); !ok || again != got {
+				t.Fatalf("%q is read as %q, and that as %q", in, got, again)
+			}
 		}
 		if got, ok := otp.CanonicalRecoveryCode(in); ok {
 			if again, ok := otp.CanonicalRecoveryCode(got); !ok || again != got {

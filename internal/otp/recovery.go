@@ -29,8 +29,11 @@ func NewRecoveryCode() string {
 // CanonicalRecoveryCode returns what a user typed in the form of NewRecoveryCode: upper case, in
 // groups, with the characters that are taken for others replaced. It reports whether the result
 // has that form.
-func CanonicalRecoveryCode(code string) (string, bool) {
-	if len(code) > 4*recoveryLength {
+func CanonicalRecoveryCode(code string) (string, bool) { return canonical(code, recoveryLength) }
+
+// canonical reads a code of the given length in the form of NewRecoveryCode.
+func canonical(code string, length int) (string, bool) {
+	if len(code) > 4*length {
 		return "", false
 	}
 	var out strings.Builder
@@ -53,7 +56,7 @@ func CanonicalRecoveryCode(code string) (string, bool) {
 		out.WriteRune(r)
 		n++
 	}
-	return out.String(), n == recoveryLength
+	return out.String(), n == length
 }
 
 // RecoveryDigest returns the digest under which a canonical recovery code is stored. Without the

@@ -1,5 +1,5 @@
 // Package otp makes and checks the codes that a user types as a second factor: time-based one-time
-// passwords (TOTP, RFC 6238) and recovery codes.
+// passwords (TOTP, RFC 6238), recovery codes and mailed codes.
 //
 // It does not remember which codes were used. The caller stores the step that Match returns, and
 // consumes recovery codes.

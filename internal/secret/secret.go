@@ -54,7 +54,7 @@ func Jitter(d time.Duration) time.Duration {
 
 // New returns an opaque secret of 256 random bits: prefix, then base64url without
 // padding. Prefixes make leaked secrets findable: wwr_ refresh token, wwk_ API
-// key, wws_ client secret, wwc_ code, wwl_ link, wwa_ session cookie.
+// key, wws_ client secret, wwc_ code, wwl_ link, wwa_ session cookie, wwt_ trusted browser.
 func New(prefix string) Text { return Text(prefix + Encode(Bytes(32))) }
 
 // Valid reports whether s has the exact form of New(prefix), so that malformed values are refused

@@ -37,7 +37,13 @@ var (
 
 // ParseRememberMe reads the value of a remember-me cookie and returns the ID of its series.
 func ParseRememberMe(cookie string) (auth.RememberMeID, bool) {
-	rest, ok := strings.CutPrefix(cookie, RememberMePrefix)
+	id, ok := parseSeries(RememberMePrefix, cookie)
+	return auth.RememberMeID(id), ok
+}
+
+// parseSeries returns the ID of the series to which a token belongs.
+func parseSeries(prefix, token string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(token, prefix)
 	if !ok || len(rest) != 64 {
 		return "", false
 	}
@@ -45,20 +51,20 @@ func ParseRememberMe(cookie string) (auth.RememberMeID, bool) {
 	if err != nil {
 		return "", false
 	}
-	return auth.RememberMeID(secret.Encode(b[:16])), true
+	return secret.Encode(b[:16]), true
 }
 
-func encodeRememberMe(series, random []byte) secret.Text {
-	return secret.Text(RememberMePrefix + secret.Encode(append(series[:16:16], random...)))
+func encodeSeries(prefix string, series, random []byte) secret.Text {
+	return secret.Text(prefix + secret.Encode(append(series[:16:16], random...)))
 }
 
 // successor returns the only token that can follow the given one.
-func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, token string) (secret.Text, error) {
-	series, err := secret.Decode(string(id))
+func (s *Service) successor(prefix string, tenant auth.TenantID, id, token string) (secret.Text, error) {
+	series, err := secret.Decode(id)
 	if err != nil {
 		return "", fmt.Errorf("decode the id of a series: %w", err)
 	}
-	return encodeRememberMe(series, secret.MAC(s.successorKey, []byte(tenant), []byte(token))), nil
+	return encodeSeries(prefix, series, secret.MAC(s.successorKey, []byte(tenant), []byte(token))), nil
 }
 
 // StartRememberMe starts a series for a user who has just authenticated.
@@ -68,7 +74,7 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, a AuthCo
 		return auth.RememberMe{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	id := secret.Bytes(16)
-	token := encodeRememberMe(id, secret.Bytes(32))
+	token := encodeSeries(RememberMePrefix, id, secret.Bytes(32))
 	v := auth.RememberMe{
 		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: tx.Now, ACR: a.ACR, AMR: a.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
@@ -123,7 +129,7 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, token string) (auth.RememberMe,
 // again for a used one. It returns an empty successor when that was issued by an older version of
 // the server and cannot be derived.
 func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, token string) (secret.Text, error) {
-	next, err := s.successor(tx.Tenant(), v.ID, token)
+	next, err := s.successor(RememberMePrefix, tx.Tenant(), string(v.ID), token)
 	if err != nil {
 		return "", err
 	}

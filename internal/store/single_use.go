@@ -30,6 +30,14 @@ func (tx *Tx) ReplaceExpired(v auth.SingleUse) error {
 		tx.tenant, v.Kind, v.Digest, v.Data, millis(v.CreatedAt), millis(v.ExpiresAt))
 }
 
+// PutSingleUse stores a secret in place of the one with its kind and digest, consumed or not.
+func (tx *Tx) PutSingleUse(v auth.SingleUse) error {
+	return insert(tx.q, `INSERT INTO single_use (tenant_id, kind, digest, account_id, data, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, kind, digest) DO UPDATE
+		SET account_id = excluded.account_id, data = excluded.data, created_at = excluded.created_at, expires_at = excluded.expires_at, used_at = NULL`,
+		tx.tenant, v.Kind, v.Digest, nullText(v.Account), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt))
+}
+
 // Consume consumes a secret. Of any number of concurrent calls, on any number of nodes, one gets
 // it; the rest, and every call after its expiry, get ErrNotFound.
 func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {

@@ -11,7 +11,7 @@ type Retention struct {
 	Flows      time.Time // flows that expired before; unauthenticated callers create them, and their rows are the longest
 	Unbound    time.Time // flows that expired before and belong to no browser
 	ShortLived time.Time // single-use secrets, device codes and retired keys that expired before
-	Expired    time.Time // sessions, refresh families and remember-me series that expired before
+	Expired    time.Time // sessions, refresh families, remember-me series and trusted browsers that expired before
 	Ended      time.Time // the same, when they were ended or revoked before
 	Audit      time.Time // audit lines older than that; zero keeps all
 }
@@ -47,6 +47,8 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 			(SELECT tenant_id, id FROM retired_keys WHERE expires_at < $1 LIMIT $2)`, r.ShortLived},
 		{`DELETE FROM remembered WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM remembered WHERE expires_at < $1 LIMIT $2)`, r.Expired},
+		{`DELETE FROM trusted_browsers WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM trusted_browsers WHERE expires_at < $1 LIMIT $2)`, r.Expired},
 		{`DELETE FROM audit WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM audit WHERE at < $1 LIMIT $2)`, r.Audit},
 	} {

@@ -50,6 +50,7 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
 		func() error { return tx.InsertDevice(newDevice("x", now)) },
 		func() error { return tx.InsertRememberMe(newRememberMe("x", now)) },
+		func() error { return tx.InsertTrustedBrowser(newTrustedBrowser("x", now)) },
 		func() error {
 			return tx.InsertFactor(auth.Factor{ID: "x", Account: "x", Kind: auth.ProofRecoveryCode, Lookup: "x", CreatedAt: now, ProvedAt: now})
 		},
@@ -76,6 +77,10 @@ func newRememberMe(id string, now time.Time) auth.RememberMe {
 	return auth.RememberMe{ID: auth.RememberMeID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
+func newTrustedBrowser(id string, now time.Time) auth.TrustedBrowser {
+	return auth.TrustedBrowser{ID: auth.TrustedBrowserID(id), Account: "x", Digest: "x", CreatedAt: now, UsedAt: now, ExpiresAt: now.Add(time.Hour)}
+}
+
 // intrusions call each method of Tx with the victim's ids. Each must return the zero
 // value, false, an empty list or an error.
 var intrusions = map[string]func(tx *store.Tx) (any, error){
@@ -98,6 +103,9 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"RedemptionState": func(tx *store.Tx) (any, error) { return tx.RedemptionState("x") },
 	"CompareAndSwapSingleUse": func(tx *store.Tx) (any, error) {
 		return tx.CompareAndSwapSingleUse(auth.UseVerifyEmail, "x", "{}", "evil")
+	},
+	"PutSingleUse": func(tx *store.Tx) (any, error) {
+		return nil, tx.PutSingleUse(auth.SingleUse{Kind: auth.UseVerifyEmail, Digest: "x", Data: "evil", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 	},
 	"InsertClient": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertClient(auth.Client{ID: "x", CreatedAt: tx.Now, UpdatedAt: tx.Now})
@@ -187,29 +195,35 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"UpdateClientSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateClientSession(auth.Session{ID: "x", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"InsertFlow":          func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
-	"Flow":                func(tx *store.Tx) (any, error) { return tx.Flow("x") },
-	"UpdateFlow":          func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
-	"BindFlow":            func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
-	"FinishFlow":          func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
-	"Consent":             func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
-	"Consents":            func(tx *store.Tx) (any, error) { return tx.Consents("x") },
-	"PutConsent":          func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
-	"DeleteConsents":      func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsents("x") },
-	"DeleteConsent":       func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
-	"InsertDevice":        func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
-	"Device":              func(tx *store.Tx) (any, error) { return tx.Device("x") },
-	"DeviceByUserCode":    func(tx *store.Tx) (any, error) { return tx.DeviceByUserCode("x") },
-	"PollDevice":          func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
-	"DecideDevice":        func(tx *store.Tx) (any, error) { return nil, tx.DecideDevice("x", auth.DeviceDenied, "", "", nil) },
-	"ConsumeDevice":       func(tx *store.Tx) (any, error) { return tx.ConsumeDevice("x") },
-	"InsertRememberMe":    func(tx *store.Tx) (any, error) { return nil, tx.InsertRememberMe(newRememberMe("x", tx.Now)) },
-	"RememberMe":          func(tx *store.Tx) (any, error) { return tx.RememberMe("x") },
-	"RotateRememberMe":    func(tx *store.Tx) (any, error) { return tx.RotateRememberMe("x", "x", "evil") },
-	"RetryRememberMe":     func(tx *store.Tx) (any, error) { return nil, tx.RetryRememberMe("x", "x", 9) },
-	"RenewRememberMe":     func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
-	"RevokeRememberMe":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
-	"RevokeAllRememberMe": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
+	"InsertFlow":            func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
+	"Flow":                  func(tx *store.Tx) (any, error) { return tx.Flow("x") },
+	"UpdateFlow":            func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
+	"BindFlow":              func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
+	"FinishFlow":            func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
+	"Consent":               func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
+	"Consents":              func(tx *store.Tx) (any, error) { return tx.Consents("x") },
+	"PutConsent":            func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
+	"DeleteConsents":        func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsents("x") },
+	"DeleteConsent":         func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
+	"InsertDevice":          func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
+	"Device":                func(tx *store.Tx) (any, error) { return tx.Device("x") },
+	"DeviceByUserCode":      func(tx *store.Tx) (any, error) { return tx.DeviceByUserCode("x") },
+	"PollDevice":            func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
+	"DecideDevice":          func(tx *store.Tx) (any, error) { return nil, tx.DecideDevice("x", auth.DeviceDenied, "", "", nil) },
+	"ConsumeDevice":         func(tx *store.Tx) (any, error) { return tx.ConsumeDevice("x") },
+	"InsertRememberMe":      func(tx *store.Tx) (any, error) { return nil, tx.InsertRememberMe(newRememberMe("x", tx.Now)) },
+	"RememberMe":            func(tx *store.Tx) (any, error) { return tx.RememberMe("x") },
+	"RotateRememberMe":      func(tx *store.Tx) (any, error) { return tx.RotateRememberMe("x", "x", "evil") },
+	"RetryRememberMe":       func(tx *store.Tx) (any, error) { return nil, tx.RetryRememberMe("x", "x", 9) },
+	"RenewRememberMe":       func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
+	"RevokeRememberMe":      func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
+	"RevokeAllRememberMe":   func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
+	"InsertTrustedBrowser":  func(tx *store.Tx) (any, error) { return nil, tx.InsertTrustedBrowser(newTrustedBrowser("x", tx.Now)) },
+	"TrustedBrowser":        func(tx *store.Tx) (any, error) { return tx.TrustedBrowser("x") },
+	"TrustedBrowsers":       func(tx *store.Tx) (any, error) { return tx.TrustedBrowsers("x") },
+	"RotateTrustedBrowser":  func(tx *store.Tx) (any, error) { return tx.RotateTrustedBrowser("x", "x", "evil") },
+	"DeleteTrustedBrowser":  func(tx *store.Tx) (any, error) { return nil, tx.DeleteTrustedBrowser("x", "x") },
+	"DeleteTrustedBrowsers": func(tx *store.Tx) (any, error) { return tx.DeleteTrustedBrowsers("x") },
 	"InsertSingleUse": func(tx *store.Tx) (any, error) {
 		v := newLink("x", tx.Now)
 		v.Account = "x"
