@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// The templates of the mails: one file of plain text for each kind, and two layouts, text and
-// HTML. No mail contains text that an unauthenticated user can choose, such as the name of an
+// The templates of the mails: one file of plain text for each kind and language, and two layouts,
+// text and HTML. No mail contains text that an unauthenticated user can choose, such as the name of an
 // account. Otherwise a user who registers the address of another person could send them text in
 // the server's name.
 
@@ -27,24 +27,28 @@ var kinds = []auth.MessageKind{
 	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
 	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed,
+	auth.MailCode, auth.MailSignIn, auth.MailRecoveryUsed,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
 type templates struct {
 	html    *htmltemplate.Template
 	text    *texttemplate.Template
-	letters map[auth.MessageKind]*texttemplate.Template
+	letters map[string]map[auth.MessageKind]*texttemplate.Template // by language
 }
 
 var parsedTemplates = sync.OnceValue(func() templates {
 	p := templates{
 		html:    htmltemplate.Must(htmltemplate.ParseFS(letterFiles, "letters/layout.html.tmpl")),
 		text:    texttemplate.Must(texttemplate.ParseFS(letterFiles, "letters/layout.txt.tmpl")),
-		letters: map[auth.MessageKind]*texttemplate.Template{},
+		letters: map[string]map[auth.MessageKind]*texttemplate.Template{},
 	}
-	for _, kind := range kinds {
-		file := "letters/" + strings.TrimPrefix(string(kind), "mail.") + ".tmpl"
-		p.letters[kind] = texttemplate.Must(texttemplate.ParseFS(letterFiles, file))
+	for name, l := range languages {
+		p.letters[name] = map[auth.MessageKind]*texttemplate.Template{}
+		for _, kind := range kinds {
+			file := "letters/" + l.folder + strings.TrimPrefix(string(kind), "mail.") + ".tmpl"
+			p.letters[name][kind] = texttemplate.Must(texttemplate.ParseFS(letterFiles, file))
+		}
 	}
 	return p
 })
@@ -55,12 +59,44 @@ var pages = map[auth.MessageKind]string{
 	auth.MailInvite:      "/verify-email",
 	auth.MailChangeEmail: "/verify-email",
 	auth.MailReset:       "/reset-password",
+	auth.MailSignIn:      "/login/email/code",
 }
 
 // writer writes mails from templates.
 type writer struct {
 	base   string // base URL, only from the configuration
 	tenant func(context.Context, auth.TenantID) string
+	locale func(context.Context, auth.TenantID) string // English when nil
+}
+
+// language is a language of mails.
+type language struct {
+	folder   string // of its templates
+	months   string
+	time     string // day, month, year and clock, as verbs of Sprintf
+	on, from string // before a time and a network address
+	noButton string
+	factors  map[auth.FactorKind]string
+}
+
+// languages are the languages of mails. Another one is written in English.
+var languages = map[string]language{
+	"en": {
+		months: "January February March April May June July August September October November December",
+		time:   "%d %s %d, %s UTC", on: "on ", from: "from the network address ",
+		noButton: "If the button doesn't work, open this link:",
+		factors: map[auth.FactorKind]string{
+			auth.ProofTOTP: "an authenticator app", auth.ProofPasskey: "a passkey", auth.ProofRecoveryCode: "new recovery codes",
+		},
+	},
+	"de": {
+		folder: "de/", months: "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+		time: "%d. %s %d, %s UTC", on: "am ", from: "von der Netzwerkadresse ",
+		noButton: "Wenn die Schaltfläche nicht funktioniert, öffnen Sie diesen Link:",
+		factors: map[auth.FactorKind]string{
+			auth.ProofTOTP: "eine Authenticator-App", auth.ProofPasskey: "einen Passkey", auth.ProofRecoveryCode: "neue Wiederherstellungscodes",
+		},
+	},
 }
 
 // facts are the values that a template may use.
@@ -70,17 +106,17 @@ type facts struct {
 	From     string // where and when it was requested
 	NewEmail string
 	Factor   string // that the notice is about
+	Left     int    // recovery codes
 }
 
-// factorNames are the kinds of factors as mails call them.
-var factorNames = map[auth.FactorKind]string{
-	auth.ProofTOTP: "an authenticator app", auth.ProofPasskey: "a passkey", auth.ProofRecoveryCode: "new recovery codes",
-}
+// codes are the kinds of mails with a code.
+var codes = map[auth.MessageKind]bool{auth.MailCode: true, auth.MailSignIn: true}
 
 // letter is a written mail.
 type letter struct {
-	Tenant, Subject, Heading, Why, Button, Link string
-	Notes                                       []string
+	Tenant, Subject, Heading, Why, Button, Link, Code string
+	Lang, NoButton                                    string
+	Notes                                             []string
 
 	text, html string
 }
@@ -88,17 +124,32 @@ type letter struct {
 // write writes the mail of a message. Its errors are permanent, as a retry would fail the same
 // way.
 func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
-	words := parsedTemplates().letters[m.Kind]
+	lang := "en"
+	if w.locale != nil {
+		if v := w.locale(ctx, m.Tenant); languages[v].time != "" {
+			lang = v
+		}
+	}
+	in := languages[lang]
+	words := parsedTemplates().letters[lang][m.Kind]
 	if words == nil {
 		return letter{}, Permanent(fmt.Errorf("%s is not a kind of mail", m.Kind))
 	}
-	f := facts{Tenant: "Watchword", Until: formatTime(m.Payload.ExpiresAt), From: origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254), Factor: factorNames[m.Payload.Factor]}
+	f := facts{
+		Tenant: "Watchword", Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
+		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left,
+	}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
 			f.Tenant = name
 		}
 	}
-	l := letter{Tenant: f.Tenant}
+	l := letter{Tenant: f.Tenant, Lang: lang, NoButton: in.noButton}
+	if codes[m.Kind] {
+		if l.Code = m.Payload.Code; l.Code == "" {
+			return letter{}, Permanent(fmt.Errorf("%s: want its code", m.Kind))
+		}
+	}
 	if page := pages[m.Kind]; page != "" {
 		if m.Payload.Token == "" {
 			return letter{}, Permanent(fmt.Errorf("%s: want the token of its link", m.Kind))
@@ -144,20 +195,21 @@ func (l *letter) execute(words *texttemplate.Template, f facts) error {
 }
 
 // formatTime returns a time as it is written in a mail.
-func formatTime(t time.Time) string {
+func (l language) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format("2 January 2006, 15:04 UTC")
+	t = t.UTC()
+	return fmt.Sprintf(l.time, t.Day(), strings.Fields(l.months)[t.Month()-1], t.Year(), t.Format("15:04"))
 }
 
-func origin(m auth.Mail) string {
+func (l language) origin(m auth.Mail) string {
 	var parts []string
 	if !m.At.IsZero() {
-		parts = append(parts, "on "+formatTime(m.At))
+		parts = append(parts, l.on+l.formatTime(m.At))
 	}
 	if m.IP != "" {
-		parts = append(parts, "from the network address "+auth.Clip(m.IP, 64))
+		parts = append(parts, l.from+auth.Clip(m.IP, 64))
 	}
 	return strings.Join(parts, " ")
 }

@@ -26,7 +26,7 @@ const base = "https://id.example.test"
 func message(kind auth.MessageKind, to string) auth.Message {
 	at := storetest.NewClock().Now()
 	return auth.Message{ID: "0190-1", Tenant: "acme", Kind: kind, CreatedAt: at,
-		Payload: auth.Mail{To: to, Name: "Click http://evil.test now", Token: "wwl_secret", ExpiresAt: at.Add(24 * time.Hour), IP: "192.0.2.7", At: at, NewEmail: "new@x.test"}}
+		Payload: auth.Mail{To: to, Name: "Click http://evil.test now", Token: "wwl_secret", Code: "492039", ExpiresAt: at.Add(24 * time.Hour), IP: "192.0.2.7", At: at, NewEmail: "new@x.test"}}
 }
 
 func mailer(t *testing.T, s *smtptest.Server, change func(*MailConfig)) *Mailer {
@@ -83,41 +83,58 @@ func TestEveryKindReadsWell(t *testing.T) {
 		auth.MailInvite:      base + "/t/acme/verify-email?token=wwl_secret",
 		auth.MailChangeEmail: base + "/t/acme/verify-email?token=wwl_secret",
 		auth.MailReset:       base + "/t/acme/reset-password?token=wwl_secret",
+		auth.MailSignIn:      base + "/t/acme/login/email/code?token=wwl_secret",
 	}
-	w := writer{base: base, tenant: func(context.Context, auth.TenantID) string { return "Acme <Orders> & Co" }}
-	for _, kind := range kinds {
-		l, err := w.write(t.Context(), message(kind, "a@x.test"))
-		if err != nil {
-			t.Fatalf("%s: %v", kind, err)
+	until := map[string]string{"en": "2 March 2026, 12:00 UTC", "de": "2. März 2026, 12:00 UTC"}
+	for lang := range languages {
+		for _, kind := range kinds {
+			requireGoodLetter(t, lang, kind, links[kind], until[lang])
 		}
-		if l.Link != links[kind] {
-			t.Errorf("%s: link %q, want %q", kind, l.Link, links[kind])
+	}
+}
+
+func requireGoodLetter(t *testing.T, lang string, kind auth.MessageKind, link, until string) {
+	t.Helper()
+	w := writer{
+		base: base, tenant: func(context.Context, auth.TenantID) string { return "Acme <Orders> & Co" },
+		locale: func(context.Context, auth.TenantID) string { return lang },
+	}
+	m := message(kind, "a@x.test")
+	m.Payload.Factor = auth.ProofTOTP
+	l, err := w.write(t.Context(), m)
+	if err != nil {
+		t.Fatalf("%s: %v", kind, err)
+	}
+	if l.Link != link {
+		t.Errorf("%s: link %q, want %q", kind, l.Link, link)
+	}
+	for what, s := range map[string]string{"subject": l.Subject, "heading": l.Heading, "why": l.Why, "text": l.text} {
+		if strings.TrimSpace(s) == "" || strings.Contains(s, "<no value>") || strings.Contains(s, "&amp;") {
+			t.Errorf("%s: %s reads %q", kind, what, s)
 		}
-		for what, s := range map[string]string{"subject": l.Subject, "heading": l.Heading, "why": l.Why, "text": l.text} {
-			if strings.TrimSpace(s) == "" || strings.Contains(s, "<no value>") || strings.Contains(s, "&amp;") {
-				t.Errorf("%s: %s reads %q", kind, what, s)
+	}
+	if codes[kind] && (strings.Count(l.text, "492039") != 1 || strings.Count(l.html, ">492039<") != 1 || strings.Contains(l.Subject, "492039")) {
+		t.Errorf("%s: the code belongs in the text, not in the subject:\n%s", kind, l.text)
+	}
+	if l.Link != "" {
+		for _, must := range []string{"\n" + l.Link + "\n", until, l.Button} {
+			if !strings.Contains(l.text, must) {
+				t.Errorf("%s: the text lacks %q:\n%s", kind, must, l.text)
 			}
 		}
-		if l.Link != "" {
-			for _, must := range []string{"\n" + l.Link + "\n", "2 March 2026, 12:00 UTC", l.Button} {
-				if !strings.Contains(l.text, must) {
-					t.Errorf("%s: the text lacks %q:\n%s", kind, must, l.text)
-				}
-			}
-			if strings.Count(l.html, `href="`+l.Link+`"`) != 2 {
-				t.Errorf("%s: the HTML lacks the link:\n%s", kind, l.html)
-			}
+		if strings.Count(l.html, `href="`+l.Link+`"`) != 2 {
+			t.Errorf("%s: the HTML lacks the link:\n%s", kind, l.html)
 		}
-		if !strings.Contains(l.html, "Acme &lt;Orders&gt; &amp; Co") || strings.Contains(l.html, "<Orders>") {
-			t.Errorf("%s: the tenant's name is not escaped:\n%s", kind, l.html)
-		}
-		// A user who registers the address of another must not be able to send them text.
-		if strings.Contains(l.text+l.html+l.Subject, "evil") {
-			t.Errorf("%s: contains text that a stranger chose", kind)
-		}
-		if strings.Contains(l.html, "<script") || strings.Contains(l.html, "<img") || strings.Contains(l.html, "url(") {
-			t.Errorf("%s: loads a resource", kind)
-		}
+	}
+	if !strings.Contains(l.html, "Acme &lt;Orders&gt; &amp; Co") || strings.Contains(l.html, "<Orders>") {
+		t.Errorf("%s: the tenant's name is not escaped:\n%s", kind, l.html)
+	}
+	// A user who registers the address of another must not be able to send them text.
+	if strings.Contains(l.text+l.html+l.Subject, "evil") {
+		t.Errorf("%s: contains text that a stranger chose", kind)
+	}
+	if strings.Contains(l.html, "<script") || strings.Contains(l.html, "<img") || strings.Contains(l.html, "url(") {
+		t.Errorf("%s: loads a resource", kind)
 	}
 }
 
@@ -127,6 +144,11 @@ func TestEveryLetterHasAKind(t *testing.T) {
 	if err != nil || len(files) != len(kinds)+2 {
 		t.Errorf("%d files for %d kinds and two layouts (%v)", len(files), len(kinds), err)
 	}
+	german, err := filepath.Glob("letters/de/*.tmpl")
+	if err != nil || len(german) != len(kinds) {
+		t.Errorf("%d German files for %d kinds (%v)", len(german), len(kinds), err)
+	}
+	files = append(files, german...)
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil || strings.Contains(string(b), ".Name") {

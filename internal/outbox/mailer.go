@@ -29,6 +29,8 @@ type MailConfig struct {
 	Base string
 	// TenantName returns the name of a tenant in its mails; "Watchword" when nil.
 	TenantName func(context.Context, auth.TenantID) string
+	// Locale returns the language of a tenant's mails: "en" or "de"; English when nil.
+	Locale func(context.Context, auth.TenantID) string
 	// TLS, if set, is the TLS configuration, such as other certificate authorities than the
 	// system's.
 	TLS *tls.Config
@@ -66,7 +68,7 @@ func NewMailer(cfg MailConfig) (*Mailer, error) {
 	return &Mailer{
 		cfg: cfg, server: server, from: from, helo: helo(cfg.Base),
 		idle:   idlePool{timers: cfg.Timers},
-		writer: writer{base: cfg.Base, tenant: cfg.TenantName},
+		writer: writer{base: cfg.Base, tenant: cfg.TenantName, locale: cfg.Locale},
 	}, nil
 }
 

@@ -198,7 +198,7 @@ func (s *Server) openMail(context.Context) (err error) {
 	switch {
 	case !s.cfg.SMTP.URL.IsZero():
 		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
-			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName, Timers: s.opts.Timers,
+			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Timers: s.opts.Timers,
 		})
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		s.closers = append(s.closers, func() error { s.Mailer.Close(); return nil })
 		maps.Copy(conf.Handlers, s.Mailer.Handlers())
 	case s.opts.Dev:
-		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Now: s.now})
+		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Now: s.now})
 		maps.Copy(conf.Handlers, s.Mailbox.Handlers())
 	}
 	s.Outbox = outbox.New(conf)
@@ -240,6 +240,14 @@ func (s *Server) tenantName(ctx context.Context, id auth.TenantID) string {
 		return "" // the mail is sent without the name
 	}
 	return t.Name
+}
+
+func (s *Server) tenantLocale(ctx context.Context, id auth.TenantID) string {
+	t, err := s.Tenants.Get(ctx, id)
+	if err != nil {
+		return ""
+	}
+	return t.Settings.Locale
 }
 
 func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
