@@ -91,6 +91,27 @@ type tenantSet struct {
 	Stdin   bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
 	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
 	Factors factorFlags       `embed:""`
+	SignIn  signInFlags       `embed:""`
+}
+
+// signInFlags are the flags for mailed codes and trusted browsers.
+type signInFlags struct {
+	EmailSignIn *bool `negatable:"" help:"Let users sign in with a mailed link or code instead of a password."`
+	EmailCode   *bool `negatable:"" help:"Mail a code to accounts without an authenticator where a second factor is required."`
+	TrustDays   *int  `placeholder:"N" help:"Days for which users can exempt a browser from second factors, 0 to 90 (default 30)."`
+}
+
+// apply sets the given flags.
+func (f signInFlags) apply(to *auth.Settings) {
+	if f.EmailSignIn != nil {
+		to.EmailSignIn = *f.EmailSignIn
+	}
+	if f.EmailCode != nil {
+		to.Factors.EmailCode = *f.EmailCode
+	}
+	if f.TrustDays != nil {
+		to.Factors.TrustDays = f.TrustDays
+	}
 }
 
 // passwordRuleFlags are the flags for the password rules of a tenant.
@@ -173,4 +194,5 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 func (c tenantSet) applyFlags(to *auth.Settings) {
 	c.Rules.apply(&to.Password)
 	c.Factors.apply(&to.Factors)
+	c.SignIn.apply(to)
 }

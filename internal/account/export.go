@@ -17,6 +17,7 @@ type Export struct {
 	Permissions []string          `json:"permissions"`
 	Sessions    []ExportedSession `json:"sessions"`
 	Remembered  []ExportedBrowser `json:"remembered_browsers"`
+	Trusted     []ExportedBrowser `json:"trusted_browsers"`
 	Consents    []ExportedConsent `json:"consents"`
 	Events      []ExportedEvent   `json:"events"`
 }
@@ -45,8 +46,10 @@ type ExportedSession struct {
 	ExpiresAt time.Time      `json:"expires_at"`
 }
 
-// ExportedBrowser is a browser with a remember-me token.
+// ExportedBrowser is a browser with a remember-me token, or one that needs no second factor.
 type ExportedBrowser struct {
+	IP        string    `json:"ip,omitempty"` // of a trusted one
+	UserAgent string    `json:"user_agent,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	UsedAt    time.Time `json:"used_at"`
 	ExpiresAt time.Time `json:"expires_at"`
@@ -141,6 +144,9 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 	if out.Remembered, err = gatherRemembered(tx, id); err != nil {
 		return Export{}, err
 	}
+	if out.Trusted, err = gatherTrusted(tx, id); err != nil {
+		return Export{}, err
+	}
 	out.Consents, err = gatherConsents(tx, id)
 	return out, err
 }
@@ -161,6 +167,15 @@ func gatherRemembered(tx *store.Tx, id auth.AccountID) ([]ExportedBrowser, error
 	list, err := tx.AccountRememberMe(id)
 	for _, v := range list {
 		out = append(out, ExportedBrowser{CreatedAt: v.CreatedAt, UsedAt: v.RotatedAt, ExpiresAt: v.ExpiresAt})
+	}
+	return out, err
+}
+
+func gatherTrusted(tx *store.Tx, id auth.AccountID) ([]ExportedBrowser, error) {
+	out := []ExportedBrowser{}
+	list, err := tx.TrustedBrowsers(id)
+	for _, v := range list {
+		out = append(out, ExportedBrowser{IP: v.IP, UserAgent: v.UserAgent, CreatedAt: v.CreatedAt, UsedAt: v.UsedAt, ExpiresAt: v.ExpiresAt})
 	}
 	return out, err
 }

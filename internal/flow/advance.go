@@ -111,6 +111,7 @@ func (s *Service) loadFactors(tx *store.Tx, state *auth.FlowState) (err error) {
 	read := func(p *auth.SignedInAccount) (err error) {
 		if p.Factors, err = tx.Factors(p.Account.ID); err == nil {
 			p.Roles, err = tx.FactorRoles(state.Tenant, p.Account.ID)
+			p.EmailCode = state.Tenant.Settings.Factors.MailsCodes(p.Account, p.Factors)
 		}
 		return err
 	}
@@ -211,6 +212,7 @@ func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step
 		if next.Session != "" {
 			step.Proving = state.Of(next)
 		}
+		step.Trust = state.Trust(step.Proving)
 	case auth.StepConsent:
 		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, state, next, browser), s.consentView(state, next)
 	case auth.StepDeviceConfirm:

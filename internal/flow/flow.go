@@ -72,6 +72,7 @@ type Step struct {
 	Response *auth.AuthorizationResponse // StepAnswer
 	Consent  *ConsentView                // StepConsent
 	Proving  auth.SignedInAccount        // StepFactor, StepEnrol: whose factor, with the factors there are
+	Trust    time.Duration               // StepFactor, StepEnrol: for how long the browser can be trusted
 	Accounts []session.SignedIn          // StepChoose: all; other steps: the one that the step is about
 }
 
@@ -208,6 +209,22 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Flow
 		return err
 	})
 	return c, err
+}
+
+// Owned reports whether a flow began in this browser. It is false for a flow that does not exist.
+func (s *Service) Owned(ctx context.Context, tenant auth.TenantID, id auth.FlowID, browser Browser) (own bool, err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		flow, err := tx.Flow(id)
+		own = err == nil && browser.owns(flow)
+		if errors.Is(err, auth.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read flow: %w", err)
+	}
+	return own, nil
 }
 
 // Update writes what the user has decided in a flow; NotFound flow_over when it is over.

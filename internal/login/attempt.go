@@ -48,6 +48,8 @@ type attempt struct {
 	// keep stores the proof of a user who has sent the right password and needs a second factor. It may run twice.
 	keep func(tx *store.Tx, p auth.Proof) error
 	need auth.Need // what the sign-in lacks after the right password
+	// trusted is the new cookie of a trusted browser, if it changes.
+	trusted secret.Text
 
 	login        string       // canonicalLogin of email
 	reachesLimit bool         // this attempt reaches the limit
@@ -288,7 +290,7 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
 		return params, reason, err
 	}
-	params, a.need, err = a.s.checkProofs(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor)
+	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		reason = ReasonRefused
 		if refusal.Code == auth.CodeEmailNotVerified {

@@ -35,6 +35,7 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	if err != nil {
 		return session.Params{}, "", err
 	}
+	signIn.EmailCode = tenant.Settings.Factors.MailsCodes(a, signIn.Factors)
 	signIn.Policy, signIn.Due = tenant.Settings.Factors.For(a, roles, client)
 	proved, need := signIn.Decide()
 	switch need {

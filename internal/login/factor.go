@@ -66,6 +66,9 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		if err := tx.DeleteFactor(account, id); err != nil {
 			return mapFactorUnknown(err)
 		}
+		if _, err := tx.DeleteTrustedBrowsers(account); err != nil { // it may be lost together with a browser
+			return err
+		}
 		rest := slices.Delete(slices.Clone(list), i, i+1)
 		if !hasSecondFactor(rest) {
 			if _, err := tx.DeleteFactors(account, auth.ProofRecoveryCode); err != nil {

@@ -53,6 +53,15 @@ func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 			}
 		}
 	}
+	a, err := tx.Account(p.Account)
+	if err != nil {
+		return err
+	}
+	if ok, err := mailsCodes(tx, a); err != nil {
+		return err
+	} else if ok {
+		d.result.Pending.Methods = append(d.result.Pending.Methods, auth.ProofEmailCode)
+	}
 	return tx.InsertFlow(f)
 }
 
@@ -63,7 +72,7 @@ func pendingID(token string) auth.FlowID { return auth.FlowID(secret.Digest(toke
 // FactorRequest continues a sign-in by the JSON API with a second factor.
 type FactorRequest struct {
 	Token  string
-	Method auth.ProofMethod // ProofTOTP or ProofRecoveryCode
+	Method auth.ProofMethod // ProofTOTP, ProofRecoveryCode or ProofEmailCode
 	Code   string
 	Actor  auth.Actor
 }
@@ -71,20 +80,9 @@ type FactorRequest struct {
 // Factor proves the second factor of a sign-in by the JSON API, and returns what Password would have
 // returned. The token is for one success. Refusals: invalid_mfa_token, invalid_code, rate_limited.
 func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequest) (Result, error) {
-	if !secret.Valid(TokenPrefix, r.Token) {
-		return Result{}, errMFAToken()
-	}
-	var a auth.Account
-	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
-		f, err := readPendingFlow(tx, r.Token)
-		if err != nil {
-			return err
-		}
-		a, err = tx.Account(f.Proofs[0].Account)
-		return err
-	})
+	a, err := s.readPendingAccount(ctx, tenant, r.Token)
 	if err != nil {
-		return Result{}, fmt.Errorf("read pending sign-in: %w", err)
+		return Result{}, err
 	}
 	refund, err := s.countGuess(ctx, tenant, a, r.Actor)
 	if err != nil {
@@ -104,6 +102,25 @@ func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequ
 	}
 	d.result.Known = s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, r.Actor.Known, s.cfg.Now())
 	return d.result, nil
+}
+
+// readPendingAccount reads the account whose sign-in a token continues.
+func (s *Service) readPendingAccount(ctx context.Context, tenant auth.TenantID, token string) (a auth.Account, err error) {
+	if !secret.Valid(TokenPrefix, token) {
+		return a, errMFAToken()
+	}
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		f, err := readPendingFlow(tx, token)
+		if err != nil {
+			return err
+		}
+		a, err = tx.Account(f.Proofs[0].Account)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("read pending sign-in: %w", err)
+	}
+	return a, nil
 }
 
 // readPendingFlow reads the flow that a token continues, with the proofs that count.
@@ -133,7 +150,7 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 	if err != nil {
 		return err
 	}
-	p, err := d.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Method: r.Method, Code: r.Code, Actor: r.Actor})
+	p, err := d.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Flow: f.ID, Method: r.Method, Code: r.Code, Actor: r.Actor})
 	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
 		return d.s.refuseCode(tx, f, r.Method, r.Actor, a.ID, err)
 	}

@@ -97,8 +97,8 @@ func (s *Service) ConfirmRecoveryCodes(ctx context.Context, tenant auth.TenantID
 	return nil
 }
 
-// useRecoveryCode uses up a recovery code.
-func (s *Service) useRecoveryCode(tx *store.Tx, account auth.AccountID, code string) error {
+// useRecoveryCode uses up a recovery code, and mails a notice to the owner.
+func (s *Service) useRecoveryCode(tx *store.Tx, account auth.AccountID, code string, actor auth.Actor) error {
 	canonical, ok := otp.CanonicalRecoveryCode(code)
 	if !ok {
 		return errInvalidCode()
@@ -107,7 +107,24 @@ func (s *Service) useRecoveryCode(tx *store.Tx, account auth.AccountID, code str
 	if errors.Is(err, auth.ErrNotFound) {
 		return errInvalidCode()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	list, err := tx.Factors(account)
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(account)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, f := range list {
+		if f.Kind == auth.ProofRecoveryCode && f.Usable() {
+			left++
+		}
+	}
+	return tx.Notify(a, auth.MailRecoveryUsed, auth.Mail{IP: actor.IP, Left: left})
 }
 
 func (s *Service) recoveryDigest(tenant auth.TenantID, account auth.AccountID, code string) string {

@@ -17,10 +17,11 @@ const maxFailures = 10
 // FactorForm is the form of the page that asks for a second factor.
 type FactorForm struct {
 	flow.FormRef
-	Method     auth.ProofMethod // ProofTOTP or ProofRecoveryCode
+	Method     auth.ProofMethod // ProofTOTP, ProofRecoveryCode or ProofEmailCode
 	Enrol      auth.FactorID    // the authenticator app that the code adds; empty to prove one that counts
 	Code       string
 	RememberMe string // the remember-me cookie, if there is one
+	Trust      bool   // ask for no second factor in this browser for some time
 }
 
 // keepProof stores a proof in the flow of a form. It replaces the proofs of another account and an older
@@ -131,7 +132,7 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	p, err := s.useCode(tx, account, proofs, codeAttempt{Method: in.Method, Enrol: in.Enrol, Code: in.Code, Actor: in.Browser.Actor})
+	p, err := s.useCode(tx, account, proofs, codeAttempt{Flow: f.ID, Method: in.Method, Enrol: in.Enrol, Code: in.Code, Actor: in.Browser.Actor})
 	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
 		return SignedIn{}, s.refuseCode(tx, f, in.Method, in.Browser.Actor, account, err)
 	}
@@ -150,6 +151,11 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
+	if in.Trust && in.Method != auth.ProofRecoveryCode { // whoever finds those gets no lasting access
+		if e.Trusted, err = s.trust(tx, a.ID, in.Browser.Actor); err != nil {
+			return SignedIn{}, err
+		}
+	}
 	return e, recordFactorSignIn(tx, e.Session, p, in.Browser.Actor)
 }
 
@@ -164,6 +170,7 @@ func recordFactorSignIn(tx *store.Tx, v auth.Session, p auth.Proof, actor auth.A
 
 // codeAttempt is one try to prove a factor by a code.
 type codeAttempt struct {
+	Flow   auth.FlowID
 	Method auth.ProofMethod
 	Enrol  auth.FactorID // the authenticator app that the code adds; empty to prove one that counts
 	Code   string
@@ -190,9 +197,11 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 	case in.Method == auth.ProofRecoveryCode && hasMethod(proofs, in.Method): // one sign-in uses up one
 		return p, errInvalidCode()
 	case in.Method == auth.ProofRecoveryCode:
-		return p, s.useRecoveryCode(tx, account, in.Code)
+		return p, s.useRecoveryCode(tx, account, in.Code, in.Actor)
+	case in.Method == auth.ProofEmailCode:
+		return p, s.useMailedCode(tx, account, in.Flow, in.Code)
 	}
-	return p, auth.Invalid(auth.CodeInvalidCode, "method", "method: totp or recovery_code")
+	return p, auth.Invalid(auth.CodeInvalidCode, "method", "method: totp, recovery_code or email_code")
 }
 
 func hasMethod(proofs []auth.Proof, method auth.ProofMethod) bool {

@@ -52,12 +52,17 @@ func (h *fixture) addRecoveryCodes(a auth.Account) (codes []string) {
 
 func (h *fixture) setPolicy(change func(*auth.FactorSettings)) {
 	h.t.Helper()
+	h.setTenant(func(v *auth.Settings) { change(&v.Factors) })
+}
+
+func (h *fixture) setTenant(change func(*auth.Settings)) {
+	h.t.Helper()
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		v, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}
-		change(&v.Settings.Factors)
+		change(&v.Settings)
 		return tx.UpdateCurrentTenant(v)
 	}))
 }

@@ -68,7 +68,7 @@ func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*lo
 	h.flows = flow.New(flow.Config{DB: db, Tokens: h.tokens, Root: secret.Bytes(32), Base: "https://auth.example.test"})
 	h.cfg = login.Config{
 		DB: db, Flows: h.flows, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
-		Rates: limit.Rates{"login.account": {Count: 1000, Per: time.Hour}, "login.success": {Count: 600, Per: time.Hour}, "factor.account": {Count: 10, Per: 15 * time.Minute}, "factor.day": {Count: 1000, Per: 24 * time.Hour}}, Now: c.Now, Root: secret.Bytes(32),
+		Rates: limit.Rates{"login.account": {Count: 1000, Per: time.Hour}, "login.success": {Count: 600, Per: time.Hour}, "factor.account": {Count: 10, Per: 15 * time.Minute}, "email_code.account": {Count: 20, Per: time.Hour}, "factor.day": {Count: 1000, Per: 24 * time.Hour}}, Now: c.Now, Root: secret.Bytes(32),
 	}
 	for _, f := range with {
 		f(&h.cfg)

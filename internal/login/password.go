@@ -27,6 +27,9 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	}
 	if a.need != auth.NeedNothing {
 		api.result.Pending.Need = a.need
+		if slices.Equal(api.result.Pending.Methods, []auth.ProofMethod{auth.ProofEmailCode}) {
+			return api.result, s.ignoreUnsent(s.MailPendingCode(ctx, tenant, api.result.Pending.Token.Reveal(), r.Actor))
+		}
 		return api.result, nil
 	}
 	api.result.Known = a.issueKnownBrowser()

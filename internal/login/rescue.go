@@ -61,6 +61,9 @@ func (s *Service) replaceFactors(tx *store.Tx, a auth.Account, list []auth.Facto
 			removed++
 		}
 	}
+	if _, err := tx.DeleteTrustedBrowsers(a.ID); err != nil {
+		return 0, err
+	}
 	if _, err := s.cfg.Sessions.EndAll(tx, a.ID, "", auth.EndFactors); err != nil {
 		return 0, err
 	}

@@ -48,7 +48,7 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 	if err != nil {
 		return SignedIn{}, err
 	}
-	params, need, err := s.checkProofs(tx, a, series.Proofs(), actor)
+	params, need, trusted, err := s.checkInBrowser(tx, a, series.Proofs(), actor)
 	if err == nil && need != auth.NeedNothing { // the policy is stricter than when the user signed in
 		err = auth.SessionInvalid()
 	}
@@ -64,7 +64,7 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 	if err != nil {
 		return SignedIn{}, err
 	}
-	signedIn.RememberMe = next
+	signedIn.RememberMe, signedIn.Trusted = next, trusted
 	if err := tx.TouchLogin(a.ID); err != nil {
 		return SignedIn{}, err
 	}

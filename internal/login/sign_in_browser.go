@@ -30,7 +30,8 @@ type SignedIn struct {
 	Cookie     string             // the whole session cookie; secret
 	RememberMe secret.Text
 	Known      secret.Text
-	Step       flow.Step // of the flow in which the user signed in
+	Trusted    secret.Text // empty if that cookie does not change
+	Step       flow.Step   // of the flow in which the user signed in
 }
 
 // SignInBrowser signs in with email address and password in a flow, and continues the flow. If the account is
@@ -70,9 +71,12 @@ func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedI
 	}
 	if a.need != auth.NeedNothing {
 		step, err := s.cfg.Flows.Advance(ctx, form.Tenant, signedIn.Step.Flow, form.Browser)
+		if err == nil && step.Kind == auth.StepFactor && step.Proving.EmailCode {
+			err = s.ignoreUnsent(s.mailFlowCode(ctx, form.FormRef, a.account))
+		}
 		return SignedIn{Step: step}, err
 	}
-	signedIn.Known = a.issueKnownBrowser()
+	signedIn.Known, signedIn.Trusted = a.issueKnownBrowser(), a.trusted
 	browser := form.Browser
 	browser.Sessions, browser.Actor = signedIn.Accounts, browser.Actor.AsSession(signedIn.Session)
 	browser.Actor.Known = signedIn.Known.Reveal()

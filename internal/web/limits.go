@@ -14,6 +14,7 @@ var (
 	limitVerify         = router.Limit{Name: "verify.ip"}
 	limitResend         = router.Limit{Name: "resend.ip"}
 	limitForgot         = router.Limit{Name: "forgot.ip"}
+	limitEmailCode      = router.Limit{Name: "email_code.ip"}
 	limitReset          = router.Limit{Name: "reset.ip"}
 	limitChange         = router.Limit{Name: "change.ip", FailuresOnly: true}
 	limitRefresh        = router.Limit{Name: "refresh.ip"}

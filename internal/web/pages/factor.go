@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -14,6 +15,9 @@ import (
 
 // FactorPage asks for a second factor.
 func (s *Handlers) FactorPage(ex *router.Exchange, st flow.Step) error {
+	if st.Proving.EmailCode {
+		return s.showMailedCode(ex, st, http.StatusOK, "")
+	}
 	return render(ex, http.StatusOK, s.factorOf(ex, st, ex.Request.URL.Query().Has("recovery")))
 }
 
@@ -28,7 +32,7 @@ func (s *Handlers) factorOf(ex *router.Exchange, st flow.Step, recovery bool) ui
 	}
 	p := ui.Factor{
 		Page: stepPage(ex, st), Form: stepForm(ex, st, PathFactor), Client: clientName(st), Account: st.Proving.Account.Email.Address,
-		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other",
+		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other", TrustDays: trustDays(st),
 	}
 	p.Recovery = has(auth.ProofRecoveryCode) && (recovery || !has(auth.ProofTOTP))
 	if has(auth.ProofRecoveryCode) && has(auth.ProofTOTP) {
@@ -40,13 +44,19 @@ func (s *Handlers) factorOf(ex *router.Exchange, st flow.Step, recovery bool) ui
 	return p
 }
 
+// trustDays returns for how many days the user can trust the browser; zero for not at all.
+func trustDays(st flow.Step) int { return int(st.Trust / (24 * time.Hour)) }
+
 // FactorForm proves a second factor in a flow.
 func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	form := login.FactorForm{FormRef: in, Method: auth.ProofMethod(r.PostForm.Get("method")), Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie()}
+	if r.PostForm.Has("send") {
+		return s.sendMailedCode(ex, in)
+	}
+	form := login.FactorForm{FormRef: in, Method: auth.ProofMethod(r.PostForm.Get("method")), Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on"}
 	signedIn, err := s.logins.SignInFactor(r.Context(), form)
 	setSignedIn(ex, signedIn)
 	if err == nil {
@@ -66,13 +76,19 @@ func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 		return render(ex, http.StatusBadRequest, p)
 	}
 	p := s.factorOf(ex, st, form.Method == auth.ProofRecoveryCode)
+	mailed := st.Proving.EmailCode
 	switch {
 	case e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())
 		p.Bad = p.Say(ui.FactorWait, p.Wait(e.RetryAfter))
+		if mailed {
+			return s.showMailedCode(ex, st, http.StatusTooManyRequests, p.Bad)
+		}
 		return render(ex, http.StatusTooManyRequests, p)
 	case e.Code != auth.CodeInvalidCode:
 		return err
+	case mailed:
+		return s.showMailedCode(ex, st, http.StatusBadRequest, p.Say(ui.BadMailedCode))
 	case p.Recovery:
 		p.Bad = p.Say(ui.BadRecoveryCode)
 	default:
@@ -97,6 +113,7 @@ func (s *Handlers) showEnrolment(ex *router.Exchange, st flow.Step, status int, 
 	}
 	p.Form, p.Client, p.Account, p.Bad = stepForm(ex, st, PathEnrol), clientName(st), st.Proving.Account.Email.Address, bad
 	p.NotYou, p.Lead = flowURL(ex, PathLogin, st.Flow.ID)+"&other", p.Say(ui.FactorRequired)
+	p.TrustDays = trustDays(st)
 	return render(ex, status, p)
 }
 
@@ -112,7 +129,7 @@ func (s *Handlers) EnrolForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := login.FactorForm{FormRef: in, Enrol: auth.FactorID(r.PostForm.Get("factor")), Method: auth.ProofTOTP, Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie()}
+	form := login.FactorForm{FormRef: in, Enrol: auth.FactorID(r.PostForm.Get("factor")), Method: auth.ProofTOTP, Code: r.PostForm.Get("code"), RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on"}
 	signedIn, err := s.logins.SignInFactor(r.Context(), form)
 	setSignedIn(ex, signedIn)
 	if err == nil {
@@ -143,4 +160,5 @@ func setSignedIn(ex *router.Exchange, signedIn login.SignedIn) {
 	ex.SetSessions(signedIn.Cookie)
 	ex.SetRemember(signedIn.RememberMe)
 	ex.SetKnown(signedIn.Known)
+	ex.SetTrusted(signedIn.Trusted)
 }

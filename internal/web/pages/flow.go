@@ -42,10 +42,11 @@ var stepPaths = map[auth.StepKind]string{
 // otherSteps are the steps of other pages at which a page may be shown, so that a user can register,
 // reset the password or choose another account.
 var otherSteps = map[string][]auth.StepKind{
-	PathLogin:    {auth.StepRegister, auth.StepVerifyEmail, auth.StepFactor, auth.StepEnrol},
-	PathRegister: {auth.StepLogin},
-	PathForgot:   {auth.StepLogin, auth.StepRegister},
-	PathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
+	PathLogin:      {auth.StepRegister, auth.StepVerifyEmail, auth.StepFactor, auth.StepEnrol},
+	PathRegister:   {auth.StepLogin},
+	PathForgot:     {auth.StepLogin, auth.StepRegister},
+	PathMailSignIn: {auth.StepLogin, auth.StepRegister},
+	PathChoose:     {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
 }
 
 // addAccountSteps are the steps at which a user may sign in with a further account. The URLs of the
@@ -54,7 +55,7 @@ var addAccountSteps = []auth.StepKind{auth.StepChoose, auth.StepConsent, auth.St
 
 // allowedAt reports whether the page at the path may be shown at the step.
 func allowedAt(ex *router.Exchange, path string, step auth.StepKind) bool {
-	side := path == PathLogin || path == PathRegister || path == PathForgot
+	side := path == PathLogin || path == PathRegister || path == PathForgot || path == PathMailSignIn
 	return stepPaths[step] == path || slices.Contains(otherSteps[path], step) || side && addingAccount(ex) && slices.Contains(addAccountSteps, step)
 }
 
@@ -64,6 +65,7 @@ func addingAccount(ex *router.Exchange) bool { return ex.Request.URL.Query().Has
 // browser returns the cookies and sessions of the browser.
 func (s *Handlers) browser(ex *router.Exchange) (flow.Browser, error) {
 	b := flow.Browser{Secret: ex.BrowserCookie(), Allowed: ex.CookieValue(router.CookieApps), Actor: ex.RequestActor()}
+	b.Actor.Trusted = ex.TrustedCookie()
 	cookie := ex.SessionCookie()
 	if cookie == "" {
 		return b, nil
@@ -96,6 +98,7 @@ func (s *Handlers) resumeBrowser(ex *router.Exchange) (flow.Browser, error) {
 	}
 	ex.SetSessions(signedIn.Cookie)
 	ex.SetRemember(signedIn.RememberMe)
+	ex.SetTrusted(signedIn.Trusted)
 	return b, s.findSessions(ex, &b, signedIn.Cookie)
 }
 

@@ -23,6 +23,9 @@ func (s *Handlers) LoginPage(ex *router.Exchange, st flow.Step) error {
 
 func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
 	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: clientName(st), Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
+	if ex.Tenant.Settings.EmailSignIn {
+		p.ByMail = sidePageURL(ex, PathMailSignIn, st.Flow.ID)
+	}
 	if s.accounts.RegistrationOpen(ex.Tenant) {
 		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
 	}

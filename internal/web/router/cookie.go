@@ -43,6 +43,7 @@ const (
 	cookieBrowser  cookieKind = "browser"  // the browser in which a flow began
 	cookieRemember cookieKind = "remember" // the remember-me token
 	cookieKnown    cookieKind = "known"    // the accounts that know the browser
+	cookieTrusted  cookieKind = "trusted"  // the accounts that trust the browser
 	CookieApps     cookieKind = "apps"     // the untrusted clients that got a code in this browser
 )
 
@@ -64,7 +65,7 @@ func (c *Cookies) name(kind cookieKind) string {
 		return name
 	}
 	first, _, _ := strings.Cut(string(c.tenant), "-")
-	if kind == cookieSession && slices.Contains([]cookieKind{cookieBrowser, cookieRemember, cookieKnown, CookieApps}, cookieKind(first)) {
+	if kind == cookieSession && slices.Contains([]cookieKind{cookieBrowser, cookieRemember, cookieKnown, cookieTrusted, CookieApps}, cookieKind(first)) {
 		name += "-"
 	}
 	return name + "-" + string(c.tenant)
@@ -163,6 +164,16 @@ func (c *Cookies) SetRemember(value secret.Text) {
 func (c *Cookies) SetKnown(value secret.Text) {
 	if value != "" {
 		c.putCookie(cookieKnown, value.Reveal(), rememberLifetime)
+	}
+}
+
+// TrustedCookie returns the cookie of a trusted browser, or empty.
+func (c *Cookies) TrustedCookie() string { return c.CookieValue(cookieTrusted) }
+
+// SetTrusted sets the cookie of a trusted browser, unless it is empty. The server ends it earlier.
+func (c *Cookies) SetTrusted(value secret.Text) {
+	if value != "" {
+		c.putCookie(cookieTrusted, value.Reveal(), rememberLifetime)
 	}
 }
 

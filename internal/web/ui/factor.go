@@ -16,6 +16,8 @@ type Factor struct {
 	Bad      string // what went wrong, in the page's language
 	Recovery bool   // it asks for a recovery code
 	Other    string // address of the page that asks for the other kind; empty for an account without it
+	// TrustDays is for how many days the browser can be trusted; zero offers nothing. It sends trust=on.
+	TrustDays int
 }
 
 // Method returns what the form sends as method.
@@ -44,6 +46,8 @@ type FactorAdd struct {
 	QR      string // path data of the QR code, in a square of Size
 	Size    int
 	Lead    string // why it is asked for
+	// TrustDays is as in Factor.
+	TrustDays int
 }
 
 // Groups returns the secret in groups of four characters.

@@ -27,7 +27,8 @@ type Login struct {
 	Bad      string // the error, in the page's language, or empty
 	Remember bool   // offer to keep the user signed in
 	Ticked   bool   // the value of that field
-	Forgot   string // URLs of other pages; empty ones are not linked
+	ByMail   string // URLs of other pages; empty ones are not linked
+	Forgot   string
 	Register string
 }
 

@@ -125,6 +125,8 @@ const (
 	BadFirstCode    Key = "factor.add_bad"
 	FactorWait      Key = "factor.throttled"
 	FactorOver      Key = "factor.over"
+	BadMailedCode   Key = "mailed.bad"
+	MailWait        Key = "mailed.throttled"
 	FactorRequired  Key = "factor.required"
 	BadCode         Key = "device.bad" // no device waits for this user code
 	SessionEnded    Key = "home.session_ended"

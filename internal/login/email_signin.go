@@ -1,0 +1,245 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/otp"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// A user can sign in with a mail instead of a password. The mail has a code and a link that holds the
+// same code. Only the flow that asked for it accepts the code, so only the browser of that flow. The link
+// fills it in there, and shows it in every other browser. Opening the link uses nothing up.
+
+// ParseSignInLink returns the code and the flow of a mailed link. It reports false for text that is no
+// token of a link.
+func ParseSignInLink(token string) (code string, f auth.FlowID, ok bool) {
+	code, id, _ := strings.Cut(token, ".")
+	code, ok = otp.CanonicalMailedLetters(code)
+	return code, auth.FlowID(id), ok && id != ""
+}
+
+func errEmailSignInOff() error {
+	return auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "users of this tenant do not sign in by mail")
+}
+
+// MailSignIn mails a code and a link with which the owner of an address signs in in the flow. For an
+// address without an account, or with one that cannot use it, it does the same work and mails nothing.
+// Refusals are those of flow.CheckForm, email_invalid, and not_found where the tenant does not allow it.
+func (s *Service) MailSignIn(ctx context.Context, in flow.FormRef, email string) (flow.Step, error) {
+	if _, err := s.cfg.Flows.CheckForm(ctx, in); err != nil {
+		return flow.Step{}, err
+	}
+	step, err := s.cfg.Flows.FormStep(ctx, in)
+	if err != nil {
+		return flow.Step{}, err
+	}
+	address, err := auth.ParseEmail(email)
+	if err != nil {
+		return step, err
+	}
+	actor := in.Browser.Actor
+	event := auth.Event{Kind: auth.EventCodeMailed, Outcome: auth.Failure, Actor: actor, Detail: map[string]string{"method": string(auth.ProofEmailLink), "reason": ReasonLimited}}
+	limited := s.countMail(ctx, "email_sign_in", in.Tenant, address.Login, actor)
+	if limited != nil && auth.KindOf(limited) != auth.KindThrottled {
+		return step, limited
+	}
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		tenant, err := tx.CurrentTenant()
+		if err != nil {
+			return err
+		}
+		if !tenant.Settings.EmailSignIn {
+			return errEmailSignInOff()
+		}
+		if limited != nil {
+			return tx.Record(event)
+		}
+		f, err := s.cfg.Flows.Resume(tx, in)
+		if err != nil {
+			return err
+		}
+		a, err := tx.AccountByLogin(address.Login)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		if a.Disabled() || !a.Verified() { // its password may be another person's
+			a = auth.Account{}
+		}
+		return s.enqueueCode(tx, codeUse{auth.ProofEmailLink, f.ID}, a, address.Login, actor)
+	})
+	if err != nil {
+		return step, fmt.Errorf("mail sign-in: %w", err)
+	}
+	return step, nil
+}
+
+// SignInMailed reports whether a code works with which a user signs in in the flow, and returns the address
+// for which it was asked. It is the same for all addresses.
+func (s *Service) SignInMailed(ctx context.Context, tenant auth.TenantID, f auth.FlowID) (address string, live bool, err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		_, code, ok, err := codeUse{auth.ProofEmailLink, f}.read(tx)
+		address, live = code.Login, ok
+		return err
+	})
+	if err != nil {
+		return "", false, fmt.Errorf("read mailed code: %w", err)
+	}
+	return address, live, nil
+}
+
+// EmailForm is the form of the page on which a user enters the code of a mail instead of a password.
+type EmailForm struct {
+	flow.FormRef
+	Code       string
+	Remember   bool   // stay signed in when the browser is closed
+	RememberMe string // the remember-me cookie, if there is one
+}
+
+// SignInEmail signs in with a mailed code in the flow that asked for it, and continues the flow. The code
+// is the first factor. Refusals are those of flow.CheckForm, invalid_code and rate_limited; with the
+// latter two, Step is the one at which the flow stays.
+func (s *Service) SignInEmail(ctx context.Context, in EmailForm) (SignedIn, error) {
+	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	form := PasswordForm{FormRef: in.FormRef, Remember: in.Remember, RememberMe: in.RememberMe}
+	refund, err := s.countEmailGuess(ctx, in, f)
+	if err != nil {
+		return s.refuseInFlow(ctx, form, err)
+	}
+	var e SignedIn
+	var a auth.Account
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		a, e, err = s.proveEmail(tx, in, form)
+		return err
+	})
+	if err != nil {
+		return s.refuseInFlow(ctx, form, err)
+	}
+	refund()
+	browser := in.Browser
+	if e.Session.ID != "" {
+		e.Known = s.cfg.Sessions.IssueKnownBrowser(in.Tenant, a.Email.Login, browser.Actor.Known, s.cfg.Now())
+		browser.Sessions, browser.Actor = e.Accounts, browser.Actor.AsSession(e.Session)
+		browser.Actor.Known = e.Known.Reveal()
+	}
+	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, browser)
+	return e, err
+}
+
+// countEmailGuess counts a guess of a mailed code with the passwords of its account, before it is compared.
+func (s *Service) countEmailGuess(ctx context.Context, in EmailForm, f auth.Flow) (refund func(), err error) {
+	var account auth.AccountID
+	var code mailedCode
+	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
+		v, c, live, err := codeUse{auth.ProofEmailLink, f.ID}.read(tx)
+		account, code = v.Account, c
+		if err == nil && !live {
+			err = errInvalidCode()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read mailed code: %w", err)
+	}
+	known, err := s.cfg.Sessions.VerifyKnownBrowser(ctx, in.Tenant, code.Login, in.Browser.Actor.Known)
+	if err != nil {
+		return nil, err
+	}
+	guess := limit.Attempt{Rule: "login", Account: string(in.Tenant) + "|" + code.Login, KnownBrowser: known, Addr: in.Browser.Actor.Addr()}
+	buckets := guess.GuessBuckets(s.cfg.Rates["login.account"])
+	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
+		return nil, err
+	}
+	if account != "" {
+		if err := s.countSuccess(ctx, in.Tenant, account); err != nil {
+			return nil, err
+		}
+	}
+	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
+}
+
+// proveEmail compares the code, and begins the session if that is enough. Otherwise it keeps the proof for
+// the second factor.
+func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (auth.Account, SignedIn, error) {
+	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
+	if err != nil {
+		return auth.Account{}, SignedIn{}, err
+	}
+	a, err := s.useSignInCode(tx, f.ID, in)
+	if err != nil {
+		return a, SignedIn{}, err
+	}
+	p, actor := auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now}, in.Browser.Actor
+	params, need, trusted, err := s.checkInBrowser(tx, a, []auth.Proof{p}, actor)
+	if _, refused := errors.AsType[*auth.Error](err); refused {
+		return a, SignedIn{}, s.refuseEmail(tx, in, a.ID, ReasonRefused, err)
+	}
+	if err != nil {
+		return a, SignedIn{}, err
+	}
+	if need != auth.NeedNothing {
+		f, err := s.keepProof(tx, in.FormRef, p, in.Remember)
+		if err != nil {
+			return a, SignedIn{}, err
+		}
+		detail := map[string]string{"method": string(p.Method), "need": string(need)}
+		return a, SignedIn{Step: flow.Step{Flow: f}}, tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: actor, Account: a.ID, Detail: detail})
+	}
+	e, err := s.startInBrowser(tx, a, params, form)
+	if err != nil {
+		return a, SignedIn{}, err
+	}
+	e.Trusted = trusted
+	return a, e, recordFactorSignIn(tx, e.Session, p, actor)
+}
+
+// useSignInCode uses up the code that was mailed for a flow, and returns its account.
+func (s *Service) useSignInCode(tx *store.Tx, f auth.FlowID, in EmailForm) (auth.Account, error) {
+	u := codeUse{auth.ProofEmailLink, f}
+	v, code, live, err := u.read(tx)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	tenant, err := tx.CurrentTenant()
+	if err != nil {
+		return auth.Account{}, err
+	}
+	typed, ok := otp.CanonicalMailedLetters(in.Code)
+	if !live || !ok || !tenant.Settings.EmailSignIn {
+		return auth.Account{}, s.refuseEmail(tx, in, v.Account, "wrong_code", errInvalidCode())
+	}
+	right := secret.Equal(s.codeText(tx, u, v.Account, code.Nonce), typed)
+	a, err := tx.Account(v.Account)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return a, err
+	}
+	if !right || a.ID == "" || a.Disabled() || a.Email.Login != code.Login {
+		code.Guesses++
+		if err := putMailedCode(tx, v, code); err != nil {
+			return a, err
+		}
+		return a, s.refuseEmail(tx, in, v.Account, "wrong_code", errInvalidCode())
+	}
+	_, err = tx.Consume(auth.UseMailedCode, v.Digest)
+	return a, err
+}
+
+// refuseEmail records a refusal and commits it.
+func (s *Service) refuseEmail(tx *store.Tx, in EmailForm, account auth.AccountID, reason string, refusal error) error {
+	detail := map[string]string{"reason": reason, "method": string(auth.ProofEmailLink)}
+	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: in.Browser.Actor, Account: account, Detail: detail})
+	if err != nil {
+		return err
+	}
+	return store.CommitWith(refusal)
+}

@@ -1,0 +1,169 @@
+package attacks_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// changeSettings changes the settings of the default tenant.
+func changeSettings(t *testing.T, s *servertest.Server, change func(*auth.Settings)) {
+	t.Helper()
+	_, err := s.Tenants.Update(context.Background(), auth.DefaultTenant, func(v *auth.Tenant) error { change(&v.Settings); return nil }, auth.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mailWith returns the next mail to alice with the text in its subject.
+func mailWith(t *testing.T, s *servertest.Server, subject string) (text string, links []string) {
+	t.Helper()
+	for range 10 {
+		if m := s.WaitMail(t, alice); strings.Contains(m.Subject, subject) {
+			return m.Text, m.Links
+		}
+	}
+	t.Fatalf("no mail with %q", subject)
+	return "", nil
+}
+
+// pathOf returns a link of a mail without the issuer.
+func pathOf(s *servertest.Server, link string) string { return strings.TrimPrefix(link, s.Issuer) }
+
+// codeIn returns the code of a mail, which stands on a line of its own.
+func codeIn(t *testing.T, text string) string {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if code, ok := strings.CutPrefix(line, "    "); ok {
+			return strings.TrimSpace(code)
+		}
+	}
+	t.Fatalf("no code in %q", text)
+	return ""
+}
+
+// TestAttack_PW_10_SignInLink: a scanner that opens the link of a sign-in mail signs nobody in and uses
+// nothing up; in another browser the link shows the code to type where the sign-in began.
+func TestAttack_PW_10_SignInLink(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		b := s.Browser(t)
+		if b.Open("/login").Want(t, 200).Has("by-mail") {
+			t.Error("the page offers what the tenant has not turned on")
+		}
+		b.Open(strings.Replace(b.Page.URL.RequestURI(), "/login", "/login/email", 1)).Want(t, 200).At(t, "/login")
+		changeSettings(t, s, func(v *auth.Settings) { v.EmailSignIn = true })
+
+		b.Open("/login").Want(t, 200)
+		b.Open(b.Page.Link("by-mail")).Want(t, 200).At(t, "/login/email")
+		b.Press("submit", "email", alice).Want(t, 200).At(t, "/login/email")
+		text, links := mailWith(t, s, "Sign in")
+		code := codeIn(t, text)
+
+		for range 3 { // a mail scanner, without cookies
+			other := s.Browser(t)
+			page := other.Open(pathOf(s, links[0])).Want(t, 200)
+			if !strings.Contains(page.Text(), code) || page.Has("submit") {
+				t.Errorf("elsewhere: %s", page.Text())
+			}
+			other.Open("/account").At(t, "/login")
+		}
+
+		filled := b.Open(pathOf(s, links[0])).Want(t, 200).At(t, "/login/email")
+		if filled.Value("code") != code {
+			t.Errorf("the link fills in %q, want %q", filled.Value("code"), code)
+		}
+		b.Press("submit").Want(t, 200).At(t, "/account")
+		if again := b.Open(pathOf(s, links[0])); again.URL.Path != "/account" {
+			t.Errorf("the link again leads to %s", again.URL.Path)
+		}
+	})
+}
+
+// TestAttack_MF_04_CodeOfAnotherBrowser: whoever has a mailed code cannot sign in with it in a browser of
+// their own.
+func TestAttack_MF_04_CodeOfAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		changeSettings(t, s, func(v *auth.Settings) { v.EmailSignIn = true })
+		ask := func() *servertest.Browser {
+			b := s.Browser(t)
+			b.Open("/login").Want(t, 200)
+			b.Open(b.Page.Link("by-mail"))
+			b.Press("submit", "email", alice).Want(t, 200)
+			return b
+		}
+		hers := ask()
+		text, _ := mailWith(t, s, "Sign in")
+		eves := ask()
+		mailWith(t, s, "Sign in")
+		eves.Press("submit", "code", codeIn(t, text)).Want(t, 400)
+		eves.Open("/account").At(t, "/login")
+		hers.Press("submit", "code", codeIn(t, text)).Want(t, 200).At(t, "/account")
+	})
+}
+
+// TestAttack_MF_03_MailedCode: where a second factor is required, an account without an authenticator has no
+// session before the code that is mailed after its password.
+func TestAttack_MF_03_MailedCode(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy, v.Factors.EmailCode = auth.FactorsRequired, true })
+		b := s.Browser(t)
+		b.Open("/login").Want(t, 200)
+		b.Press("submit", "email", alice, "password", servertest.Password).Want(t, 200).At(t, "/login/factor")
+		text, _ := mailWith(t, s, "code")
+		b.Press("submit", "code", "000000").Want(t, 400)
+		b.Press("send").Want(t, 200).At(t, "/login/factor") // within the pause: no second mail
+		b.Open("/account").At(t, "/login")
+		b = s.Browser(t)
+		b.Open("/login")
+		b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/login/factor")
+		b.Press("submit", "code", codeIn(t, text)).Want(t, 400) // of the other flow
+		text, _ = mailWith(t, s, "code")
+		b.Press("submit", "code", codeIn(t, text)).Want(t, 200).At(t, "/account")
+	})
+}
+
+// TestAttack_MF_13_TrustedBrowser: a trusted browser needs no second factor, and no other browser is
+// trusted by its cookie's account.
+func TestAttack_MF_13_TrustedBrowser(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy = auth.FactorsRequired })
+		b := s.Browser(t)
+		signIn := func(b *servertest.Browser) *servertest.Page {
+			b.Open("/login").Want(t, 200)
+			return b.Press("submit", "email", alice, "password", servertest.Password).Want(t, 200)
+		}
+		signIn(b).At(t, "/login/add-factor")
+		key, err := otp.NewKeyFromURL(b.Page.Link("open"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, err := totp.GenerateCode(key.Secret(), s.Clock.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Press("submit", "code", code, "trust", "on").Want(t, 200).At(t, "/account")
+		for range 2 { // each use replaces the cookie
+			before := b.Cookie(cookieName + "-trusted")
+			b.Restart()
+			signIn(b).At(t, "/account")
+			if after := b.Cookie(cookieName + "-trusted"); before == "" || after == before {
+				t.Errorf("the cookie stays %q", after)
+			}
+		}
+		signIn(s.Browser(t)).At(t, "/login/factor")
+	})
+}
