@@ -78,7 +78,7 @@ func commonFailures(method string, p router.Principal, l router.Limit) []int {
 	if p.Proved {
 		list = append(list, http.StatusUnauthorized)
 	}
-	if l.Name != router.Unlimited.Name {
+	if l.Counts() {
 		list = append(list, http.StatusTooManyRequests)
 	}
 	if method != http.MethodGet {

@@ -36,6 +36,9 @@ func (l Limit) And(perAccount Limit) Limit {
 	return l
 }
 
+// Counts reports whether requests of the route are counted, so that one can be refused with rate_limited.
+func (l Limit) Counts() bool { return l.Name != Unlimited.Name || l.perAccount != nil }
+
 // charge takes one token for the IP address, or refuses with rate_limited.
 func (ex *Exchange) charge(l Limit) error {
 	s := ex.router
