@@ -10,7 +10,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/otp"
-	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -143,7 +142,7 @@ func (s *Service) countEmailGuess(ctx context.Context, in EmailForm, f auth.Flow
 	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
 		v, c, live, err := codeUse{auth.ProofEmailLink, f.ID}.read(tx)
 		account, code = v.Account, c
-		if err == nil && !live {
+		if err == nil && !live && v.UsedAt.IsZero() {
 			err = errInvalidCode()
 		}
 		return err
@@ -174,6 +173,9 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
 	if err != nil {
 		return auth.Account{}, SignedIn{}, err
+	}
+	if a, e, ok, err := s.repeatEmail(tx, f, in, form); ok || err != nil {
+		return a, e, err
 	}
 	a, err := s.useSignInCode(tx, f.ID, in)
 	if err != nil {
@@ -214,11 +216,10 @@ func (s *Service) useSignInCode(tx *store.Tx, f auth.FlowID, in EmailForm) (auth
 	if err != nil {
 		return auth.Account{}, err
 	}
-	typed, ok := otp.CanonicalMailedLetters(in.Code)
-	if !live || !ok || !tenant.Settings.EmailSignIn {
+	if !live || !tenant.Settings.EmailSignIn {
 		return auth.Account{}, s.refuseEmail(tx, in, v.Account, "wrong_code", errInvalidCode())
 	}
-	right := secret.Equal(s.codeText(tx, u, v.Account, code.Nonce), typed)
+	right := u.match(s.codeText(tx, u, v.Account, code.Nonce), in.Code)
 	a, err := tx.Account(v.Account)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return a, err

@@ -59,6 +59,15 @@ func (u codeUse) read(tx *store.Tx) (v auth.SingleUse, code mailedCode, live boo
 	return v, code, err == nil && code.live(v, tx.Now), err
 }
 
+// match reports whether a user has typed the code.
+func (u codeUse) match(code, typed string) bool {
+	if u.method == auth.ProofEmailLink {
+		canonical, ok := otp.CanonicalMailedLetters(typed)
+		return ok && secret.Equal(code, canonical)
+	}
+	return otp.EqualMailedCode(code, typed)
+}
+
 // readOf is read for the code of an account at its present address.
 func (u codeUse) readOf(tx *store.Tx, a auth.Account) (v auth.SingleUse, code mailedCode, live bool, err error) {
 	v, code, live, err = u.read(tx)
@@ -218,7 +227,7 @@ func (s *Service) useMailedCode(tx *store.Tx, account auth.AccountID, f auth.Flo
 	if !live {
 		return errInvalidCode()
 	}
-	if !otp.EqualMailedCode(s.codeText(tx, u, account, code.Nonce), typed) {
+	if !u.match(s.codeText(tx, u, account, code.Nonce), typed) {
 		code.Guesses++
 		if err := putMailedCode(tx, v, code); err != nil {
 			return err

@@ -3,7 +3,6 @@ package login_test
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,21 +115,68 @@ func TestAttack_MF_01_MailedCodeOnce(t *testing.T) {
 		p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
 		code := h.requireCode()
 		nodes := []*login.Service{h.Service, login.New(h.cfg)}
-		var signedIn atomic.Int32
+		var sessions sync.Map
 		var wg sync.WaitGroup
 		for i := range 64 {
 			wg.Go(func() {
 				e, err := nodes[i%2].SignInFactor(t.Context(), login.FactorForm{FormRef: p.form, Method: auth.ProofEmailCode, Code: code})
 				if err == nil && e.Session.ID != "" {
-					signedIn.Add(1)
+					sessions.Store(e.Session.ID, true)
 				}
 			})
 		}
 		wg.Wait()
-		if n := signedIn.Load(); n != 1 {
-			t.Errorf("%d sign-ins by one code", n)
-		}
+		h.requireOneSignIn(&sessions, "email_code")
 	}, func(c *login.Config) { c.Rates["factor.account"] = limit.Rate{Count: 1000, Per: time.Hour} })
+}
+
+// requireOneSignIn fails unless all posts got one session, which began once. The form was sent many times.
+func (h *fixture) requireOneSignIn(sessions *sync.Map, method string) {
+	h.t.Helper()
+	n := 0
+	sessions.Range(func(any, any) bool { n++; return true })
+	signIns := slices.DeleteFunc(h.events(auth.EventLogin), func(e auth.Event) bool { return e.Outcome == auth.Failure || e.Detail["method"] != method })
+	if n != 1 || len(signIns) != 1 {
+		h.t.Errorf("%d sessions and %d sign-ins by one code", n, len(signIns))
+	}
+}
+
+// TestMailedCodeTwice: a form that was sent twice has one outcome, for a minute.
+func TestMailedCodeTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("ann@example.test", good)
+		h.mailCodes()
+		p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+		code := h.requireCode()
+		form := login.FactorForm{FormRef: p.form, Method: auth.ProofEmailCode, Code: code}
+		first, err := h.SignInFactor(t.Context(), form)
+		h.requireOK(err)
+		second, err := h.SignInFactor(t.Context(), form)
+		h.requireOK(err)
+		if second.Session.ID != first.Session.ID || second.Cookie == "" {
+			t.Errorf("%+v", second)
+		}
+		h.clock.Advance(2 * time.Minute)
+		if e, err := h.SignInFactor(t.Context(), form); err == nil && e.Session.ID != "" {
+			t.Error("a form that was kept signs in")
+		}
+
+		h.setPolicy(func(f *auth.FactorSettings) { *f = auth.FactorSettings{} })
+		h.signInByMail()
+		mailed := h.askForMail("ann@example.test")
+		code = h.requireSignInMail(mailed)
+		first, err = h.enterCode(mailed, code)
+		h.requireOK(err)
+		second, err = h.enterCode(mailed, code)
+		h.requireOK(err)
+		if second.Session.ID != first.Session.ID || second.Cookie == "" {
+			t.Errorf("by mail: %+v", second)
+		}
+		h.clock.Advance(2 * time.Minute)
+		if e, err := h.enterCode(mailed, code); err == nil && e.Session.ID != "" {
+			t.Error("a mailed code that was kept signs in")
+		}
+	})
 }
 
 // TestAttack_MF_05_MailedCodeGuesses: five wrong guesses end a code, also when they are sent at once.

@@ -61,6 +61,9 @@ func completedAccount(tx *store.Tx, f auth.Flow, refusal error) (auth.AccountID,
 
 // hasCompleted reports whether the code of a form is the one by which the account signed in within the flow.
 func (s *Service) hasCompleted(tx *store.Tx, f auth.Flow, account auth.AccountID, in FactorForm) (bool, error) {
+	if in.Method == auth.ProofEmailCode {
+		return s.hasUsedCode(tx, f, account, auth.ProofEmailCode, in.Code)
+	}
 	list, err := tx.Factors(account)
 	if err != nil {
 		return false, err
@@ -76,4 +79,41 @@ func (s *Service) hasCompleted(tx *store.Tx, f auth.Flow, account auth.AccountID
 		}
 	}
 	return false, nil
+}
+
+// hasUsedCode reports whether a mailed code is the one by which the account signed in within the flow, just now.
+func (s *Service) hasUsedCode(tx *store.Tx, f auth.Flow, account auth.AccountID, method auth.ProofMethod, typed string) (bool, error) {
+	u := codeUse{method, f.ID}
+	v, code, _, err := u.read(tx)
+	if err != nil || f.ProvedAt.IsZero() || v.Account != account || v.UsedAt.Before(f.ProvedAt) || tx.Now.Sub(v.UsedAt) > repeatWindow {
+		return false, err
+	}
+	return u.match(s.codeText(tx, u, account, code.Nonce), typed), nil
+}
+
+// repeatEmail returns the session of a flow again to a browser that sent the form of a mailed code twice. It reports
+// false for every other form.
+func (s *Service) repeatEmail(tx *store.Tx, f auth.Flow, in EmailForm, form PasswordForm) (a auth.Account, e SignedIn, ok bool, err error) {
+	if f.ProvedAt.IsZero() {
+		return a, e, false, nil
+	}
+	v, err := tx.Session(f.Session)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && !v.Live(tx.Now) {
+		return a, e, false, nil
+	}
+	if err != nil {
+		return a, e, false, err
+	}
+	if used, err := s.hasUsedCode(tx, f, v.Account, auth.ProofEmailLink, in.Code); err != nil || !used {
+		return a, e, false, err
+	}
+	if a, err = tx.Account(v.Account); err != nil {
+		return a, e, false, err
+	}
+	params, need, err := s.checkProofs(tx, a, v.Proofs(), in.Browser.Actor)
+	if err != nil || need != auth.NeedNothing {
+		return a, e, false, err
+	}
+	e, err = s.startInBrowser(tx, a, params, form)
+	return a, e, err == nil, err
 }
