@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pquerna/otp/totp"
 
@@ -32,6 +33,8 @@ type way struct {
 	atClient bool // it ends at the client that has a policy of its own
 	replaces bool // the account has a factor that it replaces
 	never    bool // it leads to nothing, whatever the policy
+	// unlike names the policies under which it is closed, or open, unlike other ways.
+	unlike map[string]bool
 	// prepare does what happens before the policy. The function that it returns tries the way under the
 	// policy. It returns the acr of what it got, or empty for nothing.
 	prepare func(u *wayUser) (try func() string)
@@ -43,7 +46,7 @@ var ways = map[string]way{
 		prepare: func(u *wayUser) func() string { return func() string { return u.newSession(u.signInOnPage) } },
 	},
 	"password in the API": {
-		issues: []string{"login.begin", "login.prove"}, routes: []string{"POST /api/v1/login", "POST /api/v1/login/mfa"},
+		issues: []string{"login.begin", "login.prove"}, routes: []string{"POST /api/v1/login", "POST /api/v1/login/mfa", "POST /api/v1/login/mfa/email-code"},
 		prepare: func(u *wayUser) func() string { return u.loginACR },
 	},
 	"password in the API, for a cookie": {
@@ -52,6 +55,37 @@ var ways = map[string]way{
 				return u.newSession(func() {
 					post(u.t, u.s, "/login", body{"email": u.email, "password": servertest.Password, "session": "cookie"}, withOwnOrigin(u.s))
 				})
+			}
+		},
+	},
+	"link or code by mail": {
+		issues: []string{"login.proveEmail"}, routes: []string{"POST /login/email", "POST /login/email/code"},
+		prepare: func(u *wayUser) func() string {
+			return func() string {
+				b := u.s.Browser(u.t)
+				b.Open("/login")
+				b.Open(b.Page.Link("by-mail"))
+				b.Press("submit", "email", u.email).Want(u.t, 200)
+				m := u.s.WaitMail(u.t, u.email)
+				for m.Kind != auth.MailSignIn {
+					m = u.s.WaitMail(u.t, u.email)
+				}
+				return u.newSession(func() { b.Press("submit", "code", codeIn(u.t, m.Text)) })
+			}
+		},
+	},
+	"trusted browser": { // it stands for the second factor until the policy or the factors change
+		unlike: map[string]bool{"optional": false, "required, within grace": true, "required of a role that it lacks": true},
+		prepare: func(u *wayUser) func() string {
+			secret, b := u.addTOTP(), u.s.Browser(u.t)
+			u.s.Clock.Advance(30 * time.Second)
+			b.Open("/login")
+			signIn(u.t, b, u.email).At(u.t, "/login/factor")
+			b.Press("submit", "code", codeOfApp(u.t, u.s, secret), "trust", "on").At(u.t, "/account")
+			b.Restart()
+			return func() string {
+				b.Open("/login")
+				return u.newSession(func() { signIn(u.t, b, u.email) })
 			}
 		},
 	},
@@ -206,6 +240,7 @@ var ways = map[string]way{
 var withoutUser = map[string]string{
 	"oidc.redeemClientCredentials":        "a machine acts for itself",
 	"oidc.exchangeMachine":                "a machine acts for itself",
+	"login.checkInBrowser":                "called by the functions of ways",
 	"account.renew":                       "another cookie of the same session, as strong as before",
 	"session.Start":                       "called by the functions of ways",
 	"session.StartClient":                 "called by the functions of ways",
@@ -375,6 +410,7 @@ func TestAttack_MF_13_PW_11_EveryWay(t *testing.T) {
 		"required at the client": {client: auth.FactorsRequired, closed: func(w way) bool { return w.atClient || w.replaces }},
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		changeSettings(t, s, func(v *auth.Settings) { v.EmailSignIn = true })
 		if _, err := s.Access.CreateRole(t.Context(), auth.DefaultTenant, role, "", auth.System); err != nil {
 			t.Fatal(err)
 		}
@@ -391,7 +427,10 @@ func TestAttack_MF_13_PW_11_EveryWay(t *testing.T) {
 				u.id = createAccount(t, s, u.email)
 				tries[way] = w.prepare(u)
 				users[way] = u
-				if p.factor && !w.replaces {
+			}
+			s.Clock.Advance(time.Second)
+			for way, u := range users {
+				if p.factor && !ways[way].replaces {
 					u.addTOTP()
 				}
 				if !p.role {
@@ -404,11 +443,15 @@ func TestAttack_MF_13_PW_11_EveryWay(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			s.Clock.Advance(time.Second)
 			setFactors(t, s, p.FactorSettings)
 			setClientPolicy(t, s, c, p.client)
 			for way, try := range tries {
 				w := ways[way]
 				closed := w.never || p.closed != nil && p.closed(w)
+				if unlike, ok := w.unlike[name]; ok {
+					closed = unlike
+				}
 				if acr := try(); closed != (acr == "") || acr > "1" {
 					t.Errorf("MF-13 %s, by %s: acr %q, want nothing: %t", name, way, acr, closed)
 				}
@@ -434,7 +477,7 @@ var issuing = map[string][]string{
 	"Sessions": {"Start", "Reauthenticate", "Renew", "StartClient", "PlanClient"},
 	"Tokens":   {"Start", "Plan", "StartMachine", "Refresh", "Rotate"},
 	"tx":       {"InsertSession", "InsertFamily", "RenewSession"},
-	"s":        {"checkProofs"},
+	"s":        {"checkProofs", "checkInBrowser"},
 }
 
 // TestAttack_MF_13_WaysAreListed: each function that issues, each grant, and each route that changes
