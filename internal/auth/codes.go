@@ -71,6 +71,7 @@ const (
 	CodeMissingToken        Code = "missing_token"
 	CodeRefreshTokenReused  Code = "refresh_token_reused"
 	CodeSessionInvalid      Code = "session_invalid"
+	CodeStepUp              Code = "insufficient_user_authentication" // RFC 9470
 	CodeTokenExpired        Code = "token_expired"
 )
 

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -149,6 +150,47 @@ func (s SignIn) need(proved, counted Assurance) Need {
 		return NeedEnrolment
 	}
 	return NeedNothing
+}
+
+// Fresh returns what a session lacks before its user may change how the account signs in. Proofs count
+// for the given age, and must reach what the account's factors can, up to two factors. A trusted
+// browser is no proof. A factor that the policy requires and the account lacks is not needed: the
+// user is about to add it.
+func (s SignIn) Fresh(age time.Duration) Need {
+	s.Established, s.Requested = false, AssuranceNone
+	s.Proofs = slices.DeleteFunc(slices.Clone(s.Proofs), func(p Proof) bool {
+		return s.Now.Sub(p.At) > age || p.Method == ProofTrustedBrowser
+	})
+	_, need := s.Decide()
+	if need == NeedEnrolment {
+		return NeedNothing
+	}
+	return need
+}
+
+// RequireFresh refuses a session that lacks something by Fresh: Unauthenticated
+// insufficient_user_authentication, with a StepUp as its cause.
+func (s SignIn) RequireFresh(age time.Duration) error {
+	if s.Fresh(age) == NeedNothing {
+		return nil
+	}
+	up := StepUp{MaxAge: age, Assurance: AssuranceOneFactor}
+	if s.Policy != FactorsOff {
+		up.Assurance = min(s.held(), AssuranceTwoFactors)
+	}
+	e := Refuse(KindUnauthenticated, CodeStepUp, up.Error())
+	e.Err = up
+	return e
+}
+
+// StepUp is the authentication that a request requires and its session lacks (RFC 9470 §3).
+type StepUp struct {
+	MaxAge    time.Duration
+	Assurance Assurance
+}
+
+func (u StepUp) Error() string {
+	return fmt.Sprintf("sign in again: a sign-in with acr %s in the last %d seconds is required", u.Assurance.ACR(), int64(u.MaxAge.Seconds()))
 }
 
 // reachable returns the strongest assurance that the account can reach beside a first factor. A

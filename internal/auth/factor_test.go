@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -140,4 +141,48 @@ func TestAttack_MF_13_Decision(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAttack_MF_06_Fresh: a session may change how its account signs in for five minutes, and only when
+// it is as strong as the account's factors allow, up to two factors.
+func TestAttack_MF_06_Fresh(t *testing.T) {
+	t.Parallel()
+	const limit = 5 * time.Minute
+	for _, c := range []struct {
+		proofs, factors string
+		age             time.Duration
+		policy          auth.FactorPolicy
+		need            auth.Need
+		acr             string // that the refusal requires
+	}{
+		{proofs: "password", need: auth.NeedNothing},
+		{proofs: "password", age: limit, need: auth.NeedNothing},
+		{proofs: "password", age: limit + time.Millisecond, need: auth.NeedFirstFactor, acr: "1"},
+		{proofs: "password", factors: "totp", need: auth.NeedFactor, acr: "2"},
+		{proofs: "password", factors: "totp", age: limit + time.Second, need: auth.NeedFirstFactor, acr: "2"},
+		{proofs: "password trusted_browser", factors: "totp", need: auth.NeedFactor, acr: "2"},
+		{proofs: "password totp", factors: "totp", need: auth.NeedNothing},
+		{proofs: "password recovery_code", factors: "totp recovery_code", need: auth.NeedNothing},
+		{proofs: "password totp", factors: "totp", age: time.Hour, need: auth.NeedFirstFactor, acr: "2"},
+		{proofs: "password totp", factors: "totp passkey", need: auth.NeedNothing},
+		{proofs: "email_link", factors: "passkey", need: auth.NeedFactor, acr: "2"},
+		{proofs: "password", factors: "totp?", need: auth.NeedNothing},
+		{proofs: "password", factors: "totp", policy: auth.FactorsOff, need: auth.NeedNothing},
+		{proofs: "password", policy: auth.FactorsRequired, need: auth.NeedNothing}, // else nobody could add the first one
+		{proofs: "password totp", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedFactor, acr: "2"},
+		{proofs: "", need: auth.NeedFirstFactor, acr: "1"},
+	} {
+		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), Policy: c.policy, Now: proofTime.Add(c.age), Established: true, Requested: auth.AssuranceHardware}
+		for _, m := range strings.Fields(c.proofs) {
+			in.Proofs = append(in.Proofs, proof(m))
+		}
+		if need := in.Fresh(limit); need != c.need {
+			t.Errorf("%+v: %q", c, need)
+		}
+		err := in.RequireFresh(limit)
+		up, refused := errors.AsType[auth.StepUp](err)
+		if refused != (c.need != auth.NeedNothing) || refused && (up.MaxAge != limit || up.Assurance.ACR() != c.acr || auth.KindOf(err) != auth.KindUnauthenticated) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
 }

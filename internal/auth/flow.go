@@ -73,6 +73,7 @@ type AuthorizationRequest struct {
 	Hint         string        `json:"hint,omitempty"`    // the subject of the id_token_hint, as the client knows it
 	LoginHint    string        `json:"login_hint,omitempty"`
 	Locales      []string      `json:"locales,omitempty"`
+	Page         string        `json:"page,omitempty"` // of a FlowAccount: the path of the page to which it leads
 	Claims       ClaimsRequest `json:"claims,omitzero"`
 	DeviceIP     string        `json:"device_ip,omitempty"` // the IP address of the device of a device flow
 	Pushed       string        `json:"pushed,omitempty"`    // digest of the request_uri that was used (RFC 9126)

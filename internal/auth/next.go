@@ -200,6 +200,12 @@ func (n FlowState) account() Step {
 	if i := slices.IndexFunc(live, func(p SignedInAccount) bool { return p.Session.ID == n.Flow.Session }); i >= 0 {
 		p = live[i]
 	}
+	if age := n.Flow.Request.MaxAge; age != nil {
+		need := n.SignIn(p, p.Session.Proofs()).Fresh(time.Duration(*age) * time.Second)
+		if step, ok := stepsOfNeeds[need]; ok {
+			return Step{Kind: step, Session: p.Session.ID}
+		}
+	}
 	switch {
 	case n.lacks(p) != "":
 		return Step{Kind: n.lacks(p), Session: p.Session.ID}
@@ -246,6 +252,9 @@ func (n FlowState) lacks(p SignedInAccount) StepKind {
 // is signed in, because its session may be weaker than required.
 func (n FlowState) NeedsFactors(p SignedInAccount) bool {
 	has := ParseACR(p.Session.ACR)
+	if n.Flow.Kind == FlowAccount && n.Flow.Request.MaxAge != nil && has < AssuranceTwoFactors {
+		return true
+	}
 	for _, acr := range slices.Concat(n.Flow.Request.ACR, n.Flow.Request.Claims.ACR) {
 		if ParseACR(acr) > has {
 			return true

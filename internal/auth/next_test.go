@@ -63,6 +63,9 @@ func TestNext(t *testing.T) {
 	shut.Account.DisabledAt = noon
 	unproved.Account.EmailVerifiedAt = time.Time{}
 	weak.Session.ACR = "0"
+	recent, lacking := alice, alice
+	recent.Session.AMR = []string{"pwd"}
+	lacking.Session.AMR, lacking.Factors = []string{"pwd"}, []auth.Factor{{Kind: auth.ProofTOTP, ProvedAt: noon}}
 	first := client(func(c *auth.Client) { c.FirstParty = true })
 	page := client(func(c *auth.Client) { c.Type, c.RedirectURIs = auth.ClientSPA, []string{"http://localhost:5173/cb"} })
 	local := scene(func(n *auth.FlowState) { n.Local = true })
@@ -169,6 +172,11 @@ func TestNext(t *testing.T) {
 		"account: signed in":             {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
 		"account: another":               {[]scene{kind(auth.FlowAccount), with(alice, bob), proved("bob")}, "done s-bob"},
 		"account: one more":              {[]scene{kind(auth.FlowAccount), with(alice), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
+		"account: max_age":               {[]scene{kind(auth.FlowAccount), with(recent), age(60)}, "done s-alice"},
+		"account: max_age is over":       {[]scene{kind(auth.FlowAccount), with(recent), age(59)}, "login s-alice"},
+		"account: max_age, weaker":       {[]scene{kind(auth.FlowAccount), with(lacking), age(300)}, "factor s-alice"},
+		"account: max_age, another":      {[]scene{kind(auth.FlowAccount), with(lacking, recent), age(300), chosen("alice")}, "factor s-alice"},
+		"account: max_age, no account":   {[]scene{kind(auth.FlowAccount), age(300)}, "login"},
 		"account: address not confirmed": {[]scene{kind(auth.FlowAccount), with(unproved)}, "verify_email s-alice"},
 		"device: no code":                {[]scene{kind(auth.FlowDevice), with(alice)}, "device_code"},
 		"device: no account":             {[]scene{device}, "login"},

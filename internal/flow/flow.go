@@ -101,7 +101,18 @@ func (s *Service) Start(ctx context.Context, tenant auth.TenantID, kind auth.Flo
 	if kind == auth.FlowAuthorize {
 		return Step{}, errors.New("an authorization flow begins with its request")
 	}
-	flow, fresh, err := s.insertBound(ctx, tenant, auth.Flow{Kind: kind}, &browser)
+	return s.start(ctx, tenant, auth.Flow{Kind: kind}, browser)
+}
+
+// StartAccount begins a flow that leads to a page of the account, and is about the given session unless
+// that is empty. With a max_age the user signs in again where the session is older or weaker
+// (auth.SignIn.Fresh).
+func (s *Service) StartAccount(ctx context.Context, tenant auth.TenantID, v auth.SessionID, r auth.AuthorizationRequest, browser Browser) (Step, error) {
+	return s.start(ctx, tenant, auth.Flow{Kind: auth.FlowAccount, Session: v, Request: r}, browser)
+}
+
+func (s *Service) start(ctx context.Context, tenant auth.TenantID, flow auth.Flow, browser Browser) (Step, error) {
+	flow, fresh, err := s.insertBound(ctx, tenant, flow, &browser)
 	if err != nil {
 		return Step{}, err
 	}

@@ -39,7 +39,7 @@ type successorFunc func(over auth.Flow, now time.Time) auth.Flow
 // restart returns a new flow of the same request, without proofs and decisions.
 func restart(over auth.Flow, now time.Time) auth.Flow {
 	f := auth.Flow{Kind: over.Kind, Browser: over.Browser, CreatedAt: now, ExpiresAt: now.Add(Lifetime)}
-	if f.Kind == auth.FlowAuthorize {
+	if f.Kind != auth.FlowDevice { // whose request is that of one device
 		f.Request = over.Request
 	}
 	return f

@@ -27,16 +27,10 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	if err := token.CheckIssuance(tenant, a, client); err != nil {
 		return session.Params{}, "", err
 	}
-	signIn := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}
-	if signIn.Factors, err = tx.Factors(a.ID); err != nil {
-		return session.Params{}, "", err
-	}
-	roles, err := tx.FactorRoles(tenant, a.ID)
+	signIn, err := newSignIn(tx, tenant, client, a, proofs)
 	if err != nil {
 		return session.Params{}, "", err
 	}
-	signIn.EmailCode = tenant.Settings.Factors.MailsCodes(a, signIn.Factors)
-	signIn.Policy, signIn.Due = tenant.Settings.Factors.For(a, roles, client)
 	proved, need := signIn.Decide()
 	switch need {
 	case auth.NeedNothing:
@@ -50,4 +44,17 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 		return session.Params{}, need, refusal
 	}
 	return session.Params{}, need, nil
+}
+
+// newSignIn reads what the decision about proofs depends on.
+func newSignIn(tx *store.Tx, t auth.Tenant, c auth.Client, a auth.Account, proofs []auth.Proof) (auth.SignIn, error) {
+	signIn := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}
+	var err error
+	if signIn.Factors, err = tx.Factors(a.ID); err != nil {
+		return signIn, err
+	}
+	roles, err := tx.FactorRoles(t, a.ID)
+	signIn.EmailCode = t.Settings.Factors.MailsCodes(a, signIn.Factors)
+	signIn.Policy, signIn.Due = t.Settings.Factors.For(a, roles, c)
+	return signIn, err
 }

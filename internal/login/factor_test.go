@@ -31,9 +31,19 @@ func (h *fixture) addTOTP(a auth.Account) string {
 	h.t.Helper()
 	app, err := h.BeginTOTP(h.t.Context(), tenant, a.ID, "Phone")
 	h.requireOK(err)
-	h.requireOK(h.ConfirmTOTP(h.t.Context(), tenant, app.ID, h.codeOf(app.Secret.Reveal()), owner(a)))
+	h.requireOK(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), owner(a)))
 	h.clock.Advance(30 * time.Second)
 	return app.Secret.Reveal()
+}
+
+// confirmTOTP makes an authenticator app count, for an actor without a session.
+func (h *fixture) confirmTOTP(id auth.FactorID, code string, actor auth.Actor) error {
+	h.t.Helper()
+	cookie, err := h.ConfirmTOTP(h.t.Context(), tenant, id, code, actor)
+	if cookie != "" {
+		h.t.Error("an actor without a session got a cookie")
+	}
+	return err
 }
 
 func (h *fixture) mails() (kinds []auth.MessageKind) {
@@ -67,15 +77,15 @@ func TestAttack_MF_07_Enrolment(t *testing.T) {
 		if again, err := h.PendingTOTP(t.Context(), tenant, a.ID, second.ID); err != nil || again != second {
 			t.Errorf("the page again: %v", err)
 		}
-		h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, first.ID, h.codeOf(first.Secret.Reveal()), owner(a)), "factor_unknown")
-		h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, second.ID, "000000", owner(a)), "invalid_code")
+		h.requireRefused(h.confirmTOTP(first.ID, h.codeOf(first.Secret.Reveal()), owner(a)), "factor_unknown")
+		h.requireRefused(h.confirmTOTP(second.ID, "000000", owner(a)), "invalid_code")
 		if list, _, err := h.Factors(t.Context(), tenant, a.ID); err != nil || len(list) != 0 {
 			t.Errorf("counts before a code: %+v, %v", list, err)
 		}
 		code := h.codeOf(second.Secret.Reveal())
-		h.requireOK(h.ConfirmTOTP(t.Context(), tenant, second.ID, code, owner(a)))
-		h.requireOK(h.ConfirmTOTP(t.Context(), tenant, second.ID, code, owner(a))) // the form sent twice
-		h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, second.ID, "000000", owner(a)), "invalid_code")
+		h.requireOK(h.confirmTOTP(second.ID, code, owner(a)))
+		h.requireOK(h.confirmTOTP(second.ID, code, owner(a))) // the form sent twice
+		h.requireRefused(h.confirmTOTP(second.ID, "000000", owner(a)), "invalid_code")
 		_, err = h.PendingTOTP(t.Context(), tenant, a.ID, second.ID)
 		h.requireRefused(err, "factor_unknown")
 		if list, _, err := h.Factors(t.Context(), tenant, a.ID); err != nil || len(list) != 1 || list[0].Name != "Phone" {
@@ -98,7 +108,7 @@ func TestFactorsBelongToOneAccount(t *testing.T) {
 		h.requireOK(err)
 		h.requireRefused(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(eve)), "factor_unknown")
 		h.requireRefused(h.RenameFactor(t.Context(), tenant, eve.ID, list[0].ID, "x"), "factor_unknown")
-		h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, pending.ID, h.codeOf(pending.Secret.Reveal()), owner(eve)), "factor_unknown")
+		h.requireRefused(h.confirmTOTP(pending.ID, h.codeOf(pending.Secret.Reveal()), owner(eve)), "factor_unknown")
 		_, err = h.PendingTOTP(t.Context(), tenant, eve.ID, pending.ID)
 		h.requireRefused(err, "factor_unknown")
 		h.requireOK(h.RenameFactor(t.Context(), tenant, ann.ID, list[0].ID, "Old phone"))
@@ -116,16 +126,16 @@ func TestAttack_MF_05_GuessesAreCounted(t *testing.T) {
 			app, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone") // each with a new secret
 			h.requireOK(err)
 			if i%2 == 0 {
-				h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, app.ID, "000000", owner(a)), "invalid_code")
+				h.requireRefused(h.confirmTOTP(app.ID, "000000", owner(a)), "invalid_code")
 			} else {
 				h.requireRefused(h.ConfirmRecoveryCodes(t.Context(), tenant, "AAAA-AAAA-AAAA-AAAA", owner(a)), "invalid_code")
 			}
 		}
 		app, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone")
 		h.requireOK(err)
-		h.requireRefused(h.ConfirmTOTP(t.Context(), tenant, app.ID, h.codeOf(app.Secret.Reveal()), owner(a)), "rate_limited")
+		h.requireRefused(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), owner(a)), "rate_limited")
 		h.clock.Advance(15 * time.Minute) // it ends by itself
-		h.requireOK(h.ConfirmTOTP(t.Context(), tenant, app.ID, h.codeOf(app.Secret.Reveal()), owner(a)))
+		h.requireOK(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), owner(a)))
 	})
 }
 

@@ -142,23 +142,31 @@ func readTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID) (auth.Fact
 }
 
 // ConfirmTOTP makes an authenticator app count with the first right code of it, and mails a notice.
-// The same code again changes nothing. Refusals: factor_unknown, invalid_code, rate_limited.
-func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth.FactorID, code string, actor auth.Actor) error {
+// The same code again changes nothing. The session of the actor counts as signed in with the app: its
+// cookie, if it has one, is replaced by the returned one. Refusals: factor_unknown, invalid_code,
+// rate_limited.
+func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth.FactorID, code string, actor auth.Actor) (cookie secret.Text, err error) {
 	account := actor.Account()
 	a, err := s.readAccount(ctx, tenant, account)
 	if err != nil {
-		return err
+		return "", err
 	}
 	refund, err := s.countGuess(ctx, tenant, a, actor)
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return s.confirmTOTP(tx, account, id, code, actor) })
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		if err := s.confirmTOTP(tx, account, id, code, actor); err != nil {
+			return err
+		}
+		cookie, err = s.strengthen(tx, auth.Proof{Method: auth.ProofTOTP, Account: account, At: tx.Now}, actor)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("add authenticator app: %w", err)
+		return "", fmt.Errorf("add authenticator app: %w", err)
 	}
 	refund()
-	return nil
+	return cookie, nil
 }
 
 func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID, code string, actor auth.Actor) error {

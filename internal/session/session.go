@@ -232,6 +232,28 @@ func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p AuthContext)
 	return s.renew(tx, v)
 }
 
+// Strengthen gives the session the context of a further proof, without a new sign-in. Its cookie, if
+// it has one, is replaced by the returned one. It returns auth.ErrNotFound when the session has ended.
+func (s *Service) Strengthen(tx *store.Tx, id auth.SessionID, p AuthContext) (secret.Text, error) {
+	v, err := readLive(tx, id)
+	if err != nil {
+		return "", err
+	}
+	v.ACR, v.AMR = p.ACR, p.AMR
+	if v.Digest == "" {
+		if err := tx.UpdateClientSession(v); err != nil {
+			return "", fmt.Errorf("strengthen session: %w", err)
+		}
+		return "", nil
+	}
+	cookie := secret.New(Prefix)
+	v.Digest = secret.Digest(cookie.Reveal())
+	if err := tx.RenewSession(v); err != nil {
+		return "", fmt.Errorf("strengthen session: %w", err)
+	}
+	return cookie, nil
+}
+
 func readLive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
 	v, err := tx.Session(id)
 	if err == nil && !v.EndedAt.IsZero() {

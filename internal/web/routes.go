@@ -1,6 +1,8 @@
 package web
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
@@ -9,6 +11,7 @@ import (
 func (s *Server) routes() {
 	rt, d, pg, p, a := s.router, &s.dialects, s.pages, s.protocol, s.api
 	signedIn, admin, accountOwner := a.SignedIn(), a.Admin(), pg.AccountOwner()
+	fresh := a.Fresh(5 * time.Minute)
 
 	rt.Route("GET /livez", d.internal, anyone, unlimited, s.livez)
 	rt.Route("GET /readyz", d.internal, anyone, unlimited, s.readyz)
@@ -98,10 +101,10 @@ func (s *Server) routes() {
 	api.Call(a, "POST /api/v1/logout", d.api, signedIn, unlimited, api.OpLogout, a.Logout)
 	api.Call(a, "POST /api/v1/password/forgot", d.api, anyone, limitForgot, api.OpForgot, a.PasswordForgot)
 	api.Call(a, "POST /api/v1/password/reset", d.api, anyone, limitReset, api.OpReset, a.PasswordReset)
-	api.Call(a, "POST /api/v1/password/change", d.api, signedIn, limitChange.And(limitSelfPassword), api.OpChange, a.PasswordChange)
+	api.Call(a, "POST /api/v1/password/change", d.api, fresh, limitChange.And(limitSelfPassword), api.OpChange, a.PasswordChange)
 	api.Call(a, "GET /api/v1/me", d.api, signedIn, unlimited, api.OpMe, a.Me)
-	api.Call(a, "PATCH /api/v1/me", d.api, signedIn, limitChange.And(limitSelfChange), api.OpMeUpdate, a.MeUpdate)
-	api.Call(a, "DELETE /api/v1/me", d.api, signedIn, limitChange, api.OpMeDelete, a.MeDelete)
+	api.Call(a, "PATCH /api/v1/me", d.api, signedIn, limitChange.And(limitSelfChange), api.OpMeUpdate, a.MeUpdate(fresh))
+	api.Call(a, "DELETE /api/v1/me", d.api, fresh, limitChange, api.OpMeDelete, a.MeDelete)
 	api.Call(a, "GET /api/v1/me/export", d.api, signedIn, unlimited.And(limitSelfExport), api.OpMeExport, a.MeExport)
 	api.Call(a, "GET /api/v1/me/consents", d.api, signedIn, unlimited, api.OpConsents, a.Consents)
 	api.Call(a, "DELETE /api/v1/me/consents/{client_id}", d.api, signedIn, unlimited.And(limitSelfEnd), api.OpConsentRevoke, a.ConsentRevoke)

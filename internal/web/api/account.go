@@ -28,7 +28,7 @@ var (
 		doc:     "Takes the token of the mailed link. Every session of the account ends."}
 	OpChange = operation{id: "change-password", topic: "password", status: http.StatusNoContent,
 		summary: "Change the password",
-		doc:     "Every other session of the account ends. A wrong current password is refused with wrong_password and counts as a failed sign-in."}
+		doc:     "Requires a sign-in within the last five minutes, with a second factor if the account has one (insufficient_user_authentication). Every other session of the account ends. A wrong current password is refused with wrong_password and counts as a failed sign-in."}
 )
 
 // Status is the response of calls without another result.

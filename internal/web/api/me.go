@@ -7,16 +7,17 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 var (
 	OpMe       = operation{id: "me", topic: "account", summary: "Read the account"}
 	OpMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
 		summary: "Update the account",
-		doc:     "Only the members that are present change. A new email address requires the current password and takes effect when the link mailed to it is used."}
+		doc:     "Only the members that are present change. A new email address requires the current password and a sign-in within the last five minutes (insufficient_user_authentication), and takes effect when the link mailed to it is used."}
 	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete the account",
-		doc:     "Requires the current password. Deletes all data of the user and ends every session and token."}
+		doc:     "Requires the current password and a sign-in within the last five minutes (insufficient_user_authentication). Deletes all data of the user and ends every session and token."}
 	OpMeExport = operation{id: "export-me", topic: "account",
 		summary: "Export all data of the account"}
 )
@@ -70,10 +71,22 @@ type MeChange struct {
 	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
 }
 
-// MeUpdate changes the account.
-func (s *Handlers) MeUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+// MeUpdate returns the handler that changes the account. Only callers that the principal admits may change
+// the address.
+func (s *Handlers) MeUpdate(address router.Principal) func(context.Context, *struct{ Body MeChange }) (*meOut, error) {
+	return func(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+		if in.Body.Email != nil {
+			if err := address.Admit(exchangeOf(ctx)); err != nil {
+				return nil, err
+			}
+		}
+		return s.updateMe(ctx, in.Body)
+	}
+}
+
+func (s *Handlers) updateMe(ctx context.Context, change MeChange) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: ex.BrowserCookie()}
+	patch := account.Patch{Name: change.Name, Email: change.Email, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
 	if _, err := s.accounts.Update(ctx, ex.Tenant.ID, ex.Actor.Account(), patch, ex.RequestActor()); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -11,6 +13,17 @@ import (
 // SignedIn returns the principal of a user with a valid access token or session cookie.
 func (s *Handlers) SignedIn() router.Principal {
 	return router.Principal{Name: "signedIn", Proved: true, Session: true, Admit: s.signIn}
+}
+
+// Fresh returns the principal of SignedIn whose sign-in is at most age old and as strong as the
+// account's factors allow, up to two factors (auth.SignIn.Fresh).
+func (s *Handlers) Fresh(age time.Duration) router.Principal {
+	return router.Principal{Name: "fresh", Proved: true, Session: true, Admit: func(ex *router.Exchange) error {
+		if err := s.signIn(ex); err != nil {
+			return err
+		}
+		return s.logins.RequireFresh(ex.Request.Context(), ex.Tenant.ID, ex.Actor, age)
+	}}
 }
 
 // Admin returns the principal of an administrator of the tenant, with an access token of the scope

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -171,6 +172,10 @@ func bearerChallenge(e *auth.Error) string {
 	}
 	if e.Code == auth.CodeMissingToken {
 		return "Bearer"
+	}
+	if up, ok := errors.AsType[auth.StepUp](e); ok { // RFC 9470 §3
+		return fmt.Sprintf(`Bearer error="%s", error_description="%s", acr_values="%s", max_age="%d"`,
+			e.Code, e.Msg, up.Assurance.ACR(), int64(up.MaxAge.Seconds()))
 	}
 	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`
 }
