@@ -278,5 +278,6 @@ func (s *signIns) addApp(ctx context.Context, hash string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return app.Secret.Reveal(), s.logins.ConfirmTOTP(ctx, auth.DefaultTenant, app.ID, code, auth.Actor{Kind: auth.ActorAccount, ID: string(id), IP: "192.0.2.1"})
+	_, err = s.logins.ConfirmTOTP(ctx, auth.DefaultTenant, app.ID, code, auth.Actor{Kind: auth.ActorAccount, ID: string(id), IP: "192.0.2.1"})
+	return app.Secret.Reveal(), err
 }

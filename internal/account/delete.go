@@ -18,8 +18,8 @@ func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return s.remove(ctx, tenant, id, actor, nil, stored.reload)
 }
 
-// Remove deletes an account for an operator, without its password. Refusals: not_found,
-// last_administrator.
+// Remove deletes an account without its password: for an operator, or for an owner whose session is
+// fresh (auth.SignIn.Fresh). Refusals: not_found, last_administrator.
 func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
 	return s.remove(ctx, tenant, id, actor, allowed, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
 }

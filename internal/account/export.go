@@ -28,6 +28,7 @@ type ExportedAccount struct {
 	Email           string         `json:"email"`
 	EmailVerifiedAt time.Time      `json:"email_verified_at,omitzero"`
 	Name            string         `json:"name"`
+	Locale          string         `json:"locale,omitempty"`
 	CreatedAt       time.Time      `json:"created_at"`
 	UpdatedAt       time.Time      `json:"updated_at"`
 	LastLoginAt     time.Time      `json:"last_login_at,omitzero"`
@@ -130,7 +131,7 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 		return Export{}, err
 	}
 	out := Export{ExportedAt: tx.Now, Roles: []string{}, Permissions: []string{}, Events: []ExportedEvent{}, Account: ExportedAccount{
-		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Name: a.Name, CreatedAt: a.CreatedAt,
+		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Name: a.Name, Locale: a.Locale, CreatedAt: a.CreatedAt,
 		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt,
 	}}
 	roles, permissions, err := tx.Rights(id)

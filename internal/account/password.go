@@ -93,10 +93,19 @@ func (stored credentials) reload(tx *store.Tx) (auth.Account, error) {
 		return a, err
 	}
 	hash, err := tx.PasswordHash(stored.account.ID)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && hash != stored.hash {
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return a, err
+	}
+	if hash != stored.hash {
 		return a, errChangedMeanwhile()
 	}
-	return a, err
+	return a, nil
+}
+
+// HasPassword reports whether the account has a password. Refusals: not_found.
+func (s *Service) HasPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (bool, error) {
+	stored, err := s.readCredentials(ctx, tenant, id)
+	return stored.hash != "", err
 }
 
 // ChangePassword replaces the password for its owner, who must know the current one. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -13,17 +14,20 @@ import (
 
 // Patch is a change of one's own account; a nil field is unchanged.
 type Patch struct {
-	Name  *string
-	Email *string
-	// CurrentPassword is required to change the address.
+	Name   *string
+	Locale *string
+	Email  *string
+	// CurrentPassword is required to change the address, unless the session is Fresh.
 	CurrentPassword string
-	Browser         string // as in Registration
+	// Fresh says that the session of the actor is fresh (auth.SignIn.Fresh).
+	Fresh   bool
+	Browser string // as in Registration
 }
 
-// Update changes the name immediately. A new address is pending until its mailed link is
+// Update changes name and language immediately. A new address is pending until its mailed link is
 // used; until then the account keeps the current address. Only the mailbox of the new
 // address sees whether another account has it. Requesting the current address cancels a
-// pending change. Refusals: name_…, email_invalid, wrong_password, rate_limited,
+// pending change. Refusals: name_…, locale_invalid, email_invalid, wrong_password, rate_limited,
 // not_found.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
 	change := profileUpdate{s: s, actor: actor, browser: p.Browser}
@@ -34,6 +38,13 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		}
 		change.name = &name
 	}
+	if p.Locale != nil {
+		locale, err := auth.ParseLocale(*p.Locale)
+		if err != nil {
+			return auth.Account{}, err
+		}
+		change.locale = &locale
+	}
 	if p.Email != nil {
 		email, err := auth.ParseEmail(*p.Email)
 		if err != nil {
@@ -42,7 +53,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		if !email.Public() {
 			return auth.Account{}, errEmailNotPublic()
 		}
-		if change.credentials, err = s.authorizeChange(ctx, tenant, id, email, p.CurrentPassword, actor); err != nil {
+		if change.credentials, err = s.authorizeChange(ctx, tenant, id, email, p, actor); err != nil {
 			return auth.Account{}, err
 		}
 		change.email, change.token = &email, secret.New(linkPrefix)
@@ -55,9 +66,13 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return a, mapNotFound("update account", err)
 }
 
-// authorizeChange verifies the password and limits mails to the new address.
-func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (credentials, error) {
-	stored, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
+// authorizeChange verifies the password unless the session is fresh, and limits mails to the new address.
+func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, p Patch, actor auth.Actor) (stored credentials, err error) {
+	if p.Fresh {
+		stored, err = s.readCredentials(ctx, tenant, id)
+	} else {
+		stored, err = s.verifyPassword(ctx, tenant, id, p.CurrentPassword, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
+	}
 	if err != nil {
 		return stored, err
 	}
@@ -69,6 +84,7 @@ func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id 
 type profileUpdate struct {
 	s           *Service
 	name        *string
+	locale      *string
 	email       *auth.Email
 	credentials credentials
 	token       secret.Text
@@ -86,18 +102,25 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 		if _, err := c.credentials.reload(tx); err != nil {
 			return a, err
 		}
-		if err := c.requestEmailChange(tx, a); err != nil {
+		if err := c.requestEmailChange(tx, a); err != nil && !errors.Is(err, errRepeated) {
 			return a, err
 		}
 	}
-	if c.name == nil || *c.name == a.Name {
+	var changed []string
+	if c.name != nil && *c.name != a.Name {
+		a.Name, changed = *c.name, append(changed, "name")
+	}
+	if c.locale != nil && *c.locale != a.Locale {
+		a.Locale, changed = *c.locale, append(changed, "locale")
+	}
+	if len(changed) == 0 {
 		return a, nil
 	}
-	a.Name, a.UpdatedAt = *c.name, tx.Now
+	a.UpdatedAt = tx.Now
 	if err := tx.UpdateAccount(a); err != nil {
 		return a, err
 	}
-	return a, tx.Record(auth.Event{Kind: auth.EventProfileChanged, Actor: c.actor, Account: id, Detail: map[string]string{"field": "name"}})
+	return a, tx.Record(auth.Event{Kind: auth.EventProfileChanged, Actor: c.actor, Account: id, Detail: map[string]string{"field": strings.Join(changed, " ")}})
 }
 
 // requestEmailChange mails a link to the new address. If another account has it, the same
@@ -105,6 +128,9 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 	if c.email.Address == a.Email.Address {
 		return tx.DeleteSingleUses(a.ID, auth.UseChangeEmail)
+	}
+	if err := (submission{c.browser, string(c.actor.Session)}).record(tx, "change", c.email.Address); err != nil {
+		return err
 	}
 	other, err := tx.AccountByLogin(c.email.Login)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,7 @@ type Account struct {
 	LastLoginAt     time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	Locale          string // the language of the pages for its owner; empty for that of the browser
 	Registrar       string // who registered it, until the address is verified; empty when unknown
 }
 
@@ -28,6 +30,17 @@ func (a Account) Verified() bool { return !a.EmailVerifiedAt.IsZero() }
 
 // Disabled reports whether an administrator has disabled the account.
 func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }
+
+// Locales are the languages of the pages.
+var Locales = []string{"en", "de"}
+
+// ParseLocale checks a language of the pages; an empty one is that of the browser.
+func ParseLocale(s string) (string, error) {
+	if s != "" && !slices.Contains(Locales, s) {
+		return "", Invalid(CodeLocaleInvalid, "locale", "locale: "+strings.Join(Locales, " or ")+", or empty for the language of the browser")
+	}
+	return s, nil
+}
 
 // MaxNameLength is the largest number of code points of a display name.
 const MaxNameLength = 200

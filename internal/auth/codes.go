@@ -22,6 +22,7 @@ const (
 	CodeInvalidScope          Code = "invalid_scope"
 	CodeInvalidTarget         Code = "invalid_target"
 	CodeJWKSInvalid           Code = "jwks_invalid"
+	CodeLocaleInvalid         Code = "locale_invalid"
 	CodeMalformedBody         Code = "malformed_body"
 	CodeMalformedJSON         Code = "malformed_json"
 	CodeMaxAgeInvalid         Code = "max_age_invalid"

@@ -158,9 +158,7 @@ func (s SignIn) need(proved, counted Assurance) Need {
 // user is about to add it.
 func (s SignIn) Fresh(age time.Duration) Need {
 	s.Established, s.Requested = false, AssuranceNone
-	s.Proofs = slices.DeleteFunc(slices.Clone(s.Proofs), func(p Proof) bool {
-		return s.Now.Sub(p.At) > age || p.Method == ProofTrustedBrowser
-	})
+	s.Proofs = slices.DeleteFunc(withoutTrust(s.Proofs), func(p Proof) bool { return s.Now.Sub(p.At) > age })
 	_, need := s.Decide()
 	if need == NeedEnrolment {
 		return NeedNothing

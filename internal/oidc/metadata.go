@@ -91,7 +91,7 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
 		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.StandardClaims...),
 		Prompts: prompts, Resources: s.cfg.Resources,
-		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
+		Locales: auth.Locales, Challenges: []string{"S256"},
 
 		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,
 		AuthorizationAlgorithms: signingAlgorithms, RequestObjectAlgorithms: algorithms, ProofAlgorithms: guard.ProofAlgorithms(),

@@ -6,11 +6,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar"
+const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale"
 
 func scanAccount(s scanner, a *auth.Account) error {
 	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, timeDest(&a.EmailVerifiedAt),
-		timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar)
+		timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale)
 }
 
 // Account returns ErrNotFound for an unknown ID and for one of another tenant.
@@ -40,19 +40,19 @@ func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
 
 // InsertAccount returns ErrConflict when the login is taken. The transaction remains usable.
 func (tx *Tx) InsertAccount(a auth.Account) error {
-	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, login) DO NOTHING`,
+	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (tenant_id, login) DO NOTHING`,
 		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar)
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar, a.Locale)
 }
 
 // UpdateAccount writes all fields but the ID and the time of creation. The caller has checked in
 // the same transaction that the login is free.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
 	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
-		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8 WHERE tenant_id = $9 AND id = $10`,
+		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8, locale = $9 WHERE tenant_id = $10 AND id = $11`,
 		a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, tx.tenant, a.ID)
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, a.Locale, tx.tenant, a.ID)
 }
 
 // TouchLogin records the time of a sign-in.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -148,10 +149,8 @@ func checkTenant(t auth.Tenant) error {
 	if err := p.Validate(); err != nil {
 		errs = append(errs, err)
 	}
-	switch set.Locale {
-	case "", "en", "de":
-	default:
-		errs = append(errs, errors.New("locale: want en or de"))
+	if _, err := auth.ParseLocale(set.Locale); err != nil {
+		errs = append(errs, errors.New("locale: want "+strings.Join(auth.Locales, " or ")))
 	}
 	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding), checkLogo(set.Branding))
 	if err := errors.Join(errs...); err != nil {

@@ -14,7 +14,7 @@ func TestRepair_N21_ChangePassword(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	r := h.get("/.well-known/change-password")
-	if r.StatusCode != 303 || r.Header.Get("Location") != "/forgot-password" {
+	if r.StatusCode != 303 || r.Header.Get("Location") != "/account/password" {
 		t.Errorf("%s, Location %q", r.Status, r.Header.Get("Location"))
 	}
 }

@@ -66,12 +66,12 @@ func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 		tk := h.tokens(h.login("alice@example.com", pass))
 		h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
 	}
-	page := h.requireReply(h.get("/account", cookie), 200, "")
+	page := h.requireReply(h.get("/account/sessions", cookie), 200, "")
 	for _, c := range page.Cookies() { // the browser cookie, which the API does not set
 		cookie += "; " + c.Name + "=" + c.Value
 	}
 	form := url.Values{"csrf": {csrfOf(t, page)}}.Encode()
-	r := h.do(request("POST", "/account/end-others", form, cookie, "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"))
+	r := h.do(request("POST", "/account/sessions/end-others", form, cookie, "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"))
 	if r.StatusCode != http.StatusSeeOther {
 		t.Errorf("%d: %s", r.StatusCode, r.body)
 	}

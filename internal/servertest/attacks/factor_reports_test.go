@@ -24,7 +24,7 @@ func TestReported_SetupCodeAgain(t *testing.T) {
 		}
 		app := authenticatorApp{s, e.Secret.Reveal()}
 		setup := app.code(t)
-		if err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, setup, auth.Actor{Kind: auth.ActorAccount, ID: string(account)}); err != nil {
+		if _, err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, setup, auth.Actor{Kind: auth.ActorAccount, ID: string(account)}); err != nil {
 			t.Fatal(err)
 		}
 		token := beginLogin(t, s, alice)

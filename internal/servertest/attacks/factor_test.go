@@ -30,7 +30,7 @@ func addApp(t testing.TB, s *servertest.Server, account auth.AccountID) authenti
 	}
 	app := authenticatorApp{s, e.Secret.Reveal()}
 	owner := auth.Actor{Kind: auth.ActorAccount, ID: string(account), IP: "192.0.2.1"}
-	if err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, app.code(t), owner); err != nil {
+	if _, err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, app.code(t), owner); err != nil {
 		t.Fatal(err)
 	}
 	app.advance()

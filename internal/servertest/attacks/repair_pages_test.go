@@ -41,8 +41,8 @@ func TestRepair_N21_NewPasswordFromTheAccountPage(t *testing.T) {
 	b.Open("/login")
 	b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/account")
 
-	b.Open("/.well-known/change-password").At(t, "/account")
-	b.Press("new-password").Want(t, 200).At(t, "/account")
+	b.Open("/.well-known/change-password").At(t, "/account/password")
+	b.Press("new-password").Want(t, 200).At(t, "/account/password")
 
 	b.Open("/reset-password?token=" + servertest.LinkToken(t, s.WaitMail(t, alice)))
 	b.Press("submit", "password", otherPassword).Want(t, 200)

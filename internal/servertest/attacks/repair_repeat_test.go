@@ -53,12 +53,12 @@ func TestRepair_B1_AccountForms(t *testing.T) {
 		b.Open(authorizationQuery(c))
 		signIn(t, b, alice).At(t, "/consent")
 		b.Press("approve").Answer(t)
-		for _, button := range []string{"others", "remove-0", "new-password"} {
+		for button, page := range map[string]string{"others": "/account/sessions", "remove-0": "/account/apps", "new-password": "/account/password"} {
 			s.Login(t, alice, servertest.Password) // another device
-			b.Open("/account").Want(t, 200)
+			b.Open(page).Want(t, 200)
 			first, second := pressTwice(t, b, button)
-			first.Want(t, 200).At(t, "/account")
-			second.Want(t, 200).At(t, "/account")
+			first.Want(t, 200).At(t, page)
+			second.Want(t, 200).At(t, page)
 			if first.Text() != second.Text() {
 				t.Errorf("%s: %q, then %q", button, first.Text(), second.Text())
 			}

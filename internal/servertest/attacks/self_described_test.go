@@ -48,7 +48,7 @@ func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 		}
 		b.Press("decision=approve").Want(t, 200)
 		pollDevice(t, s, c, a).Want(t, 200)
-		if text := b.Open("/account").Want(t, 200).Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "Bank of Example") {
+		if text := b.Open("/account/apps").Want(t, 200).Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "Bank of Example") {
 			t.Errorf("the account page shows: %s", text)
 		}
 	}, setRegistrationMode("open"))

@@ -154,15 +154,15 @@ func TestAccountPage(t *testing.T) {
 			t.Errorf("consent: %s", p.Text())
 		}
 		tokens := redeem(t, s, c, other.Press("approve").Answer(t))
-		if p := b.Open("/account"); !strings.Contains(p.Text(), "Ledger") || !p.Has("remove-0") {
+		if p := b.Open("/account/apps"); !strings.Contains(p.Text(), "Ledger") || !p.Has("remove-0") {
 			t.Fatalf("account: %s", p.Text())
 		}
 		forged := b.Page.Fields(t, "remove-0")
-		forged.Set("csrf", other.Open("/account").Value("csrf"))
-		if r := s.Do(t, "POST", "/account/remove-app", forged.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName))); r.Status != 403 {
+		forged.Set("csrf", other.Open("/account/apps").Value("csrf"))
+		if r := s.Do(t, "POST", "/account/apps/remove", forged.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName))); r.Status != 403 {
 			t.Errorf("with the token of another page: %d", r.Status)
 		}
-		b.Press("remove-0").At(t, "/account")
+		b.Press("remove-0").At(t, "/account/apps")
 		if p := b.Page; p.Has("remove-0") || len(p.Hops) != 2 {
 			t.Errorf("account: %s", p.Text())
 		}
@@ -170,7 +170,8 @@ func TestAccountPage(t *testing.T) {
 			t.Errorf("its refresh token still works: %d %s", r.Status, r.Body)
 		}
 		other.Open(authorizationQuery(c)).At(t, "/consent")
-		b.Press("others").At(t, "/account")
+		b.Open("/account/sessions")
+		b.Press("others").At(t, "/account/sessions")
 		other.Open("/account").At(t, "/login")
 		b.Open("/account").At(t, "/account")
 	})

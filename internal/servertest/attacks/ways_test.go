@@ -245,6 +245,8 @@ var withoutUser = map[string]string{
 	"session.Start":                       "called by the functions of ways",
 	"session.StartClient":                 "called by the functions of ways",
 	"session.renew":                       "called by the functions of ways",
+	"session.Strengthen":                  "called by login.strengthen",
+	"login.strengthen":                    "adds the proof of a new authenticator to a session that there is",
 	"store.consumeCode":                   "stores what oidc.startClientSession has decided",
 	"token.Start":                         "called by the functions of ways",
 	"POST /oauth2/introspect":             "describes a token",
@@ -333,7 +335,8 @@ func (u *wayUser) addTOTP() string {
 	u.requireOK(err)
 	secret := app.Secret.Reveal()
 	by := auth.Actor{Kind: auth.ActorAccount, ID: string(u.id)}
-	u.requireOK(u.s.Logins.ConfirmTOTP(u.t.Context(), auth.DefaultTenant, app.ID, codeOfApp(u.t, u.s, secret), by))
+	_, err = u.s.Logins.ConfirmTOTP(u.t.Context(), auth.DefaultTenant, app.ID, codeOfApp(u.t, u.s, secret), by)
+	u.requireOK(err)
 	return secret
 }
 

@@ -48,7 +48,7 @@ func TestGallery(t *testing.T) {
 	t.Run("rtl", func(t *testing.T) {
 		t.Parallel()
 		b := newTab(t, windowSettings{width: 320})
-		for _, name := range []string{"login", "consent", "choose", "home", "device_confirm"} {
+		for _, name := range []string{"login", "consent", "choose", "account", "account_factors", "device_confirm"} {
 			b.open(srv.URL + "/" + name + ".en.html?dir=rtl").requireAccessible(name).screenshot(name)
 		}
 	})

@@ -86,7 +86,7 @@ func TestDoubleClicksOnTheAccountPage(t *testing.T) {
 				s.Login(t, alice, servertest.Password)
 			}
 			b := newTab(t, windowSettings{})
-			b.open(s.URL + "/login").signIn(alice).requirePath("/account")
+			b.open(s.URL + "/account/sessions").signIn(alice).requirePath("/account/sessions")
 			for want := 5; want > 2; want-- {
 				b.doubleClick("end-1", gap).waitForText("Device signed out")
 				b.waitForButtons()

@@ -28,6 +28,7 @@ type Me struct {
 	Email         string     `json:"email" example:"alice@example.com"`
 	EmailVerified bool       `json:"email_verified"`
 	Name          string     `json:"name" example:"Alice"`
+	Locale        string     `json:"locale,omitempty" doc:"The language of the pages; that of the browser without one." example:"de"`
 	Roles         []string   `json:"roles"`
 	Permissions   []string   `json:"permissions"`
 	CreatedAt     time.Time  `json:"created_at"`
@@ -38,7 +39,7 @@ type Me struct {
 type meOut struct{ Body Me }
 
 func meOf(p store.Profile) *meOut {
-	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Name: p.Name,
+	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Name: p.Name, Locale: p.Locale,
 		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
 	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
 		me.LastLoginAt = &at
@@ -67,6 +68,7 @@ func (s *Handlers) Me(ctx context.Context, _ *struct{}) (*meOut, error) {
 // MeChange is an update of the account.
 type MeChange struct {
 	Name            *string `json:"name,omitempty" example:"Alice"`
+	Locale          *string `json:"locale,omitempty" doc:"The language of the pages: en or de, or empty for that of the browser." example:"de"`
 	Email           *string `json:"email,omitempty" doc:"Pending until its link is used." example:"alice@example.org"`
 	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
 }
@@ -86,7 +88,7 @@ func (s *Handlers) MeUpdate(address router.Principal) func(context.Context, *str
 
 func (s *Handlers) updateMe(ctx context.Context, change MeChange) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	patch := account.Patch{Name: change.Name, Email: change.Email, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
+	patch := account.Patch{Name: change.Name, Locale: change.Locale, Email: change.Email, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
 	if _, err := s.accounts.Update(ctx, ex.Tenant.ID, ex.Actor.Account(), patch, ex.RequestActor()); err != nil {
 		return nil, err
 	}

@@ -2,15 +2,64 @@ package pages
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
-	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
+
+// The pages of the account, below the tenant's base. The path of a form begins with that of its page.
+const (
+	PathAccount     = "/account"
+	PathProfile     = "/account/profile"
+	PathEmail       = "/account/email"
+	PathPassword    = "/account/password"
+	PathFactors     = "/account/two-factor"
+	PathFactorAdd   = "/account/two-factor/add"
+	PathFactorEdit  = "/account/two-factor/edit"
+	PathCodes       = "/account/two-factor/codes"
+	PathSessions    = "/account/sessions"
+	PathApps        = "/account/apps"
+	PathData        = "/account/data"
+	PathDelete      = "/account/data/delete"
+	PathDeleted     = "/account/deleted"
+	pathNewPassword = PathPassword + "/link"
+)
+
+// accountPages are the pages that have a link on all pages of the account, in this order.
+var accountPages = []struct {
+	path  string
+	title ui.Key
+}{
+	{PathAccount, ui.AccountTitle}, {PathProfile, ui.ProfileTitle}, {PathEmail, ui.AddressTitle}, {PathPassword, ui.PasswordTitle},
+	{PathFactors, ui.FactorsTitle}, {PathSessions, ui.SessionsTitle}, {PathApps, ui.AppsTitle}, {PathData, ui.DataTitle},
+}
+
+// innerPages are the pages below one of accountPages.
+var innerPages = []string{PathFactorAdd, PathFactorEdit, PathCodes, PathDelete}
+
+// accountPage returns the page of the account to which a path belongs: the longest that begins it. No
+// path from outside leads anywhere else.
+func accountPage(path string) string {
+	page := PathAccount
+	longer := func(p string) {
+		if (path == p || strings.HasPrefix(path, p+"/")) && len(p) > len(page) {
+			page = p
+		}
+	}
+	for _, p := range accountPages {
+		longer(p.path)
+	}
+	for _, p := range innerPages {
+		longer(p)
+	}
+	return page
+}
 
 // AccountForm checks the CSRF token, which is bound to the browser and to the session of the page.
 func (s *Handlers) AccountForm(h router.Handler) router.Handler {
@@ -20,45 +69,132 @@ func (s *Handlers) AccountForm(h router.Handler) router.Handler {
 			return router.CrossSite()
 		}
 		if auth.SessionID(session) != ex.Actor.Session { // that session has ended, perhaps by this form
-			return seeOther(ex, PathAccount)
+			return seeOther(ex, accountPage(ex.Route.Path))
 		}
 		return h(ex, r)
 	}
 }
 
 // AccountOwner returns the principal of a user who is signed in in the browser. Other users are
-// redirected to the sign-in page.
+// redirected to the sign-in page, which leads back to the page.
 func (s *Handlers) AccountOwner() router.Principal {
-	return router.Principal{Name: "accountOwner", Admit: s.findOwner}
+	return router.Principal{Name: "accountOwner", Admit: func(ex *router.Exchange) error {
+		_, err := s.findOwner(ex)
+		return err
+	}}
+}
+
+// Fresh returns the principal of AccountOwner whose sign-in is at most age old and as strong as the
+// account's factors allow, up to two factors (auth.SignIn.Fresh). Other users sign in again and return to
+// the page; a form has to be sent again.
+func (s *Handlers) Fresh(age time.Duration) router.Principal {
+	return router.Principal{Name: "freshOwner", Admit: func(ex *router.Exchange) error {
+		b, err := s.findOwner(ex)
+		if err != nil {
+			return err
+		}
+		err = s.logins.RequireFresh(ex.Request.Context(), ex.Tenant.ID, ex.Actor, age)
+		if up, ok := errors.AsType[auth.StepUp](err); ok {
+			seconds := int64(up.MaxAge.Seconds())
+			return cmp.Or(s.leadTo(ex, b, auth.AuthorizationRequest{MaxAge: &seconds}), router.ErrWritten)
+		}
+		return err
+	}}
 }
 
 // findOwner sets the actor to the current account, or redirects to the sign-in page.
-func (s *Handlers) findOwner(ex *router.Exchange) error {
+func (s *Handlers) findOwner(ex *router.Exchange) (flow.Browser, error) {
 	b, err := s.resumeBrowser(ex)
+	switch {
+	case err != nil:
+		return b, err
+	case len(b.Sessions) > 0:
+		ex.Actor = ex.Actor.AsSession(b.Sessions[0].Session)
+		return b, nil
+	case ex.Route.Path == PathAccount+"/logout": // a form that was posted twice
+		err = seeOther(ex, PathLogout+"/done")
+	case accountPage(ex.Route.Path) == PathAccount:
+		err = seeOther(ex, PathLogin)
+	default:
+		err = s.leadTo(ex, b, auth.AuthorizationRequest{})
+	}
+	return b, cmp.Or(err, router.ErrWritten)
+}
+
+// leadTo begins a flow that leads to the page of the route. After a form it redirects to that page, which
+// begins the flow.
+func (s *Handlers) leadTo(ex *router.Exchange, b flow.Browser, r auth.AuthorizationRequest) error {
+	r.Page = accountPage(ex.Route.Path)
+	if ex.Request.Method == http.MethodPost {
+		return seeOther(ex, r.Page)
+	}
+	st, err := s.flows.StartAccount(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Session, r, b)
 	if err != nil {
 		return err
 	}
-	if len(b.Sessions) == 0 {
-		path := PathLogin
-		if ex.Route.Path == PathAccount+"/logout" { // a form that was posted twice
-			path = PathLogout + "/done"
-		}
-		return cmp.Or(seeOther(ex, path), router.ErrWritten)
-	}
-	ex.Actor = ex.Actor.AsSession(b.Sessions[0].Session)
-	return nil
+	ex.SetBrowser(st.NewBrowser)
+	return dispatch(ex, st)
 }
 
-// accountCSRF returns the CSRF token of the account page's forms, with the session that it is bound to.
+// accountCSRF returns the CSRF token of the forms of the account's pages, with the session that it is
+// bound to.
 func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 	session := string(ex.Actor.Session)
 	return s.flows.CSRF(ex.Tenant.ID, b, "account", session) + "." + session
 }
 
-// accountNotices are the notices of the account page after a change, by the parameter done.
-var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
+// accountNotices are the notices of the account's pages after a change, by the parameter done.
+var accountNotices = map[string]ui.Key{
+	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
+	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "session": ui.SessionEnded, "app": ui.AppRemoved,
+}
 
-// AccountPage shows the sessions and connected apps of the user.
+// accountFrame returns what the pages of the account share. The action of the form is the path.
+func (s *Handlers) accountFrame(ex *router.Exchange, action string) ui.Frame {
+	me, b := ex.SignedIn[0].Account, flow.Browser{Secret: ex.BrowserCookie()}
+	ex.SetBrowser(b.EnsureSecret())
+	f := ui.Frame{Page: newPage(ex), Form: ui.Form{CSRF: s.accountCSRF(ex, b), Action: tenantPath(ex, action)},
+		Account: me.Email.Address, Name: me.Name, Logout: tenantPath(ex, PathAccount+"/logout")}
+	here := accountPage(ex.Route.Path)
+	for _, p := range accountPages {
+		below := strings.HasPrefix(here, p.path+"/")
+		f.Links = append(f.Links, ui.Link{URL: tenantPath(ex, p.path), Text: f.Say(p.title), Current: p.path == here || below && p.path != PathAccount})
+		if below {
+			f.Up = tenantPath(ex, p.path) // the last is the nearest
+		}
+	}
+	if k, ok := accountNotices[ex.Request.URL.Query().Get("done")]; ok {
+		f.Notice = f.Say(k)
+	}
+	return f
+}
+
+// redirectDone redirects to a page of the account after a change. It ignores that the changed object was
+// not found, since it is gone as requested.
+func redirectDone(ex *router.Exchange, err error, page, done string) error {
+	if err != nil && auth.KindOf(err) != auth.KindNotFound {
+		return err
+	}
+	return seeOther(ex, page+"?done="+done)
+}
+
+// explainRefusal returns the status and the sentence of a refusal that a form shows. It returns the error
+// if it is not about the form.
+func explainRefusal(ex *router.Exchange, p ui.Page, err error) (status int, sentence string, _ error) {
+	e, ok := errors.AsType[*auth.Error](err)
+	switch {
+	case !ok:
+		return 0, "", err
+	case e.Kind == auth.KindThrottled:
+		ex.Explain(e).SetHeaders(ex.Header())
+		return http.StatusTooManyRequests, p.Say(ui.AccountWait, p.Wait(e.RetryAfter)), nil
+	case e.Kind == auth.KindInvalid || e.Kind == auth.KindForbidden || e.Kind == auth.KindConflict:
+		return http.StatusBadRequest, strings.Join(p.Refusal(e), " "), nil
+	}
+	return 0, "", err
+}
+
+// AccountPage shows what the account has, with links to its pages.
 func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	ctx, id := r.Context(), ex.Actor.Account()
 	devices, err := s.accounts.Sessions(ctx, ex.Tenant.ID, id)
@@ -69,54 +205,30 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	me, b := ex.SignedIn[0].Account, flow.Browser{Secret: ex.BrowserCookie()}
-	ex.SetBrowser(b.EnsureSecret())
-	p := ui.Home{Page: newPage(ex), Form: ui.Form{CSRF: s.accountCSRF(ex, b)}, Account: me.Email.Address, Name: me.Name,
-		EndSession: tenantPath(ex, PathAccount+"/end-session"), EndOthers: tenantPath(ex, PathAccount+"/end-others"),
-		RemoveApp: tenantPath(ex, PathAccount+"/remove-app"), NewPassword: tenantPath(ex, PathAccount+"/new-password"), Logout: tenantPath(ex, PathAccount+"/logout")}
-	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
-		p.Notice = p.Say(k)
-	}
-	for _, v := range devices {
-		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
-	}
-	for _, a := range apps {
-		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: a.Client.DisplayName(), Host: a.Client.ProvedHost(), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
-	}
-	return render(ex, http.StatusOK, p)
-}
-
-// AccountEndSession ends one session of the account.
-func (s *Handlers) AccountEndSession(ex *router.Exchange, r *http.Request) error {
-	err := s.accounts.EndSession(r.Context(), ex.Tenant.ID, ex.Actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.RequestActor())
-	return redirectToAccount(ex, err, "session")
-}
-
-// AccountEndOthers ends all sessions of the account but this one.
-func (s *Handlers) AccountEndOthers(ex *router.Exchange, r *http.Request) error {
-	_, err := s.accounts.EndOtherSessions(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.Actor.Session, ex.RequestActor())
-	return redirectToAccount(ex, err, "session")
-}
-
-// AccountNewPassword mails a link for a new password to the account's email address.
-func (s *Handlers) AccountNewPassword(ex *router.Exchange, r *http.Request) error {
-	err := s.accounts.Forgot(r.Context(), ex.Tenant.ID, account.LinkRequest{Email: ex.SignedIn[0].Account.Email.Address, Browser: ex.BrowserCookie()}, ex.RequestActor())
-	return redirectToAccount(ex, err, "password")
-}
-
-// AccountRemoveApp revokes the consent for a client.
-func (s *Handlers) AccountRemoveApp(ex *router.Exchange, r *http.Request) error {
-	err := s.oidc.RevokeConsent(r.Context(), ex.Tenant.ID, ex.Actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.RequestActor())
-	return redirectToAccount(ex, err, "app")
-}
-
-// redirectToAccount redirects to the account page after a change. It ignores that the changed object was
-// not found, since it is gone as requested.
-func redirectToAccount(ex *router.Exchange, err error, done string) error {
-	if err != nil && auth.KindOf(err) != auth.KindNotFound {
+	factors, codes, err := s.logins.Factors(ctx, ex.Tenant.ID, id)
+	if err != nil {
 		return err
 	}
-	return seeOther(ex, PathAccount+"?done="+done)
+	p := ui.Overview{Frame: s.accountFrame(ex, "")}
+	status := map[string]string{
+		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff),
+		PathSessions: p.Count(len(devices), ui.SessionOne, ui.SessionMany), PathApps: p.Say(ui.AppNone), PathData: p.Say(ui.DataStatus),
+	}
+	few := len(factors) > 0 && codes <= ui.FewCodes
+	if len(factors) > 0 {
+		status[PathFactors] = p.Count(len(factors), ui.FactorOne, ui.FactorMany)
+	}
+	if few {
+		status[PathFactors] += " · " + p.Count(codes, ui.CodeOne, ui.CodeMany)
+	}
+	if len(apps) > 0 {
+		status[PathApps] = p.Count(len(apps), ui.AppOne, ui.AppMany)
+	}
+	for i, link := range p.Links[1:] {
+		path := accountPages[i+1].path
+		p.Rows = append(p.Rows, ui.OverviewRow{Link: link, Status: status[path], Warn: path == PathFactors && few})
+	}
+	return render(ex, http.StatusOK, p)
 }
 
 // AccountLogout signs the current account out of this browser.

@@ -30,7 +30,6 @@ const (
 	PathUnverified = "/verify-email/wait"
 	PathDevice     = oidc.DevicePath
 	PathConfirm    = oidc.DevicePath + "/confirm"
-	PathAccount    = "/account"
 )
 
 // stepPaths maps each step to the path of its page.
@@ -191,7 +190,7 @@ func dispatch(ex *router.Exchange, st flow.Step) error {
 	case auth.StepAnswer:
 		return respond(ex, st)
 	case auth.StepDone:
-		return seeOther(ex, PathAccount)
+		return seeOther(ex, accountPage(st.Flow.Request.Page))
 	}
 	return redirect(ex, flowURL(ex, stepPaths[st.Kind], st.Flow.ID))
 }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -73,8 +74,12 @@ func SetHeaders(ex *router.Exchange) {
 }
 
 // newPage returns the common data of all pages, in the user's language. The locales are the ui_locales
-// of the client's request (OpenID Connect Core §3.1.2.1).
+// of the client's request (OpenID Connect Core §3.1.2.1). Without them the account that is signed in
+// decides.
 func newPage(ex *router.Exchange, locales ...string) ui.Page {
+	if len(ex.SignedIn) > 0 {
+		locales = append(slices.Clip(locales), ex.SignedIn[0].Account.Locale)
+	}
 	p := ui.NewPage(ex.Tenant, ui.Language(locales, ex.Request.Header.Get("Accept-Language"), ex.Tenant.Settings.Locale))
 	p.Dev = ex.Dev()
 	return p

@@ -41,12 +41,6 @@ func (s *Handlers) ForgotForm(ex *router.Exchange, r *http.Request) error {
 	return render(ex, http.StatusOK, ui.ForgotSent{Page: p.Page, Form: p.Form, Email: email, Login: p.Login})
 }
 
-// ChangePassword redirects from the well-known URL that password managers open (W3C, A Well-Known URL
-// for Changing Passwords).
-func (s *Handlers) ChangePassword(ex *router.Exchange, _ *http.Request) error {
-	return seeOther(ex, PathForgot)
-}
-
 // ResetPasswordPage is the page of the mailed link. It does not consume the link.
 func (s *Handlers) ResetPasswordPage(ex *router.Exchange, r *http.Request) error {
 	token := linkToken(r)

@@ -38,6 +38,7 @@ type FactorAdd struct {
 	Form
 	Account string
 	NotYou  string // where to go instead; empty on the account page
+	Cancel  string // URL of the page that leads there; empty in a flow
 	Client  string
 	Bad     string
 	Factor  string // its id

@@ -13,6 +13,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
+// The languages that an account and a tenant can have are those of the pages.
+func TestLocales(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, l := range Languages {
+		names = append(names, string(l))
+	}
+	if !slices.Equal(names, auth.Locales) {
+		t.Errorf("pages in %q, accounts in %q", names, auth.Locales)
+	}
+}
+
 var placeholder = regexp.MustCompile(`\{\d\}`)
 
 // Every language has every key once, with the same placeholders.

@@ -3,8 +3,6 @@ package ui
 import (
 	"html/template"
 	"io"
-	"slices"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -192,51 +190,6 @@ type LogoutDone struct {
 
 // Render writes the page.
 func (p LogoutDone) Render(w io.Writer) error { return render(w, "logout_done.html", p) }
-
-// Home is the account page. Its forms send, in addition to flow and csrf: session to EndSession, client
-// to RemoveApp, and nothing to EndOthers, NewPassword and Logout. A button whose URL is empty is not
-// shown.
-type Home struct {
-	Page
-	Form       // Action is not used
-	Account    string
-	Name       string
-	Notice     string
-	Devices    []Device
-	Apps       []App
-	EndSession string
-	EndOthers  string
-	RemoveApp  string
-	Logout     string
-	// NewPassword is the URL that mails a link for a new password.
-	NewPassword string
-}
-
-// Device is a session of the account.
-type Device struct {
-	Session string
-	Agent   string // the User-Agent; the page makes it readable
-	IP      string
-	SeenAt  time.Time
-	Current bool
-}
-
-// More reports whether there are sessions other than the current one.
-func (p Home) More() bool {
-	return slices.ContainsFunc(p.Devices, func(d Device) bool { return !d.Current })
-}
-
-// App is a client that the user has allowed.
-type App struct {
-	Client string // the client_id
-	Name   string
-	Host   string // as in Consent
-	Scopes []string
-	Since  time.Time
-}
-
-// Render writes the page.
-func (p Home) Render(w io.Writer) error { return render(w, "home.html", p) }
 
 // FormPost sends an authorization response to a client by a form that a script submits (OAuth 2.0 Form
 // Post Response Mode §4). Its Content-Security-Policy must allow script-src 'self' and form-action

@@ -49,6 +49,7 @@ func samples(lang Lang) []sample {
 	p := NewPage(acme, lang)
 	all := signSamples(p)
 	all = append(all, flowSamples(p)...)
+	all = append(all, accountSamples(p)...)
 	all = append(all, restSamples(p)...)
 	return append(all, devSamples(p)...)
 }
@@ -134,15 +135,54 @@ func flowSamples(p Page) []sample {
 	}
 }
 
+// accountSamples returns the pages of the account.
+func accountSamples(p Page) []sample {
+	frame := func(current int, up string) Frame {
+		f := Frame{Page: p, Form: form, Account: alice, Name: "Alice Liddell", Up: up, Logout: "/account/logout"}
+		for i, k := range []Key{AccountTitle, ProfileTitle, AddressTitle, PasswordTitle, FactorsTitle, SessionsTitle, AppsTitle, DataTitle} {
+			f.Links = append(f.Links, Link{URL: fmt.Sprintf("/account/%d", i), Text: p.Say(k), Current: i == current})
+		}
+		return f
+	}
+	noted := func(f Frame, k Key) Frame { f.Notice = p.Say(k); return f }
+	refused := func(f Frame, k Key) Frame { f.Bad = p.Say(k); return f }
+	overview := Overview{Frame: frame(0, "")}
+	for i, status := range []string{"Alice Liddell", alice, p.Say(PasswordStatus), p.Count(1, FactorOne, FactorMany) + " · " + p.Count(2, CodeOne, CodeMany), p.Count(3, SessionOne, SessionMany), p.Say(AppNone), p.Say(DataStatus)} {
+		overview.Rows = append(overview.Rows, OverviewRow{Link: overview.Links[i+1], Status: status, Warn: i == 3})
+	}
+	apps := []FactorRow{{"f1", "Phone", seen, seen, "/account/two-factor/edit?factor=f1"}, {"f2", "", seen, time.Time{}, "/account/two-factor/edit?factor=f2"}}
+	devices := []Device{{"s1", firefox, "192.0.2.7", seen, true}, {"s2", iphone, "2001:db8::17", seen, false}, {"s3", "", "", seen, false}}
+	add := FactorAdd{Page: p, Form: form, Account: alice, Factor: "f1", Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Bad: p.Say(BadFirstCode), Cancel: "/account/two-factor",
+		URI: "otpauth://totp/Acme:alice@example.test?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme", QR: "M4 4h7v1h-7zM12 4h1v1h-1z", Size: 37}
+	codes := []string{"K7QD-2M9X-PB4T-WZ3H", "8FJN-RC5V-6YLE-T2KA", "D4WB-9XQH-M3GP-J7SZ"}
+	return []sample{
+		{"account", overview, []string{"account", "logout", "overview"}},
+		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
+		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
+		{"account_email_bad", Address{Frame: refused(frame(2, "/account"), AddressInvalid), Email: "alice@"}, []string{"email", "submit", "bad"}},
+		{"account_password", Password{Frame: frame(3, "/account"), MinLength: 8, Mail: "/account/password/link"}, []string{"email", "current", "password", "submit", "hint", "new-password"}},
+		{"account_password_bad", Password{Frame: frame(3, "/account"), MinLength: 8, Mail: "/account/password/link", Wrong: p.Say(PasswordWrong),
+			Refused: p.Refusal(&auth.Error{Reasons: []auth.Reason{{Code: "common", Msg: "is one of the most common passwords"}}})}, []string{"wrong", "refused"}},
+		{"account_password_none", Password{Frame: frame(3, "/account"), None: true, Mail: "/account/password/link"}, []string{"new-password"}},
+		{"account_factors", Factors{Frame: noted(frame(4, "/account"), FactorAdded), On: true, Apps: apps, NewCodes: "/account/two-factor/codes", Codes: 2}, []string{"edit-0", "edit-1", "add", "codes", "left"}},
+		{"account_factors_off", Factors{Frame: frame(4, "/account")}, []string{"add"}},
+		{"account_factor", FactorEdit{Frame: frame(4, "/account/two-factor"), Factor: apps[0], Value: "Phone", Last: true, Remove: "/account/two-factor/edit/remove"}, []string{"name", "submit", "remove"}},
+		{"account_factor_add", add, []string{"qr", "secret", "code", "submit", "cancel", "bad"}},
+		{"account_codes", RecoveryCodes{Frame: frame(4, "/account/two-factor"), Left: 1}, []string{"create", "left"}},
+		{"account_codes_new", RecoveryCodes{Frame: frame(4, "/account/two-factor"), Codes: codes, Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"list", "code", "submit"}},
+		{"account_codes_bad", RecoveryCodes{Frame: refused(frame(4, "/account/two-factor"), BadNewCode), Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"code", "submit", "create", "bad"}},
+		{"account_sessions", Sessions{Frame: frame(5, "/account"), Devices: devices, End: "/account/sessions/end", EndOthers: "/account/sessions/end-others"}, []string{"end-1", "end-2", "others"}},
+		{"account_apps", Apps{Frame: frame(6, "/account"), Remove: "/account/apps/remove", Apps: []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}, []string{"remove-0", "remove-1"}},
+		{"account_apps_none", Apps{Frame: noted(frame(6, "/account"), AppRemoved)}, nil},
+		{"account_data", Data{Frame: frame(7, "/account"), Delete: "/account/data/delete"}, []string{"export", "delete"}},
+		{"account_delete", Delete{Frame: refused(frame(7, "/account/data"), DeleteUnchecked)}, []string{"confirm", "submit", "cancel", "bad"}},
+	}
+}
+
 func restSamples(p Page) []sample {
-	home := Home{Page: p, Form: form, Account: alice, Name: "Alice Liddell", Notice: p.Say(AppRemoved), EndSession: "/account/end", EndOthers: "/account/others", RemoveApp: "/account/remove", NewPassword: "/account/new-password", Logout: "/logout",
-		Devices: []Device{{"s1", firefox, "192.0.2.7", seen, true}, {"s2", iphone, "2001:db8::17", seen, false}, {"s3", "", "", seen, false}},
-		Apps:    []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}
 	wrong := p.Problem(BadRequest)
 	wrong.Code, wrong.Detail, wrong.Reference = "invalid_request", "redirect_uri is not registered", "k3j2h1"
 	all := []sample{
-		{"home", home, []string{"account", "logout", "end-1", "others", "remove-0", "remove-1", "new-password"}},
-		{"home_empty", Home{Page: p, Form: form, Account: alice, Devices: home.Devices[:1], Logout: "/logout"}, []string{"logout"}},
 		{"problem_request", wrong, []string{"reference"}},
 		{"problem_throttled", p.Throttled(90*time.Second, "/login?flow=x"), []string{"again"}},
 	}

@@ -35,4 +35,4 @@ func (p Consent) Access() []access { return p.access(p.Scopes, p.Resources) }
 func (p DeviceConfirm) Access() []access { return p.access(p.Scopes, p.Resources) }
 
 // Access returns the granted access of an app for the template.
-func (p Home) Access(scopes []string) []access { return p.access(scopes, nil) }
+func (p Apps) Access(scopes []string) []access { return p.access(scopes, nil) }

@@ -64,6 +64,8 @@ var ShowScriptURL = sync.OnceValue(func() string { return versioned(ShowScriptPa
 // IconURL returns the URL of Icon, like StylesheetURL.
 var IconURL = sync.OnceValue(func() string { return versioned(IconPath, Icon) })
 
+func number(n int) string { return strconv.Itoa(n) }
+
 func versioned(path string, content []byte) string {
 	sum := sha256.Sum256(content)
 	return path + "?v=" + hex.EncodeToString(sum[:6])
@@ -77,7 +79,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"show":    ShowScriptURL,
 		"icon":    IconURL,
 		"initial": initial,
-		"number":  strconv.Itoa,
+		"number":  number,
 		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(files, "*.html"))
@@ -129,9 +131,59 @@ const (
 	MailWait        Key = "mailed.throttled"
 	FactorRequired  Key = "factor.required"
 	BadCode         Key = "device.bad" // no device waits for this user code
-	SessionEnded    Key = "home.session_ended"
-	AppRemoved      Key = "home.app_removed"
-	PasswordMailed  Key = "home.password_mailed"
+)
+
+// Titles of the pages of the account, which the links to them show.
+const (
+	AccountTitle  Key = "account.title"
+	ProfileTitle  Key = "profile.title"
+	AddressTitle  Key = "address.title"
+	PasswordTitle Key = "password.title"
+	FactorsTitle  Key = "factors.title"
+	SessionsTitle Key = "sessions.title"
+	AppsTitle     Key = "apps.title"
+	DataTitle     Key = "data.title"
+)
+
+// What the overview says about the pages of the account. The counts come as one and many.
+const (
+	ProfileStatus  Key = "profile.status"
+	PasswordStatus Key = "password.status"
+	PasswordNone   Key = "password.none"
+	FactorsOff     Key = "factors.off"
+	FactorOne      Key = "factors.one"
+	FactorMany     Key = "factors.many"
+	CodeOne        Key = "codes.one"
+	CodeMany       Key = "codes.many"
+	SessionOne     Key = "sessions.one"
+	SessionMany    Key = "sessions.many"
+	AppNone        Key = "apps.none"
+	AppOne         Key = "apps.one"
+	AppMany        Key = "apps.many"
+	DataStatus     Key = "data.status"
+)
+
+// What was done, on the pages of the account.
+const (
+	ProfileSaved    Key = "profile.done"
+	AddressMailed   Key = "address.done"
+	AddressKept     Key = "address.kept"
+	PasswordChanged Key = "password.done"
+	PasswordMailed  Key = "password.mailed"
+	FactorAdded     Key = "factors.added"
+	FactorRenamed   Key = "factors.renamed"
+	FactorRemoved   Key = "factors.removed"
+	CodesSaved      Key = "codes.done"
+	SessionEnded    Key = "sessions.done"
+	AppRemoved      Key = "apps.done"
+	AccountDeleted  Key = "data.deleted" // of Done
+)
+
+// What went wrong, on the pages of the account.
+const (
+	AccountWait     Key = "account.throttled"
+	BadNewCode      Key = "codes.bad"
+	DeleteUnchecked Key = "data.unchecked"
 )
 
 // Texts of Done.

@@ -1,0 +1,62 @@
+package pages
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// DataPage offers the export of the account's data, and its deletion.
+func (s *Handlers) DataPage(ex *router.Exchange, _ *http.Request) error {
+	return render(ex, http.StatusOK, ui.Data{Frame: s.accountFrame(ex, PathData+"/export"), Delete: tenantPath(ex, PathDelete)})
+}
+
+// DataExport downloads all data of the account as JSON.
+func (s *Handlers) DataExport(ex *router.Exchange, r *http.Request) error {
+	e, err := s.accounts.Export(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	h := ex.Header()
+	h["Content-Type"] = router.TypeJSON
+	h["Content-Disposition"] = []string{`attachment; filename="account.json"`}
+	ex.Write(append(b, '\n'))
+	return nil
+}
+
+// DeletePage asks whether to delete the account.
+func (s *Handlers) DeletePage(ex *router.Exchange, _ *http.Request) error {
+	return render(ex, http.StatusOK, ui.Delete{Frame: s.accountFrame(ex, PathDelete)})
+}
+
+// DeleteForm deletes the account.
+func (s *Handlers) DeleteForm(ex *router.Exchange, r *http.Request) error {
+	p := ui.Delete{Frame: s.accountFrame(ex, PathDelete)}
+	if r.PostForm.Get("confirm") != "on" {
+		p.Bad = p.Say(ui.DeleteUnchecked)
+		return render(ex, http.StatusBadRequest, p)
+	}
+	if refusal := s.accounts.Remove(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor()); refusal != nil {
+		status, bad, err := explainRefusal(ex, p.Page, refusal)
+		if err != nil {
+			return err
+		}
+		p.Bad = bad
+		return render(ex, status, p)
+	}
+	ex.DropCurrentSession()
+	return seeOther(ex, PathDeleted)
+}
+
+// AccountDeleted says that the account is deleted.
+func (s *Handlers) AccountDeleted(ex *router.Exchange, _ *http.Request) error {
+	p := newPage(ex).Done(ui.AccountDeleted)
+	p.Next = tenantPath(ex, PathLogin)
+	return render(ex, http.StatusOK, p)
+}

@@ -1,0 +1,117 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// ProfilePage shows the form with the user's name and language.
+func (s *Handlers) ProfilePage(ex *router.Exchange, _ *http.Request) error {
+	me := ex.SignedIn[0].Account
+	return render(ex, http.StatusOK, s.profileOf(ex, me.Name, me.Locale))
+}
+
+func (s *Handlers) profileOf(ex *router.Exchange, name, locale string) ui.Profile {
+	return ui.Profile{Frame: s.accountFrame(ex, PathProfile), Value: name, Locale: ui.Lang(locale)}
+}
+
+// ProfileForm changes the user's name and language.
+func (s *Handlers) ProfileForm(ex *router.Exchange, r *http.Request) error {
+	name, locale := r.PostForm.Get("name"), r.PostForm.Get("locale")
+	_, err := s.accounts.Update(r.Context(), ex.Tenant.ID, ex.Actor.Account(), account.Patch{Name: &name, Locale: &locale}, ex.RequestActor())
+	if err == nil {
+		return seeOther(ex, PathProfile+"?done=profile")
+	}
+	p := s.profileOf(ex, auth.Clip(name, 4*auth.MaxNameLength), locale)
+	status, bad, err := explainRefusal(ex, p.Page, err)
+	if err != nil {
+		return err
+	}
+	p.Bad = bad
+	return render(ex, status, p)
+}
+
+// EmailPage shows the form for a new email address.
+func (s *Handlers) EmailPage(ex *router.Exchange, _ *http.Request) error {
+	return render(ex, http.StatusOK, ui.Address{Frame: s.accountFrame(ex, PathEmail)})
+}
+
+// EmailForm mails a link to the new address, which changes the account's address.
+func (s *Handlers) EmailForm(ex *router.Exchange, r *http.Request) error {
+	email := strings.TrimSpace(auth.Clip(r.PostForm.Get("email"), maxEmail))
+	a, err := s.accounts.Update(r.Context(), ex.Tenant.ID, ex.Actor.Account(), account.Patch{Email: &email, Fresh: true, Browser: ex.BrowserCookie()}, ex.RequestActor())
+	switch {
+	case err == nil && a.Email.Address == email:
+		return seeOther(ex, PathEmail+"?done=email-kept")
+	case err == nil:
+		return seeOther(ex, PathEmail+"?done=email")
+	}
+	p := ui.Address{Frame: s.accountFrame(ex, PathEmail), Email: email}
+	status, bad, err := explainRefusal(ex, p.Page, err)
+	if err != nil {
+		return err
+	}
+	p.Bad = bad
+	return render(ex, status, p)
+}
+
+// PasswordPage shows the form for a new password.
+func (s *Handlers) PasswordPage(ex *router.Exchange, _ *http.Request) error {
+	p, err := s.passwordOf(ex)
+	if err != nil {
+		return err
+	}
+	return render(ex, http.StatusOK, p)
+}
+
+func (s *Handlers) passwordOf(ex *router.Exchange) (ui.Password, error) {
+	has, err := s.accounts.HasPassword(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
+	return ui.Password{Frame: s.accountFrame(ex, PathPassword), None: !has, MinLength: minLength(ex), Mail: tenantPath(ex, pathNewPassword)}, err
+}
+
+// PasswordForm changes the password.
+func (s *Handlers) PasswordForm(ex *router.Exchange, r *http.Request) error {
+	actor := ex.RequestActor()
+	cookie, err := s.accounts.ChangePassword(r.Context(), ex.Tenant.ID, actor.Account(), r.PostForm.Get("current"), r.PostForm.Get("password"), actor)
+	if err == nil {
+		if cookie != "" {
+			ex.SetCurrentSession(cookie)
+		}
+		return seeOther(ex, PathPassword+"?done=password")
+	}
+	p, failed := s.passwordOf(ex)
+	if failed != nil {
+		return failed
+	}
+	status, bad, failed := explainRefusal(ex, p.Page, err)
+	if failed != nil {
+		return failed
+	}
+	switch e, _ := errors.AsType[*auth.Error](err); {
+	case e.Code == auth.CodeWrongPassword || e.Field == "current_password":
+		p.Wrong = p.Say(ui.PasswordWrong)
+	case e.Field == "new_password":
+		p.Refused = p.Refusal(e)
+	default:
+		p.Bad = bad
+	}
+	return render(ex, status, p)
+}
+
+// PasswordLink mails a link for a new password to the account's email address.
+func (s *Handlers) PasswordLink(ex *router.Exchange, r *http.Request) error {
+	err := s.accounts.Forgot(r.Context(), ex.Tenant.ID, account.LinkRequest{Email: ex.SignedIn[0].Account.Email.Address, Browser: ex.BrowserCookie()}, ex.RequestActor())
+	return redirectDone(ex, err, PathPassword, "link")
+}
+
+// ChangePassword redirects from the well-known URL that password managers open (W3C, A Well-Known URL
+// for Changing Passwords).
+func (s *Handlers) ChangePassword(ex *router.Exchange, _ *http.Request) error {
+	return seeOther(ex, PathPassword)
+}
