@@ -28,6 +28,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/tenant"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -223,13 +224,16 @@ func newSignIns() (*signIns, error) {
 	}
 	life := auth.Lifetimes{Access: 15 * time.Minute, RefreshIdle: 24 * time.Hour, RefreshAbsolute: 48 * time.Hour, SessionIdle: 24 * time.Hour, SessionAbsolute: 48 * time.Hour}
 	signing := keys.New(keys.Config{DB: s.db, Now: clock, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: life})
+	if err := tenant.New(tenant.Config{DB: s.db, Keys: signing, Now: clock}).EnsureDefault(context.Background()); err != nil {
+		return nil, err
+	}
 	root := secret.Bytes(32)
 	tokens := token.New(token.Config{Lifetimes: life, DB: s.db, Keys: signing, Base: "https://auth.example.test", Now: clock, Root: root})
 	unlimited := limit.Rate{Count: 1_000_000, Per: time.Second}
 	s.logins = login.New(login.Config{
 		DB: s.db, Flows: flow.New(flow.Config{DB: s.db, Tokens: tokens, Root: root, Base: "https://auth.example.test"}), Hasher: s.hasher, Tokens: tokens,
 		Sessions: session.New(session.Config{DB: s.db, Lifetimes: life}), Limiter: limit.NewMemory(1024, clock), Now: clock, Root: root,
-		Rates: limit.Rates{"login.account": unlimited, "login.success": unlimited, "factor.account": unlimited},
+		Rates: limit.Rates{"login.account": unlimited, "login.success": unlimited, "factor.account": unlimited, "factor.day": unlimited, "email_code.account": unlimited},
 	})
 	return s, nil
 }
