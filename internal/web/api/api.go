@@ -225,6 +225,7 @@ func newHuma(rt http.Handler) huma.API {
 				{Name: "password", Description: "Password reset and change."},
 				{Name: "account", Description: "The account of the signed-in user."},
 				{Name: "sessions", Description: "Sessions of the signed-in user."},
+				{Name: "second factors", Description: "Second factors of the signed-in user."},
 				{Name: "clients", Description: "OAuth clients. Requires an access token with the scope watchword:admin, of an administrator or of a machine client."},
 			},
 			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
