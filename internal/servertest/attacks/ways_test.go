@@ -59,7 +59,7 @@ var ways = map[string]way{
 		},
 	},
 	"link or code by mail": {
-		issues: []string{"login.proveEmail"}, routes: []string{"POST /login/email", "POST /login/email/code"},
+		issues: []string{"login.proveEmail", "login.repeatEmail"}, routes: []string{"POST /login/email", "POST /login/email/code"},
 		prepare: func(u *wayUser) func() string {
 			return func() string {
 				b := u.s.Browser(u.t)
@@ -477,7 +477,7 @@ func setClientPolicy(t testing.TB, s *servertest.Server, c testClient, p auth.Fa
 // issuing are the methods by which sessions and tokens come to be, by the names of the fields and variables
 // that have them.
 var issuing = map[string][]string{
-	"Sessions": {"Start", "Reauthenticate", "Renew", "StartClient", "PlanClient"},
+	"Sessions": {"Start", "Reauthenticate", "Renew", "Strengthen", "StartClient", "PlanClient"},
 	"Tokens":   {"Start", "Plan", "StartMachine", "Refresh", "Rotate"},
 	"tx":       {"InsertSession", "InsertFamily", "RenewSession"},
 	"s":        {"checkProofs", "checkInBrowser"},
