@@ -13,7 +13,7 @@ import (
 // required are the attacks and faults that this server must be tested by, as ranges
 // of ids.
 var required = []string{
-	"AZ-01…46", "TK-01…39", "RT-01…18", "DP-01…09", "EP-01…19", "JV-01…28", "PW-01…20", "SE-01…14", "BF-01…13", "HT-01…10", "OP-01…08",
+	"AZ-01…46", "TK-01…39", "RT-01…18", "DP-01…09", "EP-01…19", "JV-01…28", "PW-01…20", "MF-01…15", "SE-01…14", "BF-01…13", "HT-01…10", "OP-01…08",
 	"FL-01", "FL-03…06", "FL-08…12", "FL-15", "FL-17", "FL-18", "FL-21", "FL-23",
 }
 
