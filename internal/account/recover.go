@@ -92,7 +92,7 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendi
 		}
 		m := auth.Mail{To: to, Token: token.Reveal(), ExpiresAt: expires, IP: q.actor.IP, At: tx.Now}
 		if a.Verified() {
-			m.Name = a.Name
+			m.Name, m.Locale = a.Name, a.Locale
 		}
 		if err := tx.Enqueue(mail, m); err != nil {
 			return err

@@ -49,8 +49,9 @@ type Message struct {
 type Mail struct {
 	To        string     `json:"to"`
 	Name      string     `json:"name,omitempty"`
-	Token     string     `json:"token,omitempty"` // the secret of the link
-	Code      string     `json:"code,omitempty"`  // that the user types; secret
+	Locale    string     `json:"locale,omitempty"` // that its owner chose; empty for the tenant's
+	Token     string     `json:"token,omitempty"`  // the secret of the link
+	Code      string     `json:"code,omitempty"`   // that the user types; secret
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	IP        string     `json:"ip,omitempty"` // of the request
 	At        time.Time  `json:"at,omitzero"`

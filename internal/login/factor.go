@@ -100,11 +100,8 @@ func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.Mes
 			return err
 		}
 	}
-	if a.Verified() {
-		m := auth.Mail{To: a.Email.Address, Name: a.Name, Factor: f.Kind, IP: actor.IP, At: tx.Now}
-		if err := tx.Enqueue(mail, m); err != nil {
-			return err
-		}
+	if err := tx.Notify(a, mail, auth.Mail{Factor: f.Kind, IP: actor.IP}); err != nil {
+		return err
 	}
 	return tx.Record(auth.Event{Kind: event, Actor: actor, Account: f.Account, Detail: map[string]string{"kind": string(f.Kind), "factor": string(f.ID)}})
 }

@@ -182,7 +182,7 @@ func (s *Service) enqueueCode(tx *store.Tx, u codeUse, a auth.Account, login str
 	if err := putMailedCode(tx, v, code); err != nil {
 		return err
 	}
-	m := auth.Mail{To: a.Email.Address, Code: s.codeText(tx, u, a.ID, code.Nonce), ExpiresAt: v.ExpiresAt, IP: actor.IP, At: tx.Now}
+	m := auth.Mail{To: a.Email.Address, Locale: a.Locale, Code: s.codeText(tx, u, a.ID, code.Nonce), ExpiresAt: v.ExpiresAt, IP: actor.IP, At: tx.Now}
 	kind, event := auth.MailCode, auth.Event{Kind: auth.EventCodeMailed, Actor: actor, Account: a.ID, Detail: map[string]string{"method": string(u.method)}}
 	if u.method == auth.ProofEmailLink {
 		kind, m.Token = auth.MailSignIn, m.Code+"."+string(u.flow)

@@ -124,11 +124,12 @@ type letter struct {
 // write writes the mail of a message. Its errors are permanent, as a retry would fail the same
 // way.
 func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
-	lang := "en"
-	if w.locale != nil {
-		if v := w.locale(ctx, m.Tenant); languages[v].time != "" {
-			lang = v
-		}
+	lang := m.Payload.Locale
+	if lang == "" && w.locale != nil {
+		lang = w.locale(ctx, m.Tenant)
+	}
+	if languages[lang].time == "" {
+		lang = "en"
 	}
 	in := languages[lang]
 	words := parsedTemplates().letters[lang][m.Kind]

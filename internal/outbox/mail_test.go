@@ -138,6 +138,21 @@ func requireGoodLetter(t *testing.T, lang string, kind auth.MessageKind, link, u
 	}
 }
 
+// The owner's language comes before the tenant's, and English is the last resort.
+func TestLanguagesOfMails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ owner, tenant, want string }{
+		{"", "", "en"}, {"", "de", "de"}, {"en", "de", "en"}, {"de", "", "de"}, {"", "fr", "en"}, {"fr", "de", "en"},
+	} {
+		w := writer{base: base, locale: func(context.Context, auth.TenantID) string { return c.tenant }}
+		m := message(auth.MailReset, "a@x.test")
+		m.Payload.Locale = c.owner
+		if l, err := w.write(t.Context(), m); err != nil || l.Lang != c.want || !strings.Contains(l.html, `<html lang="`+c.want+`">`) {
+			t.Errorf("%+v: %q, %v", c, l.Lang, err)
+		}
+	}
+}
+
 func TestEveryLetterHasAKind(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("letters/*.tmpl")

@@ -30,7 +30,7 @@ func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) erro
 	if !a.Verified() {
 		return nil
 	}
-	mail.To, mail.Name, mail.At = a.Email.Address, a.Name, tx.Now
+	mail.To, mail.Name, mail.Locale, mail.At = a.Email.Address, a.Name, a.Locale, tx.Now
 	return tx.Enqueue(kind, mail)
 }
 
