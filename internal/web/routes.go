@@ -95,6 +95,7 @@ func (s *Server) routes() {
 	rt.Route("POST /account/two-factor/codes/confirm", d.flowPage, freshOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.CodesConfirm))
 	rt.Route("GET /account/sessions", d.flowPage, accountOwner, limitAuthorize, pg.SessionsPage)
 	rt.Route("POST /account/sessions/end", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.SessionEnd))
+	rt.Route("POST /account/sessions/end-trust", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.TrustEnd))
 	rt.Route("POST /account/sessions/end-others", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.SessionEndOthers))
 	rt.Route("GET /account/apps", d.flowPage, accountOwner, limitAuthorize, pg.AppsPage)
 	rt.Route("POST /account/apps/remove", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AppRemove))

@@ -2,6 +2,7 @@ package attacks_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -165,5 +167,38 @@ func TestAttack_MF_13_TrustedBrowser(t *testing.T) {
 			}
 		}
 		signIn(s.Browser(t)).At(t, "/login/factor")
+
+		b.Open("/account/sessions").Want(t, 200)
+		b.Press("forget-0").Want(t, 200).At(t, "/account/sessions")
+		if b.Page.Has("trusted") {
+			t.Error("the browser is listed after its trust has ended")
+		}
+		b.Restart()
+		signIn(b).At(t, "/login/factor")
+	})
+}
+
+// TestAttack_MF_14_StepUpByMail: a client that asks for two factors gets them by a mailed code, where the
+// tenant allows it, and the tokens say so.
+func TestAttack_MF_14_StepUpByMail(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.EmailCode = true })
+		c := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Bank", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		b := s.Browser(t)
+		b.Open(authorizationQuery(c)).At(t, "/login")
+		b.Press("submit", "email", alice, "password", servertest.Password).Answer(t) // one factor is enough for it
+		b.Open(authorizationQuery(c, "acr_values", "2")).At(t, "/login/factor")
+		if b.Page.Has("code") {
+			t.Error("the page asks for a code that nobody has asked for")
+		}
+		b.Press("send").Want(t, 200).At(t, "/login/factor")
+		text, _ := mailWith(t, s, "code")
+		v := redeem(t, s, c, b.Press("submit", "code", codeIn(t, text)).Answer(t))
+		id := decodeJWT(t, v["id_token"].(string))
+		if id["acr"] != "2" || !slices.Equal(stringList(id["amr"]), []string{"mfa", "otp", "pwd"}) {
+			t.Errorf("acr %v, amr %v", id["acr"], id["amr"])
+		}
 	})
 }

@@ -4,11 +4,12 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// SessionsPage lists where the user is signed in.
+// SessionsPage lists where the user is signed in, and the browsers in which no second factor is needed.
 func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 	list, err := s.accounts.Sessions(r.Context(), ex.Tenant.ID, ex.Actor.Account())
 	if err != nil {
@@ -18,7 +19,21 @@ func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 	for _, v := range list {
 		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
 	}
+	trusted, err := s.logins.TrustedBrowsers(r.Context(), ex.Tenant.ID, ex.Actor.Account())
+	if err != nil {
+		return err
+	}
+	p.EndTrust = tenantPath(ex, PathSessions+"/end-trust")
+	for _, v := range trusted {
+		p.Trusted = append(p.Trusted, ui.TrustedDevice{ID: string(v.ID), Agent: v.UserAgent, IP: v.IP, Until: v.ExpiresAt, Current: session.HoldsTrust(ex.TrustedCookie(), v.ID)})
+	}
 	return render(ex, http.StatusOK, p)
+}
+
+// TrustEnd makes a browser need a second factor again.
+func (s *Handlers) TrustEnd(ex *router.Exchange, r *http.Request) error {
+	err := s.logins.EndTrust(r.Context(), ex.Tenant.ID, auth.TrustedBrowserID(r.PostForm.Get("browser")), ex.RequestActor())
+	return redirectDone(ex, err, PathSessions, "trust")
 }
 
 // SessionEnd ends one session of the account.

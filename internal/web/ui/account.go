@@ -153,11 +153,23 @@ type RecoveryCodes struct {
 // Render writes the page.
 func (p RecoveryCodes) Render(w io.Writer) error { return render(w, "account_codes.html", p) }
 
-// Sessions lists where the user is signed in. It sends session to End, and nothing to EndOthers.
+// Sessions lists where the user is signed in. It sends session to End, browser to EndTrust, and nothing
+// to EndOthers.
 type Sessions struct {
 	Frame
 	Devices        []Device
 	End, EndOthers string
+	Trusted        []TrustedDevice
+	EndTrust       string
+}
+
+// TrustedDevice is a browser in which the account needs no second factor.
+type TrustedDevice struct {
+	ID      string
+	Agent   string // as in Device
+	IP      string
+	Until   time.Time
+	Current bool
 }
 
 // Device is a session of the account.

@@ -172,6 +172,8 @@ func accountSamples(p Page) []sample {
 		{"account_codes_new", RecoveryCodes{Frame: frame(4, "/account/two-factor"), Codes: codes, Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"list", "code", "submit"}},
 		{"account_codes_bad", RecoveryCodes{Frame: refused(frame(4, "/account/two-factor"), BadNewCode), Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"code", "submit", "create", "bad"}},
 		{"account_sessions", Sessions{Frame: frame(5, "/account"), Devices: devices, End: "/account/sessions/end", EndOthers: "/account/sessions/end-others"}, []string{"end-1", "end-2", "others"}},
+		{"account_sessions_trusted", Sessions{Frame: frame(5, "/account"), Devices: devices[:1], EndTrust: "/account/sessions/end-trust",
+			Trusted: []TrustedDevice{{"b1", firefox, "192.0.2.7", seen.AddDate(0, 0, 30), true}, {"b2", iphone, "", seen.AddDate(0, 0, 12), false}}}, []string{"forget-0", "forget-1"}},
 		{"account_apps", Apps{Frame: frame(6, "/account"), Remove: "/account/apps/remove", Apps: []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}, []string{"remove-0", "remove-1"}},
 		{"account_apps_none", Apps{Frame: noted(frame(6, "/account"), AppRemoved)}, nil},
 		{"account_data", Data{Frame: frame(7, "/account"), Delete: "/account/data/delete"}, []string{"export", "delete"}},

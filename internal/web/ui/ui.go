@@ -175,6 +175,7 @@ const (
 	FactorRemoved   Key = "factors.removed"
 	CodesSaved      Key = "codes.done"
 	SessionEnded    Key = "sessions.done"
+	TrustEnded      Key = "sessions.forgotten"
 	AppRemoved      Key = "apps.done"
 	AccountDeleted  Key = "data.deleted" // of Done
 )
