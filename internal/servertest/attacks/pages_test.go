@@ -270,7 +270,7 @@ func TestAttack_AZ_41_Markup(t *testing.T) {
 		}
 		q := url.QueryEscape(bad)
 		for _, path := range []string{"/oauth2/authorize?client_id=" + q, "/login?flow=" + q, "/continue?flow=" + q, "/device?user_code=" + q, "/oauth2/logout?post_logout_redirect_uri=" + q + "&state=" + q,
-			"/oauth2/authorize?error_description=" + q + "&" + q, "/account?done=" + q, "/logout?" + q} {
+			"/oauth2/authorize?error_description=" + q + "&" + q, "/account?done=" + q, "/account/apps?done=" + q, "/logout?" + q} {
 			if p := b.Open(path); !p.Away {
 				look(path, p)
 			} else {

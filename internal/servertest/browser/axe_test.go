@@ -68,10 +68,10 @@ func (b *tab) requireAccessible(name string) *tab {
 	return b
 }
 
-// smallTargets lists buttons and fields of less than 44 pixels. A link in a sentence is as high
+// smallTargets lists visible buttons and fields of less than 44 pixels. A link in a sentence is as high
 // as its line (WCAG 2.2, 2.5.5 and 2.5.8).
-const smallTargets = `[...document.querySelectorAll("button, a.button, label.check, input:not([type=hidden]):not([type=checkbox])")]
-	.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)`
+const smallTargets = `[...document.querySelectorAll("button, a.button, label.check, input:not([type=hidden]):not([type=checkbox]):not([type=radio])")]
+	.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)`
 
 func (b *tab) runAxe(source string) []finding {
 	b.t.Helper()
