@@ -105,7 +105,7 @@ func bareTOTP() func() error {
 // assertions returns the verification of a passkey's response, and that of its signature only.
 func assertions() (verify, bare func() error, err error) {
 	const rpID, origin = "auth.example.test", "https://auth.example.test"
-	rp, err := passkey.NewRelyingParty(rpID, "Example", []string{origin})
+	rp, err := passkey.NewRelyingParty(rpID, []string{origin})
 	if err != nil {
 		return nil, nil, err
 	}

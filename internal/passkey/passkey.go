@@ -25,10 +25,10 @@ type RelyingParty struct {
 }
 
 // NewRelyingParty returns the relying party with the given RP ID, which is a domain, and the
-// origins whose pages may use its passkeys. Its name is shown by some authenticators.
-func NewRelyingParty(id, name string, origins []string) (*RelyingParty, error) {
+// origins whose pages and applications may use its passkeys.
+func NewRelyingParty(id string, origins []string) (*RelyingParty, error) {
 	lib, err := webauthn.New(&webauthn.Config{
-		RPID: id, RPDisplayName: name, RPOrigins: origins, AttestationPreference: protocol.PreferNoAttestation,
+		RPID: id, RPDisplayName: id, RPOrigins: origins, AttestationPreference: protocol.PreferNoAttestation,
 		// Password managers add extension outputs that nobody requested. They give no rights.
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
 	})
@@ -37,6 +37,9 @@ func NewRelyingParty(id, name string, origins []string) (*RelyingParty, error) {
 	}
 	return &RelyingParty{id: id, lib: lib}, nil
 }
+
+// ID returns the RP ID.
+func (r *RelyingParty) ID() string { return r.id }
 
 // Passkey is a credential record (WebAuthn §4).
 type Passkey struct {
@@ -68,7 +71,7 @@ type Ceremony struct {
 	Handle      []byte   `json:"handle,omitempty"`  // of the user, when the ceremony is for one
 	Allowed     [][]byte `json:"allowed,omitempty"` // the credential IDs that may answer; none for any
 	VerifyUser  bool     `json:"verify_user,omitempty"`
-	Conditional bool     `json:"conditional,omitempty"` // created without a gesture of the user
+	Conditional bool     `json:"conditional,omitempty"` // the user need not be present at the creation
 }
 
 // ErrRefused is what responses are refused with. Errors that wrap it say why.
@@ -84,15 +87,23 @@ func refused(err error) error {
 // algorithms are those that every authenticator supports one of.
 var algorithms = webauthn.CredentialParametersRecommendedL3()
 
+// Creation is a passkey that is to be created.
+type Creation struct {
+	User User
+	Name string // of the relying party, as some authenticators show it
+	// Conditional lets the browser create the passkey without a gesture of the user, right after a
+	// sign-in with a password that its password manager filled in.
+	Conditional bool
+}
+
 // Create begins the creation of a passkey. It returns PublicKeyCredentialCreationOptionsJSON for
-// the browser. A conditional creation happens without a page, right after a sign-in with a
-// password that the browser's password manager filled in.
-func (r *RelyingParty) Create(u User, conditional bool) (options []byte, c Ceremony, err error) {
+// the browser.
+func (r *RelyingParty) Create(n Creation) (options []byte, c Ceremony, err error) {
 	mediation := protocol.MediationDefault
-	if conditional {
+	if n.Conditional {
 		mediation = protocol.MediationConditional
 	}
-	challenge := secret.Bytes(32)
+	u, challenge := n.User, secret.Bytes(32)
 	creation, _, err := r.lib.BeginMediatedRegistration(user{u}, mediation,
 		webauthn.WithCredentialParameters(algorithms),
 		webauthn.WithExclusions(descriptors(u.Passkeys)),
@@ -101,14 +112,14 @@ func (r *RelyingParty) Create(u User, conditional bool) (options []byte, c Cerem
 			ResidentKey: protocol.ResidentKeyRequirementPreferred, UserVerification: protocol.VerificationPreferred,
 		}),
 		func(o *protocol.PublicKeyCredentialCreationOptions) error {
-			o.Challenge = challenge
+			o.Challenge, o.RelyingParty.Name = challenge, n.Name
 			return nil
 		})
 	if err != nil {
 		return nil, c, fmt.Errorf("options of a creation: %w", err)
 	}
 	options, err = json.Marshal(creation.Response)
-	return options, Ceremony{Challenge: secret.Encode(challenge), Handle: u.Handle, Conditional: conditional}, err
+	return options, Ceremony{Challenge: secret.Encode(challenge), Handle: u.Handle, Conditional: n.Conditional}, err
 }
 
 // FinishCreate verifies a RegistrationResponseJSON and returns the passkey to store.
@@ -172,8 +183,9 @@ func (r *RelyingParty) Request(u *User, verifyUser bool) (options []byte, c Cere
 
 // Assertion is a verified response of an authenticator.
 type Assertion struct {
-	User    User
-	Passkey Passkey // with the counter and the backup state to store
+	User User
+	// Passkey has the counter and the backup flags to store. It stays backup eligible once it was.
+	Passkey Passkey
 	// UserVerified says that the authenticator verified the user for this response.
 	UserVerified bool
 	// Regressed says that the counter did not rise: the passkey may have been copied, or its
@@ -202,6 +214,16 @@ func (r *RelyingParty) FinishRequest(c Ceremony, response []byte, find func(id, 
 		return Assertion{}, err
 	}
 	session := r.session(c)
+	i := slices.IndexFunc(u.Passkeys, func(p Passkey) bool { return string(p.ID) == string(parsed.RawID) })
+	if i < 0 {
+		return Assertion{}, fmt.Errorf("%w: the user has no such passkey", ErrRefused)
+	}
+	// Password managers change the flag for passkeys that exist, when they begin to sync them. Nothing
+	// attests it, so a refusal would protect nobody.
+	eligible := parsed.Response.AuthenticatorData.Flags.HasBackupEligible()
+	u.Passkeys = slices.Clone(u.Passkeys)
+	ever := u.Passkeys[i].BackupEligible || eligible
+	u.Passkeys[i].BackupEligible = eligible
 	var v *webauthn.Credential
 	if c.Handle != nil {
 		v, err = r.lib.ValidateLogin(user{u}, session, parsed)
@@ -211,9 +233,8 @@ func (r *RelyingParty) FinishRequest(c Ceremony, response []byte, find func(id, 
 	if err != nil {
 		return Assertion{}, refused(err)
 	}
-	i := slices.IndexFunc(u.Passkeys, func(p Passkey) bool { return string(p.ID) == string(v.ID) })
 	out := Assertion{User: u, Passkey: u.Passkeys[i], UserVerified: parsed.Response.AuthenticatorData.Flags.UserVerified(), Regressed: v.Authenticator.CloneWarning}
-	out.Passkey.BackedUp, out.Passkey.Counter = v.Flags.BackupState, v.Authenticator.SignCount
+	out.Passkey.BackupEligible, out.Passkey.BackedUp, out.Passkey.Counter = ever, v.Flags.BackupState, v.Authenticator.SignCount
 	return out, nil
 }
 

@@ -27,6 +27,7 @@ type Authenticator struct {
 	AAGUID    [16]byte
 	Challenge string // overrides the challenge of the options
 	Type      string // overrides the type of the client data
+	Handle    []byte // overrides the user handle of assertions
 	// Tamper changes the client data and the authenticator data before they are signed.
 	Tamper func(clientData, authData []byte) (newClientData, newAuthData []byte)
 
@@ -70,10 +71,24 @@ func (a *Authenticator) Create(t testing.TB, options []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := key{id: secret.Bytes(32), handle: handle, private: private}
-	a.keys = append(a.keys, k)
+	return a.create(t, o.Challenge, key{id: secret.Bytes(32), handle: handle, private: private})
+}
 
-	clientData, authData := a.signedParts(t, "webauthn.create", o.Challenge, a.attested(t, k))
+// CreateAgain answers options of a creation with the newest passkey, as an attacker would.
+func (a *Authenticator) CreateAgain(t testing.TB, options []byte) []byte {
+	t.Helper()
+	var o creationOptions
+	decode(t, options, &o)
+	return a.create(t, o.Challenge, a.keys[len(a.keys)-1])
+}
+
+// HandleOf returns the user handle of the newest passkey.
+func (a *Authenticator) HandleOf() []byte { return a.keys[len(a.keys)-1].handle }
+
+func (a *Authenticator) create(t testing.TB, challenge string, k key) []byte {
+	t.Helper()
+	a.keys = append(a.keys, k)
+	clientData, authData := a.signedParts(t, "webauthn.create", challenge, a.attested(t, k))
 	attestation := []byte{0xa3, 0x63, 'f', 'm', 't', 0x64, 'n', 'o', 'n', 'e', 0x67, 'a', 't', 't', 'S', 't', 'm', 't', 0xa0, 0x68, 'a', 'u', 't', 'h', 'D', 'a', 't', 'a', 0x59}
 	attestation = binary.BigEndian.AppendUint16(attestation, uint16(len(authData)))
 	attestation = append(attestation, authData...)
@@ -96,6 +111,9 @@ func (a *Authenticator) Get(t testing.TB, options []byte) []byte {
 	}
 	decode(t, options, &o)
 	k := a.keys[len(a.keys)-1]
+	if a.Handle != nil {
+		k.handle = a.Handle
+	}
 	clientData, authData := a.signedParts(t, "webauthn.get", o.Challenge, nil)
 	clientHash := sha256.Sum256(clientData)
 	hash := sha256.Sum256(append(append([]byte{}, authData...), clientHash[:]...))
