@@ -93,6 +93,9 @@ const (
 	EventBrowserTrusted EventKind = "browser.trusted"
 	// A browser needs second factors again: its owner said so, or its cookie was copied. Details: browser, reason.
 	EventTrustEnded EventKind = "browser.trust_ended"
+	// The counter of a passkey did not rise, so there may be a copy of the passkey. The sign-in went on.
+	// Details: factor.
+	EventCounterRegressed EventKind = "factor.counter_regressed"
 )
 
 // Clients and consent.

@@ -33,6 +33,7 @@ type FactorData struct {
 
 	// Of passkeys: the credential record (WebAuthn §4).
 	PublicKey      []byte   `json:"public_key,omitempty"`
+	Handle         []byte   `json:"handle,omitempty"` // that the authenticator has for the user
 	AAGUID         []byte   `json:"aaguid,omitempty"`
 	Transports     []string `json:"transports,omitempty"`
 	BackupEligible bool     `json:"backup_eligible,omitempty"`

@@ -136,6 +136,9 @@ func (s SignIn) Decide() (Authentication, Need) {
 	return proved, s.need(proved.Assurance, proved.Assurance)
 }
 
+// Required returns the assurance that the policy and the client require.
+func (s SignIn) Required() Assurance { return max(s.Policy.assurance(), s.Requested) }
+
 // need returns what a sign-in lacks that has proved one assurance, and counts with another one for the
 // policy.
 func (s SignIn) need(proved, counted Assurance) Need {

@@ -34,14 +34,17 @@ type Flow struct {
 	// Proofs are what the user has proved in this flow so far, until a session begins.
 	Proofs []Proof
 	// Ceremony is the WebAuthn ceremony that is under way, as JSON; empty without one.
-	Ceremony  string
-	Remember  bool  // the user wants to stay signed in when the browser is closed
-	Failures  int   // wrong responses of second factors in this flow
-	Allowed   Scope // the scope that the user has allowed in this flow; nil until decided
-	Denied    bool
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	DoneAt    time.Time // when it was completed, which happens once
+	Ceremony string
+	// OfferPasskey says that the user is offered a passkey once the sign-in in this flow is complete.
+	// While it is not, it says that the browser can create one.
+	OfferPasskey bool
+	Remember     bool  // the user wants to stay signed in when the browser is closed
+	Failures     int   // wrong responses of second factors in this flow
+	Allowed      Scope // the scope that the user has allowed in this flow; nil until decided
+	Denied       bool
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	DoneAt       time.Time // when it was completed, which happens once
 }
 
 // Live reports whether the flow can continue at the given time.

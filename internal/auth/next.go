@@ -13,6 +13,7 @@ const (
 	StepLogin         StepKind = "login"          // authenticate
 	StepFactor        StepKind = "factor"         // prove a second factor
 	StepEnrol         StepKind = "enrol"          // add a second factor
+	StepOffer         StepKind = "offer"          // create a passkey, or not
 	StepRegister      StepKind = "register"       // create an account
 	StepChoose        StepKind = "choose"         // choose one of the accounts in the browser
 	StepConsent       StepKind = "consent"        // allow or deny the client's request
@@ -155,6 +156,8 @@ func (n FlowState) interact() Step {
 		return Step{Kind: n.lacks(p), Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
+	case n.offersPasskey(p):
+		return Step{Kind: StepOffer, Session: p.Session.ID}
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
 		return refused(AccessDenied, "scope: the user has no permission for any of it")
 	case n.needsConsent(p):
@@ -183,6 +186,8 @@ func (n FlowState) device() Step {
 		return Step{Kind: n.lacks(p), Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
+	case n.offersPasskey(p):
+		return Step{Kind: StepOffer, Session: p.Session.ID}
 	}
 	return Step{Kind: StepDeviceConfirm, Session: p.Session.ID}
 }
@@ -212,7 +217,15 @@ func (n FlowState) account() Step {
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	}
+	if n.offersPasskey(p) {
+		return Step{Kind: StepOffer, Session: p.Session.ID}
+	}
 	return Step{Kind: StepDone, Session: p.Session.ID}
+}
+
+// offersPasskey reports whether the account is offered a passkey after its sign-in in the flow.
+func (n FlowState) offersPasskey(p SignedInAccount) bool {
+	return n.Flow.OfferPasskey && !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID
 }
 
 // pending returns the step of a sign-in that has begun in the flow: the user has proved a first

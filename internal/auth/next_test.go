@@ -82,6 +82,7 @@ func TestNext(t *testing.T) {
 	kind := func(k auth.FlowKind) scene { return flow(func(f *auth.Flow) { f.Kind = k }) }
 	device := flow(func(f *auth.Flow) { f.Kind, f.Device = auth.FlowDevice, "digest" })
 	denied := flow(func(f *auth.Flow) { f.Denied = true })
+	offer := flow(func(f *auth.Flow) { f.OfferPasskey = true })
 	none := prompt("none")
 	for name, c := range map[string]struct {
 		scene []scene
@@ -168,6 +169,10 @@ func TestNext(t *testing.T) {
 		"address not confirmed":                  {[]scene{with(unproved)}, "verify_email s-alice"},
 		"address not confirmed, and may be":      {[]scene{with(unproved), func(n *auth.FlowState) { n.Tenant.Settings.AllowUnverified = true }}, "answer s-alice"},
 
+		"a passkey is offered":           {[]scene{with(alice), proved("alice"), offer}, "offer s-alice"},
+		"offered, but not signed in now": {[]scene{with(alice), chosen("alice"), offer}, "answer s-alice"},
+		"account: a passkey is offered":  {[]scene{kind(auth.FlowAccount), with(alice), proved("alice"), offer}, "offer s-alice"},
+		"device: a passkey is offered":   {[]scene{device, with(alice), proved("alice"), offer}, "offer s-alice"},
 		"account: no account":            {[]scene{kind(auth.FlowAccount)}, "login"},
 		"account: signed in":             {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
 		"account: another":               {[]scene{kind(auth.FlowAccount), with(alice, bob), proved("bob")}, "done s-bob"},

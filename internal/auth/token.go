@@ -239,4 +239,6 @@ const (
 	UseInitialAccess SingleUseKind = "initial_access"   // an initial access token (RFC 7591); Data holds its remaining uses
 	UseForm          SingleUseKind = "form"             // a form that a browser has just sent
 	UseMailedCode    SingleUseKind = "mailed_code"      // a code that was mailed for one flow
+	UsePasskey       SingleUseKind = "passkey"          // the challenge of a passkey ceremony outside of flows; Data is the ceremony
+	UsePasskeyOffer  SingleUseKind = "passkey_offer"    // no passkey is offered to the account before its expiry
 )

@@ -47,6 +47,7 @@ type Config struct {
 	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
 	Accounts Accounts `key:"accounts" help:"Who may register an account. Tenants can set their own."`
 	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower values are replaced at the next sign-in."`
+	Passkeys Passkeys `key:"passkeys" help:"Passkeys. They need an issuer with a domain name, and https unless it is localhost."`
 	Links    Links    `key:"links" help:"How long links in mails work."`
 	Sessions Sessions `key:"sessions" help:"Browser sessions."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants can set their own."`
@@ -125,6 +126,13 @@ type Password struct {
 	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long a sign-in may wait to be hashed before it gets 503."`
 	BreachedFile      string        `key:"breached_file" example:"/etc/watchword/breached.txt" help:"File of breached passwords to refuse, as SHA-1 digests in hexadecimal, one a line, sorted, optionally with :COUNT."`
 	FlaskSecuritySalt Secret        `key:"flask_security_salt" help:"SECURITY_PASSWORD_SALT of the Flask-Security application whose accounts were imported."`
+}
+
+// Passkeys is the section passkeys.
+type Passkeys struct {
+	RPID    string `key:"rp_id" example:"example.com" help:"The domain that passkeys belong to (the RP ID of WebAuthn): the host of the issuer, or a domain above it. If empty, the host of the issuer. After a change no passkey of before works."`
+	Origins List   `key:"origins" example:"https://app.example.com" help:"Further origins whose pages and applications use the passkeys of this server, such as https://app.example.com, or android:apk-key-hash: and the hash of an Android application. Those with https are published at /.well-known/webauthn for browsers."`
+	Offer   bool   `key:"offer" default:"true" help:"Offer a passkey after sign-in to users who have none, at most every 30 days."`
 }
 
 // Links is the section links.

@@ -33,6 +33,7 @@ func (c *Config) Validate(mode Mode) error {
 	v.issuer()
 	v.tls()
 	v.origins()
+	v.passkeys()
 	v.resources()
 	v.schemes()
 	v.database()
@@ -205,6 +206,33 @@ func (v *validator) origins() {
 		}
 	}
 }
+
+// apkKeyHash begins the origin of an Android application.
+const apkKeyHash = "android:apk-key-hash:"
+
+func (v *validator) passkeys() {
+	issuer, err := url.Parse(v.BaseURL())
+	if id := v.Passkeys.RPID; err == nil && id != "" && id != issuer.Hostname() && (!strings.HasSuffix(issuer.Hostname(), "."+id) || !strings.Contains(id, ".")) {
+		v.report("passkeys.rp_id", strconv.Quote(id)+" is neither the host of the issuer nor a domain above it", "leave it out, or name a domain such as example.com for auth.example.com")
+	}
+	for _, o := range v.Passkeys.Origins {
+		if hash, android := strings.CutPrefix(o, apkKeyHash); android {
+			if len(hash) != 43 || strings.ContainsFunc(hash, func(r rune) bool { return !strings.ContainsRune(base64URL, r) }) {
+				v.report("passkeys.origins", strconv.Quote(o)+" has no SHA-256 digest of a certificate", "write the 32 bytes in base64url without padding: 43 characters")
+			}
+			continue
+		}
+		u, err := parseOrigin(o)
+		if err == nil && u.Scheme == "http" && !loopback(u.Host) {
+			err = errors.New("is not https")
+		}
+		if err != nil {
+			v.report("passkeys.origins", strconv.Quote(o)+" "+err.Error(), "list exact origins such as https://app.example.com")
+		}
+	}
+}
+
+const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 func (v *validator) resources() {
 	for _, resource := range v.OAuth.Resources {

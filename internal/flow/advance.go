@@ -213,6 +213,7 @@ func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step
 			step.Proving = state.Of(next)
 		}
 		step.Trust = state.Trust(step.Proving)
+		step.Required = state.SignIn(step.Proving, nil).Required()
 	case auth.StepConsent:
 		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, state, next, browser), s.consentView(state, next)
 	case auth.StepDeviceConfirm:

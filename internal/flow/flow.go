@@ -73,6 +73,7 @@ type Step struct {
 	Consent  *ConsentView                // StepConsent
 	Proving  auth.SignedInAccount        // StepFactor, StepEnrol: whose factor, with the factors there are
 	Trust    time.Duration               // StepFactor, StepEnrol: for how long the browser can be trusted
+	Required auth.Assurance              // StepFactor, StepEnrol: what the sign-in must reach
 	Accounts []session.SignedIn          // StepChoose: all; other steps: the one that the step is about
 }
 

@@ -190,7 +190,7 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 		return a, SignedIn{}, err
 	}
 	if need != auth.NeedNothing {
-		f, err := s.keepProof(tx, in.FormRef, p, in.Remember)
+		f, err := s.keepProof(tx, form, p)
 		if err != nil {
 			return a, SignedIn{}, err
 		}

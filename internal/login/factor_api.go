@@ -157,16 +157,21 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 	if err != nil {
 		return err
 	}
-	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), r.Actor)
+	return d.complete(tx, f, a, p, r.Token, r.Actor)
+}
+
+// complete begins the session of a pending sign-in if its proofs are enough with p. Otherwise it keeps p.
+func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.Proof, token string, actor auth.Actor) error {
+	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), actor)
 	if err != nil {
 		return err
 	}
 	if need != auth.NeedNothing {
 		f.Proofs = append(f.Proofs, p)
-		d.result.Pending = Pending{Token: secret.Text(r.Token), Need: need}
+		d.result.Pending = Pending{Token: secret.Text(token), Need: need}
 		return tx.UpdateFlow(f)
 	}
-	d.request = Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: r.Actor}
+	d.request = Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: actor}
 	if len(f.Request.Resources) > 0 {
 		d.request.Resource = f.Request.Resources[0]
 	}
@@ -179,7 +184,7 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 	if err != nil {
 		return err
 	}
-	return recordFactorSignIn(tx, v, p, r.Actor)
+	return recordFactorSignIn(tx, v, p, actor)
 }
 
 func errMFAToken() error {

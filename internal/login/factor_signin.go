@@ -26,13 +26,13 @@ type FactorForm struct {
 
 // keepProof stores a proof in the flow of a form. It replaces the proofs of another account and an older
 // proof by the same method.
-func (s *Service) keepProof(tx *store.Tx, in flow.FormRef, p auth.Proof, remember bool) (auth.Flow, error) {
-	f, err := s.cfg.Flows.Resume(tx, in)
+func (s *Service) keepProof(tx *store.Tx, form PasswordForm, p auth.Proof) (auth.Flow, error) {
+	f, err := s.cfg.Flows.Resume(tx, form.FormRef)
 	if err != nil {
 		return f, err
 	}
 	f.Proofs = slices.DeleteFunc(f.LiveProofs(tx.Now), func(v auth.Proof) bool { return v.Account != p.Account || v.Method == p.Method })
-	f.Proofs, f.Remember = append(f.Proofs, p), remember
+	f.Proofs, f.Remember, f.OfferPasskey, f.Ceremony = append(f.Proofs, p), form.Remember, form.CanCreate, ""
 	return f, flow.Update(tx, f)
 }
 
@@ -45,7 +45,7 @@ func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, er
 	if err != nil {
 		return SignedIn{}, err
 	}
-	base := PasswordForm{FormRef: in.FormRef, Remember: f.Remember, RememberMe: in.RememberMe}
+	base := PasswordForm{FormRef: in.FormRef, Remember: f.Remember, RememberMe: in.RememberMe, CanCreate: f.OfferPasskey}
 	a, err := s.readPending(ctx, in.FormRef, f)
 	if err != nil {
 		return s.refuseInFlow(ctx, base, err)
@@ -63,13 +63,19 @@ func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, er
 		return s.refuseInFlow(ctx, base, err)
 	}
 	refund()
-	b := in.Browser
+	return s.continueSignedIn(ctx, base, a, e)
+}
+
+// continueSignedIn continues the flow in which a user has proved a factor. A session that began makes the
+// browser known to the account.
+func (s *Service) continueSignedIn(ctx context.Context, base PasswordForm, a auth.Account, e SignedIn) (_ SignedIn, err error) {
+	b := base.Browser
 	if e.Session.ID != "" {
-		e.Known = s.cfg.Sessions.IssueKnownBrowser(in.Tenant, a.Email.Login, in.Browser.Actor.Known, s.cfg.Now())
+		e.Known = s.cfg.Sessions.IssueKnownBrowser(base.Tenant, a.Email.Login, b.Actor.Known, s.cfg.Now())
 		b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
 		b.Actor.Known = e.Known.Reveal()
 	}
-	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, b)
+	e.Step, err = s.cfg.Flows.Advance(ctx, base.Tenant, e.Step.Flow, b)
 	return e, err
 }
 
@@ -139,24 +145,28 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
-	params, need, err := s.checkProofs(tx, a, append(proofs, p), in.Browser.Actor)
+	e, err := s.addProof(tx, a, proofs, p, base)
+	if err == nil && e.Session.ID != "" && in.Trust && in.Method != auth.ProofRecoveryCode { // whoever finds those gets no lasting access
+		e.Trusted, err = s.trust(tx, a.ID, in.Browser.Actor)
+	}
+	return e, err
+}
+
+// addProof begins or renews the session if the proofs are enough with p. Otherwise it keeps p in the flow.
+func (s *Service) addProof(tx *store.Tx, a auth.Account, proofs []auth.Proof, p auth.Proof, base PasswordForm) (SignedIn, error) {
+	params, need, err := s.checkProofs(tx, a, append(slices.Clone(proofs), p), base.Browser.Actor)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	if need != auth.NeedNothing {
-		f, err = s.keepProof(tx, in.FormRef, p, f.Remember)
+		f, err := s.keepProof(tx, base, p)
 		return SignedIn{Step: flow.Step{Flow: f}}, err
 	}
 	e, err := s.startInBrowser(tx, a, params, base)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if in.Trust && in.Method != auth.ProofRecoveryCode { // whoever finds those gets no lasting access
-		if e.Trusted, err = s.trust(tx, a.ID, in.Browser.Actor); err != nil {
-			return SignedIn{}, err
-		}
-	}
-	return e, recordFactorSignIn(tx, e.Session, p, in.Browser.Actor)
+	return e, recordFactorSignIn(tx, e.Session, p, base.Browser.Actor)
 }
 
 // recordFactorSignIn writes the effects of a sign-in that a second factor completed.
@@ -183,13 +193,8 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 	p := auth.Proof{Method: in.Method, Account: account, At: tx.Now}
 	switch {
 	case in.Enrol != "":
-		list, err := tx.Factors(account)
-		if err != nil {
+		if err := checkEnrolment(tx, account, proofs); err != nil {
 			return p, err
-		}
-		rescued := !auth.Rescued(account, proofs).IsZero()
-		if hasSecondFactor(list) && !rescued && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
-			return p, mapFactorUnknown(auth.ErrNotFound)
 		}
 		return p, s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor)
 	case in.Method == auth.ProofTOTP:
@@ -206,6 +211,16 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 
 func hasMethod(proofs []auth.Proof, method auth.ProofMethod) bool {
 	return slices.ContainsFunc(proofs, func(p auth.Proof) bool { return p.Method == method })
+}
+
+// checkEnrolment refuses to add an authenticator to an account whose second factor is not proved.
+func checkEnrolment(tx *store.Tx, account auth.AccountID, proofs []auth.Proof) error {
+	list, err := tx.Factors(account)
+	rescued := !auth.Rescued(account, proofs).IsZero()
+	if err == nil && hasSecondFactor(list) && !rescued && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
+		return mapFactorUnknown(auth.ErrNotFound)
+	}
+	return err
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first

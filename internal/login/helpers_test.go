@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/passkey"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -70,6 +71,10 @@ func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*lo
 		DB: db, Flows: h.flows, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
 		Rates: limit.Rates{"login.account": {Count: 1000, Per: time.Hour}, "login.success": {Count: 600, Per: time.Hour}, "factor.account": {Count: 10, Per: 15 * time.Minute}, "email_code.account": {Count: 20, Per: time.Hour}, "factor.day": {Count: 1000, Per: 24 * time.Hour}}, Now: c.Now, Root: secret.Bytes(32),
 	}
+	var err error
+	h.cfg.Passkeys, err = passkey.NewRelyingParty("auth.example.test", []string{"https://auth.example.test"})
+	h.requireOK(err)
+	h.cfg.OfferPasskeys = true
 	for _, f := range with {
 		f(&h.cfg)
 	}

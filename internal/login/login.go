@@ -17,6 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/passkey"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -24,7 +25,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Config configures a Service. All fields except Observe and Log are required.
+// Config configures a Service. All fields except Passkeys, OfferPasskeys, Observe and Log are required.
 type Config struct {
 	DB       *store.DB
 	Hasher   *password.Hasher
@@ -35,6 +36,10 @@ type Config struct {
 	Rates    limit.Rates
 	Now      func() time.Time
 	Root     []byte // the secret that all nodes share; each use derives a key by secret.Derive
+	// Passkeys is nil where the base URL has no domain name: there are no passkeys then.
+	Passkeys *passkey.RelyingParty
+	// OfferPasskeys offers a passkey after a sign-in to accounts without one.
+	OfferPasskeys bool
 	// Observe is called with the result of each attempt: "success" with an empty reason, or
 	// "failure" or "error" with one of the Reason constants.
 	Observe func(result, reason string)
@@ -46,6 +51,7 @@ type Config struct {
 const (
 	ReasonUnknown     = "unknown_account"
 	ReasonPassword    = "wrong_password"
+	ReasonPasskey     = "passkey_refused"
 	ReasonDisabled    = "account_disabled"
 	ReasonUnverified  = "email_not_verified"
 	ReasonRefused     = "refused"

@@ -20,6 +20,7 @@ type PasswordForm struct {
 	Email, Password string
 	Remember        bool   // stay signed in when the browser is closed
 	RememberMe      string // the remember-me cookie, if there is one
+	CanCreate       bool   // the browser can create a passkey
 }
 
 // SignedIn is the result of a sign-in in a browser: the session that was started or renewed, and the new
@@ -62,7 +63,7 @@ func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedI
 			return signedIn.Session, err
 		},
 		keep: func(tx *store.Tx, p auth.Proof) (err error) {
-			signedIn.Step.Flow, err = s.keepProof(tx, form.FormRef, p, form.Remember)
+			signedIn.Step.Flow, err = s.keepProof(tx, form, p)
 			return err
 		},
 	}
@@ -166,6 +167,9 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, params session.Pa
 	}
 	signedIn, err := s.addToBrowser(tx, browser, a, params)
 	if err != nil {
+		return SignedIn{}, err
+	}
+	if f.OfferPasskey, err = s.offersPasskey(tx, a.ID, form); err != nil {
 		return SignedIn{}, err
 	}
 	signedIn.RememberMe, signedIn.Step.Flow = rememberMe, f

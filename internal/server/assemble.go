@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,8 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -25,6 +28,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
 	"github.com/watchword-auth/watchword/internal/outbox"
+	"github.com/watchword-auth/watchword/internal/passkey"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/tenant"
@@ -133,9 +137,13 @@ func (s *Server) openServices(ctx context.Context) error {
 		VerifyLifetime: s.cfg.Links.Verify, ResetLifetime: s.cfg.Links.Reset, Log: s.log,
 	})
 	s.Flows = flow.New(flow.Config{DB: s.DB, Tokens: s.Tokens, Root: root, Base: s.cfg.BaseURL()})
+	passkeys, err := s.newRelyingParty()
+	if err != nil {
+		return err
+	}
 	s.Logins = login.New(login.Config{
-		Root: root,
-		DB:   s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
+		Root: root, Passkeys: passkeys, OfferPasskeys: s.cfg.Passkeys.Offer,
+		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
 		Rates: s.rates(), Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
 	out, err := s.newOutbound()
@@ -157,6 +165,19 @@ func (s *Server) openServices(ctx context.Context) error {
 		CodeLifetime: o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
 	})
 	return s.Tenants.EnsureDefault(ctx)
+}
+
+// newRelyingParty returns the relying party of passkeys; nil when the base URL has an IP address, which
+// browsers accept for no passkey (WebAuthn §5.1.2).
+func (s *Server) newRelyingParty() (*passkey.RelyingParty, error) {
+	u, err := url.Parse(s.cfg.BaseURL())
+	if err != nil {
+		return nil, fmt.Errorf("base URL: %w", err)
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return nil, nil
+	}
+	return passkey.NewRelyingParty(cmp.Or(s.cfg.Passkeys.RPID, u.Hostname()), append([]string{s.cfg.BaseURL()}, s.cfg.Passkeys.Origins...))
 }
 
 // newOutbound returns the HTTP client for URLs that OAuth clients name.
@@ -261,7 +282,7 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 func (s *Server) openWeb(context.Context) (err error) {
 	conf := web.Config{
 		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, Flows: s.Flows, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
-		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
+		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, PasskeyOrigins: s.cfg.Passkeys.Origins, Pprof: s.cfg.Metrics.Pprof,
 		Config: router.Config{
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,
 			Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,

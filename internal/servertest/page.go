@@ -113,6 +113,14 @@ func (p *Page) Link(id string) string {
 	return ""
 }
 
+// Attribute returns an attribute of the element with the id, or empty.
+func (p *Page) Attribute(id, name string) string {
+	if n := p.byID(id); n != nil {
+		return attribute(n, name)
+	}
+	return ""
+}
+
 // Fields returns the names and values that the form of a button sends.
 func (p *Page) Fields(t testing.TB, button string) url.Values {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,7 @@ type options struct {
 	rsaKey     func() (*rsa.PrivateKey, error)
 	log        *slog.Logger
 	production bool
+	host       string
 	configure  []func(*config.Config)
 }
 
@@ -92,6 +94,9 @@ func RealLimits() Option {
 func Limits(fn func(*config.Limits)) Option {
 	return Configure(func(c *config.Config) { fn(&c.Limits) })
 }
+
+// Domain gives the server a domain name, localhost, instead of an address, so that it has passkeys.
+func Domain() Option { return func(o *options) { o.host = "localhost" } }
 
 // New starts a server that ends with the test.
 func New(t testing.TB, opts ...Option) *Server {
@@ -144,6 +149,9 @@ func start(t testing.TB, o options) *Server {
 	t.Helper()
 	public, manage := listen(t), listen(t)
 	url := "http://" + public.Addr().String()
+	if o.host != "" {
+		url = "http://" + o.host + ":" + strconv.Itoa(public.Addr().(*net.TCPAddr).Port)
+	}
 	if o.issuer == "" {
 		o.issuer = url
 	}

@@ -23,11 +23,11 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 
 // ReplaceExpired is InsertSingleUse for values that recur: an expired one is replaced.
 func (tx *Tx) ReplaceExpired(v auth.SingleUse) error {
-	return insert(tx.q, `INSERT INTO single_use (tenant_id, kind, digest, data, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, kind, digest) DO UPDATE
-		SET data = excluded.data, created_at = excluded.created_at, expires_at = excluded.expires_at
+	return insert(tx.q, `INSERT INTO single_use (tenant_id, kind, digest, account_id, data, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, kind, digest) DO UPDATE
+		SET account_id = excluded.account_id, data = excluded.data, created_at = excluded.created_at, expires_at = excluded.expires_at
 		WHERE single_use.expires_at <= excluded.created_at`,
-		tx.tenant, v.Kind, v.Digest, v.Data, millis(v.CreatedAt), millis(v.ExpiresAt))
+		tx.tenant, v.Kind, v.Digest, nullText(v.Account), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt))
 }
 
 // PutSingleUse stores a secret in place of the one with its kind and digest, consumed or not.

@@ -199,6 +199,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Flow":                  func(tx *store.Tx) (any, error) { return tx.Flow("x") },
 	"UpdateFlow":            func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
 	"BindFlow":              func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
+	"ConsumeCeremony":       func(tx *store.Tx) (any, error) { return nil, tx.ConsumeCeremony("x", "x") },
 	"FinishFlow":            func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
 	"Consent":               func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
 	"Consents":              func(tx *store.Tx) (any, error) { return tx.Consents("x") },

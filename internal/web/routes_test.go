@@ -22,8 +22,8 @@ func TestRoutes_HaveEveryNamedPath(t *testing.T) {
 	for _, path := range []string{
 		oauth.TokenPath, oidc.IntrospectPath, oidc.RevokePath, oidc.PushedPath, oidc.DeviceAuthorizationPath, client.RegisterPath,
 		client.RegisterPath + "/{client_id}", oidc.UserInfoPath, oidc.AuthorizePath, oidc.LogoutPath, oidc.JWKSPath, oidc.DevicePath,
-		ui.StylesheetPath, ui.ScriptPath, ui.ShowScriptPath, ui.IconPath, ui.BrandPath, ui.LogoPath,
-		pages.PathContinue, pages.PathLogin, pages.PathRegister, pages.PathForgot, pages.PathChoose, pages.PathConsent, pages.PathUnverified, pages.PathDevice, pages.PathConfirm, pages.PathAccount, pages.PathProfile, pages.PathEmail, pages.PathPassword, pages.PathFactors,
+		ui.StylesheetPath, ui.ScriptPath, ui.ShowScriptPath, ui.PasskeyScriptPath, ui.IconPath, ui.BrandPath, ui.LogoPath,
+		pages.PathContinue, pages.PathLogin, pages.PathFactor, pages.PathEnrol, pages.PathPasskey, pages.PathAddPasskey, pages.PathRegister, pages.PathForgot, pages.PathChoose, pages.PathConsent, pages.PathUnverified, pages.PathDevice, pages.PathConfirm, pages.PathAccount, pages.PathProfile, pages.PathEmail, pages.PathPassword, pages.PathFactors,
 		pages.PathFactorAdd, pages.PathFactorEdit, pages.PathCodes, pages.PathSessions, pages.PathApps, pages.PathData, pages.PathDelete, pages.PathDeleted, pages.PathLogout, pages.PathResend,
 	} {
 		if !paths[path] {

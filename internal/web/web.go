@@ -52,6 +52,8 @@ type Config struct {
 
 	// JWKSMaxAge is how long clients may cache the published keys.
 	JWKSMaxAge time.Duration
+	// PasskeyOrigins are the further origins that use the passkeys of this server.
+	PasskeyOrigins []string
 	// Mailbox lists the caught mails, newest first. It is set only in
 	// development, and adds the pages under /dev/ and the welcome page.
 	Mailbox func() []pages.Mail
@@ -77,7 +79,7 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	cfg.Dev, cfg.Nonce = cfg.Mailbox != nil, cfg.Clients.Nonce
 	s := &Server{cfg: cfg}
-	s.protocol = protocol.New(protocol.Config{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge})
+	s.protocol = protocol.New(protocol.Config{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge, PasskeyOrigins: cfg.PasskeyOrigins})
 	s.pages = pages.New(pages.Config{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Flows: cfg.Flows, OIDC: cfg.OIDC,
 		Base: cfg.Base, Mailbox: cfg.Mailbox, Calls: s.calls})
 	s.dialects = s.newDialects()

@@ -66,7 +66,7 @@ func (s *Handlers) loginResult(ex *router.Exchange, res login.Result) (*tokensOu
 
 // mfaRequired refuses a sign-in whose password was right until a second factor is proved.
 func mfaRequired(pending login.Pending) error {
-	p := router.NewProblem(http.StatusUnauthorized, auth.CodeMFARequired, "the password is correct; send mfa_token with a second factor to /api/v1/login/mfa within ten minutes")
+	p := router.NewProblem(http.StatusUnauthorized, auth.CodeMFARequired, "the password is correct; send mfa_token with a code to /api/v1/login/mfa, or with a passkey to /api/v1/passkeys/begin, within ten minutes")
 	if slices.Contains(pending.Methods, auth.ProofEmailCode) {
 		p.Detail = "the password is correct; a code was mailed: send it with mfa_token to /api/v1/login/mfa within ten minutes"
 	}

@@ -32,6 +32,11 @@ func (s *Handlers) ShowScript(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "text/javascript; charset=utf-8", ui.ShowScript)
 }
 
+// PasskeyScript serves the script that uses and creates passkeys.
+func (s *Handlers) PasskeyScript(ex *router.Exchange, _ *http.Request) error {
+	return writeAsset(ex, "text/javascript; charset=utf-8", ui.PasskeyScript)
+}
+
 // Icon serves the icon of the pages.
 func (s *Handlers) Icon(ex *router.Exchange, _ *http.Request) error {
 	return writeAsset(ex, "image/svg+xml", ui.Icon)

@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -18,28 +19,32 @@ func (s *Handlers) FactorPage(ex *router.Exchange, st flow.Step) error {
 	if st.Proving.EmailCode {
 		return s.showMailedCode(ex, st, http.StatusOK, "")
 	}
-	return render(ex, http.StatusOK, s.factorOf(ex, st, ex.Request.URL.Query().Has("recovery")))
+	q := ex.Request.URL.Query()
+	if hasFactor(st, auth.ProofPasskey) && !q.Has("recovery") && !q.Has("app") {
+		return s.showFactorPasskey(ex, st, http.StatusOK, "")
+	}
+	return render(ex, http.StatusOK, s.factorOf(ex, st, q.Has("recovery")))
+}
+
+// hasFactor reports whether the account of the step has a factor of the kind.
+func hasFactor(st flow.Step, kind auth.FactorKind) bool {
+	return slices.ContainsFunc(st.Proving.Factors, func(f auth.Factor) bool { return f.Kind == kind && f.Usable() })
 }
 
 func (s *Handlers) factorOf(ex *router.Exchange, st flow.Step, recovery bool) ui.Factor {
-	has := func(kind auth.FactorKind) bool {
-		for _, f := range st.Proving.Factors {
-			if f.Kind == kind && f.Usable() {
-				return true
-			}
-		}
-		return false
-	}
 	p := ui.Factor{
 		Page: stepPage(ex, st), Form: stepForm(ex, st, PathFactor), Client: clientName(st), Account: st.Proving.Account.Email.Address,
 		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other", TrustDays: trustDays(st),
 	}
-	p.Recovery = has(auth.ProofRecoveryCode) && (recovery || !has(auth.ProofTOTP))
-	if has(auth.ProofRecoveryCode) && has(auth.ProofTOTP) {
-		p.Other = flowURL(ex, PathFactor, st.Flow.ID)
+	p.Recovery = hasFactor(st, auth.ProofRecoveryCode) && (recovery || !hasFactor(st, auth.ProofTOTP))
+	if hasFactor(st, auth.ProofRecoveryCode) && hasFactor(st, auth.ProofTOTP) {
+		p.Other = flowURL(ex, PathFactor, st.Flow.ID) + "&app"
 		if !p.Recovery {
-			p.Other += "&recovery"
+			p.Other = flowURL(ex, PathFactor, st.Flow.ID) + "&recovery"
 		}
+	}
+	if hasFactor(st, auth.ProofPasskey) {
+		p.Passkey = flowURL(ex, PathFactor, st.Flow.ID)
 	}
 	return p
 }
@@ -73,7 +78,7 @@ func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 		}
 		p := s.loginOf(ex, st)
 		p.Bad = p.Say(ui.FactorOver)
-		return render(ex, http.StatusBadRequest, p)
+		return s.renderLogin(ex, http.StatusBadRequest, st, p)
 	}
 	p := s.factorOf(ex, st, form.Method == auth.ProofRecoveryCode)
 	mailed := st.Proving.EmailCode
@@ -97,8 +102,12 @@ func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 	return render(ex, http.StatusBadRequest, p)
 }
 
-// EnrolPage asks an account without a second factor to add an authenticator app.
+// EnrolPage asks an account without a second factor to add an authenticator app, or a passkey where only
+// that is enough.
 func (s *Handlers) EnrolPage(ex *router.Exchange, st flow.Step) error {
+	if st.Required >= auth.AssurancePhishingResistant && s.logins.HasPasskeys() {
+		return redirect(ex, flowURL(ex, PathAddPasskey, st.Flow.ID))
+	}
 	return s.showEnrolment(ex, st, http.StatusOK, "")
 }
 
@@ -114,6 +123,9 @@ func (s *Handlers) showEnrolment(ex *router.Exchange, st flow.Step, status int, 
 	p.Form, p.Client, p.Account, p.Bad = stepForm(ex, st, PathEnrol), clientName(st), st.Proving.Account.Email.Address, bad
 	p.NotYou, p.Lead = flowURL(ex, PathLogin, st.Flow.ID)+"&other", p.Say(ui.FactorRequired)
 	p.TrustDays = trustDays(st)
+	if s.logins.HasPasskeys() {
+		p.Passkey = flowURL(ex, PathAddPasskey, st.Flow.ID)
+	}
 	return render(ex, status, p)
 }
 

@@ -23,6 +23,8 @@ const (
 	PathLogin      = "/login"
 	PathFactor     = "/login/factor"
 	PathEnrol      = "/login/add-factor"
+	PathPasskey    = "/login/passkey"
+	PathAddPasskey = "/login/add-passkey"
 	PathRegister   = "/register"
 	PathForgot     = "/forgot-password"
 	PathChoose     = "/choose-account"
@@ -35,13 +37,14 @@ const (
 // stepPaths maps each step to the path of its page.
 var stepPaths = map[auth.StepKind]string{
 	auth.StepLogin: PathLogin, auth.StepRegister: PathRegister, auth.StepChoose: PathChoose, auth.StepConsent: PathConsent,
-	auth.StepFactor: PathFactor, auth.StepEnrol: PathEnrol, auth.StepVerifyEmail: PathUnverified, auth.StepDeviceCode: PathDevice, auth.StepDeviceConfirm: PathConfirm, auth.StepContinue: PathContinue,
+	auth.StepFactor: PathFactor, auth.StepEnrol: PathEnrol, auth.StepOffer: PathAddPasskey, auth.StepVerifyEmail: PathUnverified, auth.StepDeviceCode: PathDevice, auth.StepDeviceConfirm: PathConfirm, auth.StepContinue: PathContinue,
 }
 
 // otherSteps are the steps of other pages at which a page may be shown, so that a user can register,
 // reset the password or choose another account.
 var otherSteps = map[string][]auth.StepKind{
 	PathLogin:      {auth.StepRegister, auth.StepVerifyEmail, auth.StepFactor, auth.StepEnrol},
+	PathAddPasskey: {auth.StepEnrol},
 	PathRegister:   {auth.StepLogin},
 	PathForgot:     {auth.StepLogin, auth.StepRegister},
 	PathMailSignIn: {auth.StepLogin, auth.StepRegister},
@@ -186,10 +189,12 @@ func (s *Handlers) Proceed(ex *router.Exchange, r *http.Request) error {
 // dispatch redirects to the page of the flow's step, or to the client.
 func dispatch(ex *router.Exchange, st flow.Step) error {
 	keepOpener(ex, st.Client)
-	switch st.Kind {
-	case auth.StepAnswer:
+	switch {
+	case st.Kind == auth.StepAnswer && st.Response == nil: // of a form that was refused
+		return redirect(ex, flowURL(ex, PathContinue, st.Flow.ID))
+	case st.Kind == auth.StepAnswer:
 		return respond(ex, st)
-	case auth.StepDone:
+	case st.Kind == auth.StepDone:
 		return seeOther(ex, accountPage(st.Flow.Request.Page))
 	}
 	return redirect(ex, flowURL(ex, stepPaths[st.Kind], st.Flow.ID))

@@ -18,7 +18,7 @@ func (s *Handlers) LoginPage(ex *router.Exchange, st flow.Step) error {
 	if k := noticeFromLink(ex); k != "" {
 		p.Notice = p.Say(k)
 	}
-	return render(ex, http.StatusOK, p)
+	return s.renderLogin(ex, http.StatusOK, st, p)
 }
 
 func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
@@ -55,7 +55,7 @@ func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	signedIn, err := s.logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
-		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie()})
+		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie(), CanCreate: r.PostForm.Get("passkeys") == "yes"})
 	setSignedIn(ex, signedIn)
 	if err != nil {
 		return s.loginRefused(ex, r, signedIn.Step, err)
@@ -78,11 +78,11 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
 		p.Bad = p.Say(ui.BadCredentials)
-		return render(ex, http.StatusBadRequest, p)
+		return s.renderLogin(ex, http.StatusBadRequest, st, p)
 	case e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())
 		p.Bad = p.Say(ui.LoginWait, p.Wait(e.RetryAfter))
-		return render(ex, http.StatusTooManyRequests, p)
+		return s.renderLogin(ex, http.StatusTooManyRequests, st, p)
 	}
 	return refusal
 }

@@ -60,6 +60,8 @@ var (
 	deny       = []string{"DENY"}
 	sameOrigin = []string{"same-origin"}
 	cspPage    = []string{csp("")}
+	noPasskeys = []string{"publickey-credentials-get=(), publickey-credentials-create=()"}
+	passkeys   = []string{"publickey-credentials-get=(self), publickey-credentials-create=(self)"}
 	typeHTML   = []string{"text/html; charset=utf-8"}
 )
 
@@ -68,6 +70,7 @@ func SetHeaders(ex *router.Exchange) {
 	h := ex.Header()
 	h["Content-Security-Policy"] = cspPage
 	h["X-Frame-Options"] = deny
+	h["Permissions-Policy"] = noPasskeys
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["Content-Type"] = typeHTML
@@ -86,7 +89,7 @@ func newPage(ex *router.Exchange, locales ...string) ui.Page {
 }
 
 // render writes a page. If rendering fails, it writes nothing. The Content-Security-Policy allows
-// scripts only for a page that has one.
+// scripts only for a page that has one, and the Permissions-Policy passkeys.
 func render(ex *router.Exchange, status int, p interface{ Render(io.Writer) error }) error {
 	var b bytes.Buffer
 	if err := p.Render(&b); err != nil {
@@ -95,6 +98,9 @@ func render(ex *router.Exchange, status int, p interface{ Render(io.Writer) erro
 	if page, ok := p.(interface{ Scripted() bool }); ok && page.Scripted() {
 		h := ex.Header()
 		h["Content-Security-Policy"] = []string{h.Get("Content-Security-Policy") + "; script-src 'self'"}
+	}
+	if page, ok := p.(interface{ UsesPasskeys() bool }); ok && page.UsesPasskeys() {
+		ex.Header()["Permissions-Policy"] = passkeys
 	}
 	ex.WriteHeader(status)
 	ex.Write(b.Bytes())

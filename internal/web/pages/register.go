@@ -17,7 +17,7 @@ func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
 	if !s.accounts.RegistrationOpen(ex.Tenant) {
 		l := s.loginOf(ex, st)
 		l.Notice = p.Say(ui.RegisterClosed)
-		return render(ex, http.StatusOK, l)
+		return s.renderLogin(ex, http.StatusOK, st, l)
 	}
 	return render(ex, http.StatusOK, p)
 }
@@ -45,7 +45,7 @@ func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 	case ok && e.Code == auth.CodeRegistrationClosed:
 		l := s.loginOf(ex, st)
 		l.Bad = p.Say(ui.RegisterClosed)
-		return render(ex, http.StatusForbidden, l)
+		return s.renderLogin(ex, http.StatusForbidden, st, l)
 	case ok && e.Kind == auth.KindInvalid && e.Field == "password":
 		p.Refused = p.Refusal(e)
 		return render(ex, http.StatusBadRequest, p)

@@ -20,18 +20,21 @@ type Handlers struct {
 	keys      *keys.Ring
 	documents documents
 	maxAge    []string // Cache-Control of the documents
+	origins   []string // that may use the passkeys of this server, beside its own
 }
 
-// Config has the services that the handlers call. All are required.
+// Config has the services that the handlers call. All but PasskeyOrigins are required.
 type Config struct {
 	Clients *client.Service
 	OIDC    *oidc.Service
 	Keys    *keys.Ring
 	// MaxAge is how long clients may cache the published documents.
 	MaxAge time.Duration
+	// PasskeyOrigins are the further origins that use the passkeys of this server.
+	PasskeyOrigins []string
 }
 
 // New returns the handlers, which call the services of cfg.
 func New(cfg Config) *Handlers {
-	return &Handlers{clients: cfg.Clients, oidc: cfg.OIDC, keys: cfg.Keys, maxAge: cacheFor(cfg.MaxAge)}
+	return &Handlers{clients: cfg.Clients, oidc: cfg.OIDC, keys: cfg.Keys, maxAge: cacheFor(cfg.MaxAge), origins: cfg.PasskeyOrigins}
 }

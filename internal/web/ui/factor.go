@@ -18,6 +18,7 @@ type Factor struct {
 	Other    string // address of the page that asks for the other kind; empty for an account without it
 	// TrustDays is for how many days the browser can be trusted; zero offers nothing. It sends trust=on.
 	TrustDays int
+	Passkey   string // URL of the page that asks for a passkey instead; empty for an account without one
 }
 
 // Method returns what the form sends as method.
@@ -49,6 +50,7 @@ type FactorAdd struct {
 	Lead    string // why it is asked for
 	// TrustDays is as in Factor.
 	TrustDays int
+	Passkey   string // URL of the page that creates a passkey instead; empty where there are none
 }
 
 // Groups returns the secret in groups of four characters.

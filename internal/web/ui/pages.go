@@ -28,6 +28,9 @@ type Login struct {
 	ByMail   string // URLs of other pages; empty ones are not linked
 	Forgot   string
 	Register string
+	// Passkey signs in without a password. With it the form sends passkeys=yes from browsers that can
+	// create one.
+	Passkey Passkey
 }
 
 // Render writes the page.

@@ -73,6 +73,7 @@ func signSamples(p Page) []sample {
 		{"email_code_bad", EmailCode{Page: p, Form: form, Email: alice, Ticked: true, Bad: p.Say(BadMailedCode), Again: "/login/email?flow=flow-1&again", Login: "/login"}, []string{"code", "submit", "bad"}},
 		{"email_elsewhere", EmailElsewhere{Page: p, Code: "ABCD-EFGH"}, []string{"code"}},
 		{"email_elsewhere_bad", EmailElsewhere{Page: p, Bad: p.Say(LinkIncomplete)}, []string{"bad"}},
+		{"login_passkey", Login{Page: p, Form: form, Forgot: "/forgot-password", Passkey: Passkey{Form: form, Button: UsePasskey, Use: "sign_in", Options: `{"challenge":"AAAA"}`, Background: true}}, append(fields, "passkey", "use-passkey", "forgot")},
 		{"register", Register{Page: p, Form: form, Client: "Acme Orders", MinLength: 8, Login: "/login"}, append(fields, "login", "hint")},
 		{"register_bad", Register{Page: p, Form: form, Email: "alice@", MinLength: 12, Login: "/login", Bad: p.Say(AddressInvalid),
 			Refused: p.Refusal(&auth.Error{Reasons: []auth.Reason{{Code: "too_short", Msg: "must have at least 12 characters"}, {Code: "common", Msg: "is one of the most common passwords"}}})}, append(fields, "bad", "refused")},
@@ -116,6 +117,14 @@ func flowSamples(p Page) []sample {
 		{"mailed_code_bad", MailedCode{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Sent: true, Bad: p.Say(BadMailedCode)}, []string{"code", "submit", "send", "bad"}},
 		{"factor_add", FactorAdd{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Lead: p.Say(FactorRequired), Factor: "f1", Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 			URI: "otpauth://totp/Acme:alice@example.test?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme", QR: "M4 4h7v1h-7zM12 4h1v1h-1z", Size: 37}, []string{"qr", "secret", "code", "submit", "notyou"}},
+		{"factor_passkey", FactorPasskey{Page: p, Account: alice, NotYou: "/login?flow=flow-1&other", App: "/login/factor?flow=flow-1&app", Recovery: "/login/factor?flow=flow-1&recovery",
+			Passkey: Passkey{Form: form, Button: ProvePasskey, Use: "factor", Options: `{"challenge":"AAAA"}`}}, []string{"passkey", "use-passkey", "app", "recovery", "notyou"}},
+		{"factor_passkey_bad", FactorPasskey{Page: p, Account: alice, NotYou: "/login?flow=flow-1&other", Bad: p.Say(BadPasskey),
+			Passkey: Passkey{Form: form, Button: ProvePasskey, Use: "factor", Options: `{"challenge":"AAAA"}`}}, []string{"passkey", "use-passkey", "bad"}},
+		{"passkey_add", PasskeyAdd{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Lead: p.Say(PasskeyRequired),
+			Passkey: Passkey{Form: form, Button: CreatePasskey, Use: "create", Options: `{"challenge":"AAAA"}`}}, []string{"passkey", "use-passkey", "notyou"}},
+		{"passkey_offer", PasskeyAdd{Page: p, Form: form, Account: alice, Offer: true,
+			Passkey: Passkey{Form: form, Button: CreatePasskey, Answer: "create", Options: `{"challenge":"AAAA"}`, Background: true}}, []string{"passkey", "use-passkey", "later", "never"}},
 		{"consent", consent, append(both, "notyou", "policy", "terms")},
 		{"consent_local", local, append(both, "notyou")},
 		{"device_code", DeviceCode{Page: p, Form: form}, []string{"code", "submit", "hint"}},
@@ -359,7 +368,7 @@ func checkHTML(t *testing.T, page string, lang Lang) {
 		if e.tag == "form" && e.attrs["method"] != "post" {
 			t.Errorf("the form %v does not post", e.attrs)
 		}
-		if e.tag == "script" && e.attrs["src"] != ScriptURL() && e.attrs["src"] != ShowScriptURL() {
+		if e.tag == "script" && e.attrs["src"] != ScriptURL() && !slices.Contains([]string{ShowScriptURL(), PasskeyScriptURL()}, e.attrs["src"]) {
 			t.Errorf("a script of %v", e.attrs)
 		}
 	}

@@ -38,6 +38,11 @@ var Script []byte
 //go:embed show.js
 var ShowScript []byte
 
+// PasskeyScript uses and creates passkeys.
+//
+//go:embed passkey.js
+var PasskeyScript []byte
+
 // Icon is the icon of pages whose tenant has no logo.
 //
 //go:embed icon.svg
@@ -45,10 +50,11 @@ var Icon []byte
 
 // Paths of the assets that all tenants share.
 const (
-	StylesheetPath = "/assets/look.css"
-	ScriptPath     = "/assets/post.js"
-	ShowScriptPath = "/assets/show.js"
-	IconPath       = "/assets/icon.svg"
+	StylesheetPath    = "/assets/look.css"
+	ScriptPath        = "/assets/post.js"
+	ShowScriptPath    = "/assets/show.js"
+	PasskeyScriptPath = "/assets/passkey.js"
+	IconPath          = "/assets/icon.svg"
 )
 
 // StylesheetURL returns the URL of Stylesheet. It changes with the content, so caches may store it
@@ -60,6 +66,9 @@ var ScriptURL = sync.OnceValue(func() string { return versioned(ScriptPath, Scri
 
 // ShowScriptURL returns the URL of ShowScript, like StylesheetURL.
 var ShowScriptURL = sync.OnceValue(func() string { return versioned(ShowScriptPath, ShowScript) })
+
+// PasskeyScriptURL returns the URL of PasskeyScript, like StylesheetURL.
+var PasskeyScriptURL = sync.OnceValue(func() string { return versioned(PasskeyScriptPath, PasskeyScript) })
 
 // IconURL returns the URL of Icon, like StylesheetURL.
 var IconURL = sync.OnceValue(func() string { return versioned(IconPath, Icon) })
@@ -77,6 +86,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"sheet":   StylesheetURL,
 		"script":  ScriptURL,
 		"show":    ShowScriptURL,
+		"passkey": PasskeyScriptURL,
 		"icon":    IconURL,
 		"initial": initial,
 		"number":  number,
@@ -130,6 +140,13 @@ const (
 	BadMailedCode   Key = "mailed.bad"
 	MailWait        Key = "mailed.throttled"
 	FactorRequired  Key = "factor.required"
+	BadPasskey      Key = "passkey.bad"
+	UnknownPasskey  Key = "passkey.unknown"
+	PasskeyRefused  Key = "passkey.refused"
+	PasskeyRequired Key = "passkey.required"
+	UsePasskey      Key = "passkey.use"
+	ProvePasskey    Key = "passkey.prove"
+	CreatePasskey   Key = "passkey.create"
 	BadCode         Key = "device.bad" // no device waits for this user code
 )
 

@@ -1,0 +1,252 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/passkey"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// PasskeyForm is the form in which a page of a flow sends the response of an authenticator.
+type PasskeyForm struct {
+	flow.FormRef
+	Use        PasskeyUse
+	Response   string // RegistrationResponseJSON or AuthenticationResponseJSON
+	Remember   bool   // stay signed in when the browser is closed
+	RememberMe string // the remember-me cookie, if there is one
+}
+
+// SignInPasskey signs in with a passkey in a flow (PasskeySignIn), proves one as a second factor
+// (PasskeyFactor), or adds one to an account that must have a factor (PasskeyCreate), and continues the flow.
+// Refusals are those of flow.CheckForm, invalid_passkey, passkey_unknown, passkey_refused, passkey_taken,
+// too_many_factors and rate_limited; with all but the first, Step is the one at which the flow stays.
+func (s *Service) SignInPasskey(ctx context.Context, in PasskeyForm) (SignedIn, error) {
+	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	base := PasswordForm{FormRef: in.FormRef, Remember: in.Remember || f.Remember, RememberMe: in.RememberMe}
+	e, a, err := s.signInPasskey(ctx, in, base, f)
+	if err != nil {
+		if in.Use == PasskeySignIn {
+			s.observePasskey(err)
+		}
+		return s.refuseInFlow(ctx, base, err)
+	}
+	if in.Use == PasskeySignIn {
+		s.cfg.Observe("success", "")
+	}
+	return s.continueSignedIn(ctx, base, a, e)
+}
+
+// observePasskey counts a sign-in with a passkey alone that failed.
+func (s *Service) observePasskey(err error) {
+	switch auth.KindOf(err) {
+	case auth.KindThrottled:
+		s.cfg.Observe("failure", ReasonLimited)
+	case auth.KindUnavailable, auth.KindInternal:
+		s.cfg.Observe("error", ReasonUnavailable)
+	default:
+		s.cfg.Observe("failure", ReasonPasskey)
+	}
+}
+
+// passkeyResponse is a response that was verified: v for PasskeySignIn and PasskeyFactor, created for
+// PasskeyCreate.
+type passkeyResponse struct {
+	c       ceremony
+	v       verified
+	created passkey.Passkey
+}
+
+// verifyResponse verifies the response to a ceremony. A refusal still consumes the ceremony.
+func (s *Service) verifyResponse(ctx context.Context, tenant auth.TenantID, c ceremony, response []byte) (r passkeyResponse, err error) {
+	r.c = c
+	if c.Use == PasskeyCreate {
+		r.created, err = s.finishCreate(ctx, tenant, c, response)
+		return r, err
+	}
+	if r.v, err = s.verifyAssertion(ctx, tenant, c, response); err == nil && c.Use == PasskeySignIn {
+		err = s.countSuccess(ctx, tenant, r.v.factor.Account)
+	}
+	return r, err
+}
+
+func (s *Service) signInPasskey(ctx context.Context, in PasskeyForm, base PasswordForm, f auth.Flow) (e SignedIn, a auth.Account, err error) {
+	c, ok := parseCeremony(f.Ceremony, in.Use)
+	if !ok || s.cfg.Passkeys == nil {
+		return e, a, errInvalidPasskey(errors.New("no ceremony is under way"))
+	}
+	r, refusal := s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response))
+	if auth.KindOf(refusal) == auth.KindInternal && refusal != nil {
+		return e, a, refusal
+	}
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		f, err := s.consumeCeremony(tx, in.FormRef, f.Ceremony)
+		if err != nil {
+			return err
+		}
+		if refusal != nil {
+			return s.refusePasskey(tx, r, in.Browser.Actor, refusal)
+		}
+		e, a, err = s.provePasskey(tx, in, base, f, r)
+		if _, refused := errors.AsType[*auth.Error](err); refused {
+			return s.refusePasskey(tx, r, in.Browser.Actor, err)
+		}
+		return err
+	})
+	if err != nil {
+		return SignedIn{}, a, fmt.Errorf("sign in with a passkey: %w", err)
+	}
+	return e, a, nil
+}
+
+// consumeCeremony returns the flow of a form, whose ceremony this response consumes.
+func (s *Service) consumeCeremony(tx *store.Tx, in flow.FormRef, ceremony string) (auth.Flow, error) {
+	f, err := s.cfg.Flows.Resume(tx, in)
+	if err != nil {
+		return f, err
+	}
+	if err := tx.ConsumeCeremony(f.ID, ceremony); errors.Is(err, auth.ErrNotFound) {
+		return f, errInvalidPasskey(errors.New("another response was first"))
+	} else if err != nil {
+		return f, err
+	}
+	f.Ceremony = ""
+	return f, nil
+}
+
+// refusePasskey records a response that was refused. What was written stays: the ceremony is consumed.
+func (s *Service) refusePasskey(tx *store.Tx, r passkeyResponse, actor auth.Actor, refusal error) error {
+	if r.c.Use != PasskeyCreate {
+		detail := map[string]string{"reason": ReasonPasskey, "method": string(auth.ProofPasskey)}
+		err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: r.v.factor.Account, Detail: detail})
+		if err != nil {
+			return err
+		}
+	}
+	return store.CommitWith(refusal)
+}
+
+// provePasskey uses a passkey, or adds one, and begins or renews the session if that is enough.
+func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, f auth.Flow, r passkeyResponse) (e SignedIn, a auth.Account, err error) {
+	var account auth.AccountID
+	var proofs []auth.Proof
+	if r.c.Use == PasskeySignIn {
+		account = r.v.factor.Account
+	} else if account, proofs, err = s.pendingProofs(tx, in.FormRef, f); err == nil && account != r.c.Account {
+		err = errSignInOver() // another user has taken the flow over
+	}
+	if err != nil {
+		return e, a, err
+	}
+	if a, err = tx.Account(account); err != nil {
+		return e, a, err
+	}
+	if a.Disabled() {
+		return e, a, errInvalidPasskey(errors.New("the account is disabled"))
+	}
+	var p auth.Proof
+	if r.c.Use == PasskeyCreate {
+		p, err = s.enrolPasskey(tx, proofs, r, in.Browser.Actor)
+	} else {
+		p, err = s.usePasskey(tx, r.v, in.Browser.Actor)
+	}
+	if err != nil {
+		return e, a, err
+	}
+	e, err = s.addProof(tx, a, proofs, p, base)
+	return e, a, err
+}
+
+// enrolPasskey adds a passkey to an account that has no second factor, or whose second factor is proved.
+func (s *Service) enrolPasskey(tx *store.Tx, proofs []auth.Proof, r passkeyResponse, actor auth.Actor) (auth.Proof, error) {
+	if err := checkEnrolment(tx, r.c.Account, proofs); err != nil {
+		return auth.Proof{}, err
+	}
+	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
+	return auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: r.created.UserVerified, DeviceBound: f.DeviceBound()}, err
+}
+
+// OfferAnswer is what a user says to the offer of a passkey.
+type OfferAnswer string
+
+// The answers to the offer of a passkey.
+const (
+	OfferAccepted OfferAnswer = "create"
+	OfferLater    OfferAnswer = "later"
+	OfferNever    OfferAnswer = "never"
+)
+
+// offerLifetime is how long after a sign-in a passkey may be created without another one.
+const offerLifetime = 5 * time.Minute
+
+// AnswerOffer creates the passkey that is offered after a sign-in, or none, and continues the flow. Refusals
+// are those of flow.CheckForm, passkey_refused, passkey_taken and too_many_factors; with all but the first,
+// the step is the one at which the flow stays.
+func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferAnswer) (flow.Step, error) {
+	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+	if err != nil {
+		return flow.Step{}, err
+	}
+	i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == f.Session })
+	if !f.OfferPasskey || f.ProvedAt.IsZero() || i < 0 {
+		return s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+	}
+	owner := in.Browser.Sessions[i].Session
+	var r passkeyResponse
+	var refusal error
+	if answer == OfferAccepted {
+		c, ok := parseCeremony(f.Ceremony, PasskeyCreate)
+		if !ok || c.Account != owner.Account {
+			refusal = mapCreationRefused(passkey.ErrRefused)
+		} else if r, refusal = s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response)); refusal != nil && auth.KindOf(refusal) == auth.KindInternal {
+			return flow.Step{}, refusal
+		}
+	}
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		if answer != OfferAccepted {
+			return s.declineOffer(tx, in.FormRef, owner.Account, answer)
+		}
+		f, err := s.consumeCeremony(tx, in.FormRef, f.Ceremony)
+		switch {
+		case err != nil:
+			return err
+		case refusal != nil:
+			return store.CommitWith(refusal)
+		case tx.Now.Sub(owner.AuthAt) <= offerLifetime:
+			if _, err := s.insertPasskey(tx, r.c, r.created, "", in.Browser.Actor.AsSession(owner)); err != nil {
+				return err
+			}
+		}
+		f.OfferPasskey = false
+		return flow.Update(tx, f)
+	})
+	if err != nil {
+		e, err := s.refuseInFlow(ctx, PasswordForm{FormRef: in.FormRef}, fmt.Errorf("answer the offer of a passkey: %w", err))
+		return e.Step, err
+	}
+	return s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+}
+
+// declineOffer ends the offer of a passkey in a flow.
+func (s *Service) declineOffer(tx *store.Tx, in flow.FormRef, account auth.AccountID, answer OfferAnswer) error {
+	f, err := s.cfg.Flows.Resume(tx, in)
+	if err != nil {
+		return err
+	}
+	if answer == OfferNever {
+		if err := stopOffers(tx, account); err != nil {
+			return err
+		}
+	}
+	f.OfferPasskey, f.Ceremony = false, ""
+	return flow.Update(tx, f)
+}

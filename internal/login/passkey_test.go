@@ -1,0 +1,470 @@
+package login_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/passkey/passkeytest"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func newAuthenticator() *passkeytest.Authenticator {
+	return passkeytest.New("https://auth.example.test", "auth.example.test")
+}
+
+// addPasskey gives an account a passkey.
+func (h *fixture) addPasskey(a auth.Account, k *passkeytest.Authenticator) auth.Factor {
+	h.t.Helper()
+	options, err := h.BeginPasskey(h.t.Context(), tenant, owner(a))
+	h.requireOK(err)
+	f, err := h.AddPasskey(h.t.Context(), tenant, k.Create(h.t, options), "", owner(a))
+	h.requireOK(err)
+	return f
+}
+
+// options returns the options that a page of the flow shows.
+func (h *fixture) options(form flow.FormRef, use login.PasskeyUse, account auth.AccountID) []byte {
+	h.t.Helper()
+	var f auth.Flow
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		f, err = tx.Flow(form.Flow)
+		return err
+	}))
+	options, err := h.PasskeyOptions(h.t.Context(), tenant, f, use, account)
+	h.requireOK(err)
+	if len(options) == 0 {
+		h.t.Fatal("no options")
+	}
+	return options
+}
+
+// passkeyForm answers the options of a page.
+func (h *fixture) passkeyForm(form flow.FormRef, use login.PasskeyUse, account auth.AccountID, k *passkeytest.Authenticator) login.PasskeyForm {
+	h.t.Helper()
+	options := h.options(form, use, account)
+	response := k.Get
+	if use == login.PasskeyCreate {
+		response = k.Create
+	}
+	return login.PasskeyForm{FormRef: form, Use: use, Response: string(response(h.t, options))}
+}
+
+// signInPasskey signs in with a passkey alone.
+func (v *browser) signInPasskey(k *passkeytest.Authenticator) (login.SignedIn, error) {
+	v.h.t.Helper()
+	form := v.h.newSignInForm(flow.Browser{Sessions: v.sessions(), Actor: browserActor})
+	e, err := v.h.SignInPasskey(v.h.t.Context(), v.h.passkeyForm(form, login.PasskeySignIn, "", k))
+	v.keepCookies(e)
+	return e, err
+}
+
+// TestSignInPasskey: a passkey alone signs in, as strongly as its authenticator proves.
+func TestSignInPasskey(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		bound, synced := newAuthenticator(), newAuthenticator()
+		synced.Synced = true
+		h.addPasskey(a, bound)
+		if f := h.addPasskey(a, synced); f.Name != "" || !f.Data.BackupEligible || !f.Usable() {
+			t.Errorf("%+v", f)
+		}
+		for acr, k := range map[string]*passkeytest.Authenticator{"phrh": bound, "phr": synced} {
+			v := &browser{h: h}
+			e, err := v.signInPasskey(k)
+			h.requireOK(err)
+			if e.Step.Kind != auth.StepDone || e.Session.Account != a.ID || e.Session.ACR != acr || !slices.Contains(e.Session.AMR, "user") || slices.Contains(e.Session.AMR, "pwd") ||
+				len(v.sessions()) != 1 || e.Known == "" {
+				t.Errorf("%s: %+v", acr, e)
+			}
+		}
+		if got := h.events(auth.EventLogin); len(got) != 2 || got[0].Detail["method"] != "passkey" {
+			t.Errorf("%+v", got)
+		}
+		list, err := h.Passkeys(t.Context(), tenant, a.ID)
+		if err != nil || len(list.List) != 2 || list.List[0].UsedAt.IsZero() || len(list.User.Passkeys) != 2 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+// TestPasskeyAsSecondFactor: after the password, a passkey of the account is the second factor, without
+// verification of the user, too.
+func TestPasskeyAsSecondFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		k.Verifies = false
+		v := &browser{h: h}
+		p, e := v.beginSignIn("ann@example.test", true)
+		if e.Step.Kind != auth.StepFactor {
+			t.Fatalf("at %s", e.Step.Kind)
+		}
+		e, err := h.SignInPasskey(t.Context(), h.passkeyForm(p.form, login.PasskeyFactor, a.ID, k))
+		h.requireOK(err)
+		if e.Session.ACR != "phrh" || !slices.Equal(e.Session.AMR, []string{"hwk", "mfa", "pwd", "user"}) || e.RememberMe == "" {
+			t.Errorf("%+v", e)
+		}
+
+		pending := h.beginPassword(login.Request{Scope: auth.Scope{"openid"}})
+		if !slices.Equal(pending.Methods, []auth.ProofMethod{auth.ProofPasskey}) {
+			t.Errorf("%+v", pending)
+		}
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, pending.Token.Reveal())
+		h.requireOK(err)
+		r := login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Token: pending.Token.Reveal(), Response: k.Get(t, options)}
+		res, err := h.Passkey(t.Context(), tenant, r)
+		h.requireOK(err)
+		if res.Session.ACR != "phrh" || res.Tokens.Scope.String() != "openid" || res.Known == "" {
+			t.Errorf("%+v", res)
+		}
+		_, err = h.Passkey(t.Context(), tenant, r)
+		h.requireRefused(err, "invalid_mfa_token")
+	})
+}
+
+// TestPasskeyByAPI: a program signs in with a passkey, to tokens or to a cookie.
+func TestPasskeyByAPI(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		for _, cookie := range []bool{false, true} {
+			options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+			h.requireOK(err)
+			r := login.PasskeyRequest{Request: login.Request{Cookie: cookie, Actor: browserActor}, Response: k.Get(t, options)}
+			res, err := h.Passkey(t.Context(), tenant, r)
+			h.requireOK(err)
+			if res.Session.Account != a.ID || res.Session.ACR != "phrh" || (res.Cookie != "") != cookie || (res.Tokens.AccessToken != "") == cookie {
+				t.Errorf("cookie %t: %+v", cookie, res)
+			}
+			_, err = h.Passkey(t.Context(), tenant, r)
+			h.requireRefused(err, "invalid_passkey")
+		}
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		h.requireOK(err)
+		h.clock.Advance(5 * time.Minute)
+		_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Response: k.Get(t, options)})
+		h.requireRefused(err, "invalid_passkey")
+	})
+}
+
+// TestAttack_MF_09_WrongResponses: a response that is not the one to the newest options of this flow and of
+// this use signs nobody in, and consumes them.
+func TestAttack_MF_09_WrongResponses(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		form := h.newSignInForm(flow.Browser{Actor: browserActor})
+		cases := map[string]func(login.PasskeyForm) login.PasskeyForm{
+			"another origin": func(f login.PasskeyForm) login.PasskeyForm {
+				k := *k
+				k.Origin = "https://auth.example.test.evil.test"
+				f.Response = string(k.Get(t, h.options(form, login.PasskeySignIn, "")))
+				return f
+			},
+			"without verification of the user": func(f login.PasskeyForm) login.PasskeyForm {
+				k := *k
+				k.Verifies = false
+				f.Response = string(k.Get(t, h.options(form, login.PasskeySignIn, "")))
+				return f
+			},
+			"of another flow": func(f login.PasskeyForm) login.PasskeyForm {
+				other := h.newSignInForm(flow.Browser{Actor: browserActor})
+				f.Response = h.passkeyForm(other, login.PasskeySignIn, "", k).Response
+				return f
+			},
+			"as a second factor": func(f login.PasskeyForm) login.PasskeyForm { f.Use = login.PasskeyFactor; return f },
+			"as a new passkey":   func(f login.PasskeyForm) login.PasskeyForm { f.Use = login.PasskeyCreate; return f },
+			"of nobody":          func(f login.PasskeyForm) login.PasskeyForm { f.Response = "{}"; return f },
+			"empty":              func(f login.PasskeyForm) login.PasskeyForm { f.Response = ""; return f },
+		}
+		for name, change := range cases {
+			f := change(h.passkeyForm(form, login.PasskeySignIn, "", k))
+			e, err := h.SignInPasskey(t.Context(), f)
+			h.requireRefused(err, "invalid_passkey")
+			if e.Step.Kind != auth.StepLogin || e.Session.ID != "" || e.Cookie != "" {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+		f := h.passkeyForm(form, login.PasskeySignIn, "", k)
+		broken := f
+		broken.Response = strings.Replace(f.Response, `"signature":"M`, `"signature":"N`, 1)
+		_, err := h.SignInPasskey(t.Context(), broken)
+		h.requireRefused(err, "invalid_passkey")
+		_, err = h.SignInPasskey(t.Context(), f) // the broken one was the first response
+		h.requireRefused(err, "invalid_passkey")
+		_, err = h.SignInPasskey(t.Context(), h.passkeyForm(form, login.PasskeySignIn, "", k))
+		h.requireOK(err)
+	})
+}
+
+// TestAttack_MF_09_OneAssertionOnce: of 64 posts of one assertion, one signs in.
+func TestAttack_MF_09_OneAssertionOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		form := h.passkeyForm(h.newSignInForm(flow.Browser{Actor: browserActor}), login.PasskeySignIn, "", k)
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		h.requireOK(err)
+		request := login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Response: k.Get(t, options)}
+		for name, post := range map[string]func() bool{
+			"page": func() bool { e, err := h.SignInPasskey(t.Context(), form); return err == nil && e.Session.ID != "" },
+			"api":  func() bool { _, err := h.Passkey(t.Context(), tenant, request); return err == nil },
+		} {
+			var signedIn atomic.Int32
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					if post() {
+						signedIn.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if n := signedIn.Load(); n != 1 {
+				t.Errorf("%s: %d sign-ins by one assertion", name, n)
+			}
+		}
+	})
+}
+
+// TestAttack_MF_10_PasskeyOfAnother: a credential ID that an account has is not added to another one.
+func TestAttack_MF_10_PasskeyOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		ann, eve := h.insertAccount("ann@example.test", good), h.insertAccount("eve@example.test", good)
+		k := newAuthenticator()
+		first := h.addPasskey(ann, k)
+		options, err := h.BeginPasskey(t.Context(), tenant, owner(eve))
+		h.requireOK(err)
+		_, err = h.AddPasskey(t.Context(), tenant, k.CreateAgain(t, options), "", owner(eve))
+		h.requireRefused(err, "passkey_taken")
+		if list, err := h.Passkeys(t.Context(), tenant, eve.ID); err != nil || len(list.List) != 0 {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+		e, err := (&browser{h: h}).signInPasskey(k)
+		if err == nil && e.Session.Account != ann.ID {
+			t.Errorf("%+v, %v", e.Session, err)
+		}
+		if list, err := h.Passkeys(t.Context(), tenant, ann.ID); err != nil || len(list.List) != 1 || list.List[0].ID != first.ID {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+	})
+}
+
+// TestAttack_MF_11_PasskeyOfBob: while alice signs in, a passkey of bob is no second factor, and the user
+// handle of another account signs nobody in.
+func TestAttack_MF_11_PasskeyOfBob(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		alice, bob := h.insertAccount("ann@example.test", good), h.insertAccount("bob@example.test", good)
+		ka, kb := newAuthenticator(), newAuthenticator()
+		h.addPasskey(alice, ka)
+		h.addPasskey(bob, kb)
+		p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+		e, err := h.SignInPasskey(t.Context(), h.passkeyForm(p.form, login.PasskeyFactor, alice.ID, kb))
+		h.requireRefused(err, "invalid_passkey")
+		if e.Step.Kind != auth.StepFactor {
+			t.Errorf("at %s", e.Step.Kind)
+		}
+		ka.Handle = kb.HandleOf()
+		_, err = (&browser{h: h}).signInPasskey(ka)
+		h.requireRefused(err, "invalid_passkey")
+	})
+}
+
+// TestAttack_MF_12_CounterGoesBack: a counter that does not rise is audited; the sign-in goes on.
+func TestAttack_MF_12_CounterGoesBack(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		k.Counter = 100
+		f := h.addPasskey(a, k)
+		k.Counter = 50
+		_, err := (&browser{h: h}).signInPasskey(k)
+		h.requireOK(err)
+		got := h.events(auth.EventCounterRegressed)
+		if len(got) != 1 || got[0].Account != a.ID || got[0].Detail["factor"] != string(f.ID) {
+			t.Errorf("%+v", got)
+		}
+		if list, err := h.Passkeys(t.Context(), tenant, a.ID); err != nil || list.List[0].Counter != 100 {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+	})
+}
+
+// TestRemovedPasskey: a passkey that was removed is named as such, unless it is of another tenant, whose
+// passkeys the same authenticator offers here.
+func TestRemovedPasskey(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		f := h.addPasskey(a, k)
+		h.requireOK(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)))
+		_, err := (&browser{h: h}).signInPasskey(k)
+		h.requireRefused(err, "passkey_unknown")
+		k.Handle = make([]byte, 32)
+		_, err = (&browser{h: h}).signInPasskey(k)
+		h.requireRefused(err, "invalid_passkey")
+	})
+}
+
+// TestDisabledAccount: the passkey of a disabled account is refused like any wrong one.
+func TestDisabledAccountHasNoPasskey(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			a.DisabledAt = tx.Now
+			return tx.UpdateAccount(a)
+		}))
+		_, err := (&browser{h: h}).signInPasskey(k)
+		h.requireRefused(err, "invalid_passkey")
+	})
+}
+
+// TestAddPasskey: a creation counts once, in the session that began it; the same form again changes nothing.
+func TestAddPasskey(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		by := owner(a)
+		k := newAuthenticator()
+		k.AAGUID = [16]byte{0xfb, 0xfc, 0x30, 0x07, 0x15, 0x4e, 0x4e, 0xcc, 0x8c, 0x0b, 0x6e, 0x02, 0x05, 0x57, 0xd7, 0xbd}
+		options, err := h.BeginPasskey(t.Context(), tenant, by)
+		h.requireOK(err)
+		response := k.Create(t, options)
+		elsewhere := by
+		elsewhere.Session = "another"
+		_, err = h.AddPasskey(t.Context(), tenant, response, "", elsewhere)
+		h.requireRefused(err, "passkey_refused")
+		f, err := h.AddPasskey(t.Context(), tenant, response, "", by)
+		h.requireOK(err)
+		if f.Name != "Apple Passwords" {
+			t.Errorf("named %q", f.Name)
+		}
+		again, err := h.AddPasskey(t.Context(), tenant, response, "", by)
+		if err != nil || again.ID != f.ID || len(h.events(auth.EventFactorAdded)) != 1 {
+			t.Errorf("again: %+v, %v", again, err)
+		}
+		_, err = h.AddPasskey(t.Context(), tenant, newAuthenticator().Create(t, options), "", by)
+		h.requireRefused(err, "passkey_refused")
+		if list, err := h.Passkeys(t.Context(), tenant, a.ID); err != nil || len(list.List) != 1 {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+	})
+}
+
+// TestEnrolPasskey: an account that must have a phishing-resistant factor creates a passkey in its sign-in.
+func TestEnrolPasskey(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = auth.FactorsResistant })
+		p, e := (&browser{h: h}).beginSignIn("ann@example.test", false)
+		if e.Step.Kind != auth.StepEnrol || e.Step.Required != auth.AssurancePhishingResistant {
+			t.Fatalf("%+v", e.Step.Kind)
+		}
+		k := newAuthenticator()
+		e, err := h.SignInPasskey(t.Context(), h.passkeyForm(p.form, login.PasskeyCreate, a.ID, k))
+		h.requireOK(err)
+		if e.Step.Kind != auth.StepDone || e.Session.ACR != "phrh" {
+			t.Errorf("%+v", e)
+		}
+		if e, err := (&browser{h: h}).signInPasskey(k); err != nil || e.Session.Account != a.ID {
+			t.Errorf("%+v, %v", e.Session, err)
+		}
+		// Who has one cannot add another by the password alone.
+		p, e = (&browser{h: h}).beginSignIn("ann@example.test", false)
+		if e.Step.Kind != auth.StepFactor {
+			t.Errorf("at %s", e.Step.Kind)
+		}
+		_, err = h.SignInPasskey(t.Context(), h.passkeyForm(p.form, login.PasskeyCreate, a.ID, newAuthenticator()))
+		h.requireRefused(err, "factor_unknown")
+	})
+}
+
+// beginOffer signs in with the password in a browser that can create passkeys.
+func (v *browser) beginOffer(email string) (flow.FormRef, login.SignedIn) {
+	v.h.t.Helper()
+	form := v.h.newSignInForm(flow.Browser{Sessions: v.sessions(), Actor: browserActor})
+	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: form, Email: email, Password: good, CanCreate: true})
+	v.h.requireOK(err)
+	v.keepCookies(e)
+	form.Browser.Sessions = v.sessions()
+	return form, e
+}
+
+// TestOffers: an account without a passkey is offered one after a sign-in, at most every 30 days, and never
+// after it said so.
+func TestOffers(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		v := &browser{h: h}
+		v.requireSignIn("ann@example.test", false) // this browser cannot create one
+		form, e := v.beginOffer("ann@example.test")
+		if e.Step.Kind != auth.StepOffer || e.Session.ID == "" {
+			t.Fatalf("at %s", e.Step.Kind)
+		}
+		step, err := h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferLater)
+		if err != nil || step.Kind != auth.StepDone {
+			t.Errorf("%s, %v", step.Kind, err)
+		}
+		if _, e := v.beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
+			t.Errorf("again at once: %s", e.Step.Kind)
+		}
+		h.clock.Advance(30 * 24 * time.Hour)
+		form, e = v.beginOffer("ann@example.test")
+		if e.Step.Kind != auth.StepOffer {
+			t.Errorf("after 30 days: %s", e.Step.Kind)
+		}
+		step, err = h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferNever)
+		if err != nil || step.Kind != auth.StepDone {
+			t.Errorf("%s, %v", step.Kind, err)
+		}
+		h.clock.Advance(365 * 24 * time.Hour)
+		if _, e := v.beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
+			t.Errorf("after never: %s", e.Step.Kind)
+		}
+		if list, err := h.Passkeys(t.Context(), tenant, a.ID); err != nil || len(list.List) != 0 {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+	})
+}
+
+// TestAcceptedOffer: the offer creates a passkey, also without a gesture of the user.
+func TestAcceptedOffer(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		form, _ := (&browser{h: h}).beginOffer("ann@example.test")
+		k := newAuthenticator()
+		k.NoUser, k.Verifies, k.Synced = true, false, true
+		in := h.passkeyForm(form, login.PasskeyCreate, a.ID, k)
+		bad := in
+		bad.Response = "{}"
+		step, err := h.AnswerOffer(t.Context(), bad, login.OfferAccepted)
+		h.requireRefused(err, "passkey_refused")
+		if step.Kind != auth.StepOffer {
+			t.Errorf("at %s", step.Kind)
+		}
+		step, err = h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, k), login.OfferAccepted)
+		if err != nil || step.Kind != auth.StepDone {
+			t.Errorf("%s, %v", step.Kind, err)
+		}
+		step, err = h.AnswerOffer(t.Context(), in, login.OfferAccepted) // the form again
+		if err != nil || step.Kind != auth.StepDone {
+			t.Errorf("again: %s, %v", step.Kind, err)
+		}
+		k.NoUser, k.Verifies = false, true
+		if e, err := (&browser{h: h}).signInPasskey(k); err != nil || e.Session.Account != a.ID {
+			t.Errorf("%+v, %v", e.Session, err)
+		}
+	})
+}

@@ -1,0 +1,105 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/servertest"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// phone is the authenticator of a phone: it keeps passkeys and verifies its user.
+var phone = webauthn.VirtualAuthenticatorOptions{
+	Protocol: "ctap2", Ctap2version: "ctap2_1", Transport: "internal", HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+}
+
+// authenticator is a virtual authenticator of a tab.
+type authenticator struct {
+	b  *tab
+	id webauthn.AuthenticatorID
+}
+
+func (b *tab) addAuthenticator(o webauthn.VirtualAuthenticatorOptions) authenticator {
+	b.t.Helper()
+	call(b, webauthn.Enable, webauthn.EnableParams{})
+	made, err := chromedp.Call(b.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &o})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return authenticator{b, made.AuthenticatorID}
+}
+
+// present says whether the user touches the authenticator when it is asked.
+func (a authenticator) present(is bool) {
+	a.b.t.Helper()
+	call(a.b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: a.id, Enabled: is})
+}
+
+// passkey returns the only passkey of the authenticator.
+func (a authenticator) passkey() *webauthn.Credential {
+	a.b.t.Helper()
+	list, err := chromedp.Call(a.b.ctx, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: a.id})
+	if err != nil || len(list.Credentials) != 1 {
+		a.b.t.Fatalf("%d passkeys, %v", len(list.Credentials), err)
+	}
+	return list.Credentials[0]
+}
+
+// eachScripted runs a test on a desktop in English and on a phone in German, both with scripts.
+func eachScripted(t *testing.T, fn func(t *testing.T, l windowSettings)) {
+	t.Helper()
+	t.Parallel()
+	chromium(t)
+	t.Run("desktop", func(t *testing.T) { t.Parallel(); fn(t, windowSettings{}) })
+	t.Run("phone", func(t *testing.T) { t.Parallel(); fn(t, windowSettings{dark: true, language: "de", width: 320}) })
+}
+
+// A user creates a passkey when one is offered, and signs in with it: by the button, and by the suggestion of
+// the email field.
+func TestPasskeys(t *testing.T) {
+	eachScripted(t, func(t *testing.T, l windowSettings) {
+		s := servertest.New(t, servertest.Domain())
+		s.Enrol(t, alice)
+		b := newTab(t, l)
+		key := b.addAuthenticator(phone)
+		b.open(s.URL + "/login").requirePath("/login").requireAccessible("login").screenshot("1-login")
+		b.signIn(alice).requirePath("/login/add-passkey").requireAccessible("offer").screenshot("2-offer")
+		b.press("use-passkey").requirePath("/account")
+		if p := key.passkey(); !p.IsResidentCredential || p.UserName != alice {
+			t.Errorf("%+v", p)
+		}
+
+		b.press("logout").requirePath("/logout/done")
+		key.present(false)
+		b.open(s.URL + "/login").requirePath("/login")
+		key.present(true)
+		b.press("use-passkey").requirePath("/account").press("logout").requirePath("/logout/done")
+
+		b.open(s.URL + "/login").requirePath("/account") // the suggestion was taken
+		if n := len(storetest.Events(t, s.DB, auth.DefaultTenant, auth.EventCounterRegressed)); n != 0 {
+			t.Errorf("%d counters went back", n)
+		}
+		count := 0.0
+		call(b, webauthn.SetCredentialProperties, webauthn.SetCredentialPropertiesParams{AuthenticatorID: key.id, CredentialID: key.passkey().CredentialID, SignCount: &count})
+		b.press("logout").requirePath("/logout/done").open(s.URL + "/login").requirePath("/account")
+		if n := len(storetest.Events(t, s.DB, auth.DefaultTenant, auth.EventCounterRegressed)); n != 1 {
+			t.Errorf("%d counters went back, want the one", n)
+		}
+		b.requireNoErrors()
+	})
+}
+
+// A user who wants no passkey is not asked again.
+func TestPasskeyRefused(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Domain())
+	s.Enrol(t, alice)
+	b := newTab(t, windowSettings{})
+	b.addAuthenticator(phone)
+	b.open(s.URL + "/login").signIn(alice).requirePath("/login/add-passkey").press("later").requirePath("/account").press("logout").requirePath("/logout/done")
+	b.open(s.URL + "/login").signIn(alice).requirePath("/account")
+	b.requireNoErrors()
+}
