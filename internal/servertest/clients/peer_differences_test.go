@@ -9,6 +9,11 @@ type difference struct {
 
 var differences = []difference{
 	{
+		peer: "1", watchword: "1 2 phr phrh",
+		why:  "Core §2 and EAP ACR Values 1.0; oidc-provider leaves them to the application",
+		what: []string{"metadata: acr_values_supported"},
+	},
+	{
 		peer: "acr auth_time email email_verified iss name sid sub updated_at", watchword: "acr amr aud auth_time email email_verified exp iat iss name nonce sid sub updated_at",
 		why:  "Discovery §3 means all claims that may be supplied",
 		what: []string{"metadata: claims_supported"},
