@@ -232,7 +232,7 @@ func contract(t *testing.T, cfg store.Config) {
 		if d := cmp.Diff(store.RefreshState{
 			Family:      famNow,
 			Session:     auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
-			Account:     auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, UpdatedAt: acc.UpdatedAt},
+			Account:     auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, CreatedAt: acc.CreatedAt, UpdatedAt: acc.UpdatedAt},
 			Client:      auth.Client{ID: auth.FirstParty, Type: auth.ClientNative, FirstParty: true},
 			Tenant:      auth.Tenant{ID: self0.ID, Settings: self0.Settings},
 			Entitlement: auth.Entitlement{Rights: auth.Rights{Roles: roles, Permissions: perms}},
