@@ -72,25 +72,24 @@ func (s *Service) BeginPasskey(ctx context.Context, tenant auth.TenantID, actor 
 }
 
 // AddPasskey adds the passkey that the response to BeginPasskey creates, and mails a notice. Without a
-// name it gets that of its authenticator. The same passkey again changes nothing. Refusals:
-// passkey_refused, passkey_taken, too_many_factors, name_invalid, name_too_long.
-func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response []byte, name string, actor auth.Actor) (auth.Factor, error) {
+// name it gets that of its authenticator. The same passkey again changes nothing. The session of the actor
+// counts as signed in with the passkey: its cookie, if it has one, is replaced by the returned one.
+// Refusals: passkey_refused, passkey_taken, too_many_factors, name_invalid, name_too_long.
+func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response []byte, name string, actor auth.Actor) (f auth.Factor, cookie secret.Text, err error) {
 	if s.cfg.Passkeys == nil {
-		return auth.Factor{}, errPasskeysOff()
+		return f, "", errPasskeysOff()
 	}
-	name, err := auth.ParseName(name)
-	if err != nil {
-		return auth.Factor{}, err
+	if name, err = auth.ParseName(name); err != nil {
+		return f, "", err
 	}
-	if f, err := s.repeatedPasskey(ctx, tenant, response, actor.Account()); err != nil || f.ID != "" {
-		return f, err
+	if f, err = s.repeatedPasskey(ctx, tenant, response, actor.Account()); err != nil || f.ID != "" {
+		return f, "", err
 	}
 	c, digest, err := s.readCeremony(ctx, tenant, PasskeyCreate, response, actor)
 	if err != nil {
-		return auth.Factor{}, mapCreationRefused(err)
+		return f, "", mapCreationRefused(err)
 	}
 	p, refusal := s.finishCreate(ctx, tenant, c, response)
-	var f auth.Factor
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		if _, err := tx.Consume(auth.UsePasskey, digest); errors.Is(err, auth.ErrNotFound) {
 			return mapCreationRefused(passkey.ErrRefused)
@@ -100,13 +99,17 @@ func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response
 		if refusal != nil {
 			return store.CommitWith(refusal)
 		}
-		f, err = s.insertPasskey(tx, c, p, name, actor)
+		if f, err = s.insertPasskey(tx, c, p, name, actor); err != nil {
+			return err
+		}
+		proof := auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: p.UserVerified, DeviceBound: f.DeviceBound()}
+		cookie, err = s.strengthen(tx, proof, actor)
 		return err
 	})
 	if err != nil {
-		return auth.Factor{}, fmt.Errorf("add passkey: %w", err)
+		return auth.Factor{}, "", fmt.Errorf("add passkey: %w", err)
 	}
-	return f, nil
+	return f, cookie, nil
 }
 
 // repeatedPasskey returns the passkey of the account that a response has created already: a form that was

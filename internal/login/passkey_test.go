@@ -24,7 +24,7 @@ func (h *fixture) addPasskey(a auth.Account, k *passkeytest.Authenticator) auth.
 	h.t.Helper()
 	options, err := h.BeginPasskey(h.t.Context(), tenant, owner(a))
 	h.requireOK(err)
-	f, err := h.AddPasskey(h.t.Context(), tenant, k.Create(h.t, options), "", owner(a))
+	f, _, err := h.AddPasskey(h.t.Context(), tenant, k.Create(h.t, options), "", owner(a))
 	h.requireOK(err)
 	return f
 }
@@ -246,7 +246,7 @@ func TestAttack_MF_10_PasskeyOfAnother(t *testing.T) {
 		first := h.addPasskey(ann, k)
 		options, err := h.BeginPasskey(t.Context(), tenant, owner(eve))
 		h.requireOK(err)
-		_, err = h.AddPasskey(t.Context(), tenant, k.CreateAgain(t, options), "", owner(eve))
+		_, _, err = h.AddPasskey(t.Context(), tenant, k.CreateAgain(t, options), "", owner(eve))
 		h.requireRefused(err, "passkey_taken")
 		if list, err := h.Passkeys(t.Context(), tenant, eve.ID); err != nil || len(list.List) != 0 {
 			t.Errorf("%+v, %v", list.List, err)
@@ -344,18 +344,18 @@ func TestAddPasskey(t *testing.T) {
 		response := k.Create(t, options)
 		elsewhere := by
 		elsewhere.Session = "another"
-		_, err = h.AddPasskey(t.Context(), tenant, response, "", elsewhere)
+		_, _, err = h.AddPasskey(t.Context(), tenant, response, "", elsewhere)
 		h.requireRefused(err, "passkey_refused")
-		f, err := h.AddPasskey(t.Context(), tenant, response, "", by)
+		f, _, err := h.AddPasskey(t.Context(), tenant, response, "", by)
 		h.requireOK(err)
 		if f.Name != "Apple Passwords" {
 			t.Errorf("named %q", f.Name)
 		}
-		again, err := h.AddPasskey(t.Context(), tenant, response, "", by)
+		again, _, err := h.AddPasskey(t.Context(), tenant, response, "", by)
 		if err != nil || again.ID != f.ID || len(h.events(auth.EventFactorAdded)) != 1 {
 			t.Errorf("again: %+v, %v", again, err)
 		}
-		_, err = h.AddPasskey(t.Context(), tenant, newAuthenticator().Create(t, options), "", by)
+		_, _, err = h.AddPasskey(t.Context(), tenant, newAuthenticator().Create(t, options), "", by)
 		h.requireRefused(err, "passkey_refused")
 		if list, err := h.Passkeys(t.Context(), tenant, a.ID); err != nil || len(list.List) != 1 {
 			t.Errorf("%+v, %v", list.List, err)

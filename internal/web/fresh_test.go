@@ -17,6 +17,8 @@ import (
 // belongs here.
 var freshRoutes = []string{
 	"GET /account/email", "POST /account/email", "GET /account/password", "POST /account/password",
+	"GET /account/passkeys", "POST /account/passkeys", "GET /account/passkeys/edit", "POST /account/passkeys/edit", "POST /account/passkeys/edit/remove",
+	"POST /api/v1/me/passkeys/begin", "POST /api/v1/me/passkeys",
 	"GET /account/two-factor", "GET /account/two-factor/edit", "POST /account/two-factor/edit", "POST /account/two-factor/edit/remove",
 	"POST /account/two-factor/add/begin", "GET /account/two-factor/add", "POST /account/two-factor/add", "GET /account/two-factor/codes", "POST /account/two-factor/codes", "POST /account/two-factor/codes/confirm",
 	"GET /account/data", "POST /account/data/export", "GET /account/data/delete", "POST /account/data/delete",

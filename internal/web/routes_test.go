@@ -24,7 +24,7 @@ func TestRoutes_HaveEveryNamedPath(t *testing.T) {
 		client.RegisterPath + "/{client_id}", oidc.UserInfoPath, oidc.AuthorizePath, oidc.LogoutPath, oidc.JWKSPath, oidc.DevicePath,
 		ui.StylesheetPath, ui.ScriptPath, ui.ShowScriptPath, ui.PasskeyScriptPath, ui.IconPath, ui.BrandPath, ui.LogoPath,
 		pages.PathContinue, pages.PathLogin, pages.PathFactor, pages.PathEnrol, pages.PathPasskey, pages.PathAddPasskey, pages.PathRegister, pages.PathForgot, pages.PathChoose, pages.PathConsent, pages.PathUnverified, pages.PathDevice, pages.PathConfirm, pages.PathAccount, pages.PathProfile, pages.PathEmail, pages.PathPassword, pages.PathFactors,
-		pages.PathFactorAdd, pages.PathFactorEdit, pages.PathCodes, pages.PathSessions, pages.PathApps, pages.PathData, pages.PathDelete, pages.PathDeleted, pages.PathLogout, pages.PathResend,
+		pages.PathFactorAdd, pages.PathFactorEdit, pages.PathCodes, pages.PathPasskeys, pages.PathPasskeyEdit, pages.PathSessions, pages.PathApps, pages.PathData, pages.PathDelete, pages.PathDeleted, pages.PathLogout, pages.PathResend,
 	} {
 		if !paths[path] {
 			t.Errorf("%s is not in the table", path)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/passkey/passkeytest"
@@ -54,6 +55,57 @@ func TestPasskeyPages(t *testing.T) {
 		s.Do(t, "POST", "/api/v1/passkeys/finish", body).Want(t, 401)
 		for _, bad := range []any{nil, "x", 1, map[string]any{}, []any{}, map[string]any{"id": "AA", "response": map[string]any{}}} {
 			s.Do(t, "POST", "/api/v1/passkeys/finish", map[string]any{"credential": bad}).Want(t, 401)
+		}
+	}, servertest.Domain())
+}
+
+// TestAttack_MF_06_PasskeysOfAccount: passkeys are created and removed on the page of the account and by the
+// API, soon after a sign-in only.
+func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, "alice@example.test")
+		first, second := passkeytest.New(s.URL, "localhost"), passkeytest.New(s.URL, "localhost")
+		b := offerPasskey(t, s, "alice@example.test", first)
+
+		b.Open("/account/passkeys").Want(t, 200).At(t, "/login/factor") // the account has a factor since
+		b.Press("use-passkey", "credential", string(first.Get(t, []byte(b.Page.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/passkeys")
+		form := b.Page
+		b.Press("use-passkey", "credential", string(second.Create(t, []byte(form.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/passkeys")
+		if !b.Page.Has("edit-1") || b.Page.Has("edit-2") {
+			t.Error(b.Page.Text())
+		}
+		b.Open(b.Page.Link("edit-1")).Want(t, 200)
+		b.Press("submit", "name", "Work").Want(t, 200).At(t, "/account/passkeys")
+		if !strings.Contains(b.Page.Text(), "Work") {
+			t.Error(b.Page.Text())
+		}
+		b.Open(b.Page.Link("edit-1")).Want(t, 200)
+		b.Press("remove").Want(t, 200).At(t, "/account/passkeys")
+		if b.Page.Has("edit-1") {
+			t.Error(b.Page.Text())
+		}
+		s.Clock.Advance(6 * time.Minute)
+		b.Open("/account/passkeys").Want(t, 200).At(t, "/login")
+
+		var begun publicKey
+		s.Do(t, "POST", "/api/v1/passkeys/begin", map[string]any{}).Want(t, 200).Decode(t, &begun)
+		var tokens servertest.Tokens
+		s.Do(t, "POST", "/api/v1/passkeys/finish", map[string]any{"credential": json.RawMessage(first.Get(t, begun.PublicKey))}).Want(t, 200).Decode(t, &tokens)
+		bearer := servertest.Bearer(tokens.AccessToken)
+		s.Do(t, "POST", "/api/v1/me/passkeys/begin", nil, bearer).Want(t, 200).Decode(t, &begun)
+		s.Do(t, "POST", "/api/v1/me/passkeys", map[string]any{"credential": json.RawMessage(second.Create(t, begun.PublicKey)), "name": "Phone"}, bearer).Want(t, 201)
+		var list struct {
+			Passkeys []struct{ Name string }
+		}
+		s.Do(t, "GET", "/api/v1/me/passkeys", nil, bearer).Want(t, 200).Decode(t, &list)
+		if len(list.Passkeys) != 2 || list.Passkeys[1].Name != "Phone" {
+			t.Errorf("%+v", list)
+		}
+		s.Clock.Advance(6 * time.Minute)
+		s.Do(t, "POST", "/api/v1/me/passkeys/begin", nil, bearer).Want(t, 401)
+		if got := string(s.Do(t, "GET", "/.well-known/passkey-endpoints", nil).Want(t, 200).Body); !strings.Contains(got, s.URL+"/account/passkeys") {
+			t.Error(got)
 		}
 	}, servertest.Domain())
 }

@@ -376,7 +376,7 @@ func (u *wayUser) addPasskey() *passkeytest.Authenticator {
 	by := auth.Actor{Kind: auth.ActorAccount, ID: string(u.id)}
 	options, err := u.s.Logins.BeginPasskey(u.t.Context(), auth.DefaultTenant, by)
 	u.requireOK(err)
-	_, err = u.s.Logins.AddPasskey(u.t.Context(), auth.DefaultTenant, k.Create(u.t, options), "", by)
+	_, _, err = u.s.Logins.AddPasskey(u.t.Context(), auth.DefaultTenant, k.Create(u.t, options), "", by)
 	u.requireOK(err)
 	return k
 }

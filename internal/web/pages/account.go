@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	PathFactorAdd   = "/account/two-factor/add"
 	PathFactorEdit  = "/account/two-factor/edit"
 	PathCodes       = "/account/two-factor/codes"
+	PathPasskeys    = "/account/passkeys"
+	PathPasskeyEdit = "/account/passkeys/edit"
 	PathSessions    = "/account/sessions"
 	PathApps        = "/account/apps"
 	PathData        = "/account/data"
@@ -37,11 +40,11 @@ var accountPages = []struct {
 	title ui.Key
 }{
 	{PathAccount, ui.AccountTitle}, {PathProfile, ui.ProfileTitle}, {PathEmail, ui.AddressTitle}, {PathPassword, ui.PasswordTitle},
-	{PathFactors, ui.FactorsTitle}, {PathSessions, ui.SessionsTitle}, {PathApps, ui.AppsTitle}, {PathData, ui.DataTitle},
+	{PathFactors, ui.FactorsTitle}, {PathPasskeys, ui.PasskeysTitle}, {PathSessions, ui.SessionsTitle}, {PathApps, ui.AppsTitle}, {PathData, ui.DataTitle},
 }
 
 // innerPages are the pages below one of accountPages.
-var innerPages = []string{PathFactorAdd, PathFactorEdit, PathCodes, PathDelete}
+var innerPages = []string{PathFactorAdd, PathFactorEdit, PathPasskeyEdit, PathCodes, PathDelete}
 
 // accountPage returns the page of the account to which a path belongs: the longest that begins it. No
 // path from outside leads anywhere else.
@@ -146,7 +149,7 @@ func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 // accountNotices are the notices of the account's pages after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{
 	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
-	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved,
+	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved,
 }
 
 // accountFrame returns what the pages of the account share. The action of the form is the path.
@@ -157,6 +160,9 @@ func (s *Handlers) accountFrame(ex *router.Exchange, action string) ui.Frame {
 		Account: me.Email.Address, Name: me.Name, Logout: tenantPath(ex, PathAccount+"/logout")}
 	here := accountPage(ex.Route.Path)
 	for _, p := range accountPages {
+		if p.path == PathPasskeys && !s.logins.HasPasskeys() {
+			continue
+		}
 		below := strings.HasPrefix(here, p.path+"/")
 		f.Links = append(f.Links, ui.Link{URL: tenantPath(ex, p.path), Text: f.Say(p.title), Current: p.path == here || below && p.path != PathAccount})
 		if below {
@@ -211,10 +217,14 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	}
 	p := ui.Overview{Frame: s.accountFrame(ex, "")}
 	status := map[string]string{
-		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff),
+		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff), PathPasskeys: p.Say(ui.PasskeyNone),
 		PathSessions: p.Count(len(devices), ui.SessionOne, ui.SessionMany), PathApps: p.Say(ui.AppNone), PathData: p.Say(ui.DataStatus),
 	}
-	few := len(factors) > 0 && codes <= ui.FewCodes
+	few, all := len(factors) > 0 && codes <= ui.FewCodes, len(factors)
+	factors = slices.DeleteFunc(factors, func(f auth.Factor) bool { return f.Kind == auth.ProofPasskey })
+	if n := all - len(factors); n > 0 {
+		status[PathPasskeys] = p.Count(n, ui.PasskeyOne, ui.PasskeyMany)
+	}
 	if len(factors) > 0 {
 		status[PathFactors] = p.Count(len(factors), ui.FactorOne, ui.FactorMany)
 	}
@@ -224,8 +234,8 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	if len(apps) > 0 {
 		status[PathApps] = p.Count(len(apps), ui.AppOne, ui.AppMany)
 	}
-	for i, link := range p.Links[1:] {
-		path := accountPages[i+1].path
+	for _, link := range p.Links[1:] {
+		path := strings.TrimPrefix(link.URL, tenantPath(ex, ""))
 		p.Rows = append(p.Rows, ui.OverviewRow{Link: link, Status: status[path], Warn: path == PathFactors && few})
 	}
 	return render(ex, http.StatusOK, p)

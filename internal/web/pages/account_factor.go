@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/web/router"
@@ -25,14 +26,41 @@ func (s *Handlers) showFactors(ex *router.Exchange, status int, bad string) erro
 	p.Bad = bad
 	for _, f := range list {
 		if f.Kind == auth.ProofTOTP {
-			p.Apps = append(p.Apps, factorRow(ex, f))
+			p.Apps = append(p.Apps, factorRow(ex, p.Page, f))
 		}
 	}
 	return render(ex, status, p)
 }
 
-func factorRow(ex *router.Exchange, f auth.Factor) ui.FactorRow {
-	return ui.FactorRow{ID: string(f.ID), Name: f.Name, AddedAt: f.CreatedAt, UsedAt: f.UsedAt, Edit: tenantPath(ex, PathFactorEdit) + "?factor=" + url.QueryEscape(string(f.ID))}
+func factorRow(ex *router.Exchange, p ui.Page, f auth.Factor) ui.FactorRow {
+	_, edit := factorPages(f.Kind)
+	row := ui.FactorRow{ID: string(f.ID), Name: f.Name, AddedAt: f.CreatedAt, UsedAt: f.UsedAt, Edit: tenantPath(ex, edit) + "?factor=" + url.QueryEscape(string(f.ID))}
+	if f.Kind == auth.ProofPasskey && row.Name == "" {
+		row.Name = p.Say(ui.UnnamedPasskey)
+	}
+	return row
+}
+
+// factorPages returns the paths of the pages that list and change authenticators of a kind.
+func factorPages(kind auth.FactorKind) (list, edit string) {
+	if kind == auth.ProofPasskey {
+		return PathPasskeys, PathPasskeyEdit
+	}
+	return PathFactors, PathFactorEdit
+}
+
+// listPage returns the path of the page that lists what the page of the route is about.
+func listPage(ex *router.Exchange) string {
+	list, _ := factorPages(factorKind(ex))
+	return list
+}
+
+// factorKind returns the kind of the authenticators that the page of the route is about.
+func factorKind(ex *router.Exchange) auth.FactorKind {
+	if strings.HasPrefix(ex.Route.Path, PathPasskeys) {
+		return auth.ProofPasskey
+	}
+	return auth.ProofTOTP
 }
 
 // FactorEditPage shows the forms that rename and remove an authenticator app.
@@ -42,7 +70,7 @@ func (s *Handlers) FactorEditPage(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	if !ok { // it was removed
-		return seeOther(ex, PathFactors)
+		return seeOther(ex, listPage(ex))
 	}
 	return render(ex, http.StatusOK, p)
 }
@@ -50,11 +78,13 @@ func (s *Handlers) FactorEditPage(ex *router.Exchange, r *http.Request) error {
 // factorEdit returns the page of an authenticator app, if the account has it.
 func (s *Handlers) factorEdit(ex *router.Exchange, id auth.FactorID) (ui.FactorEdit, bool, error) {
 	list, _, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
-	i := slices.IndexFunc(list, func(f auth.Factor) bool { return f.ID == id && f.Kind == auth.ProofTOTP })
+	i := slices.IndexFunc(list, func(f auth.Factor) bool { return f.ID == id && f.Kind == factorKind(ex) })
 	if err != nil || i < 0 {
 		return ui.FactorEdit{}, false, err
 	}
-	p := ui.FactorEdit{Frame: s.accountFrame(ex, PathFactorEdit), Factor: factorRow(ex, list[i]), Value: list[i].Name, Last: len(list) == 1, Remove: tenantPath(ex, PathFactorEdit+"/remove")}
+	_, edit := factorPages(list[i].Kind)
+	p := ui.FactorEdit{Frame: s.accountFrame(ex, edit), Value: list[i].Name, Last: len(list) == 1, Remove: tenantPath(ex, edit+"/remove")}
+	p.Factor = factorRow(ex, p.Page, list[i])
 	return p, true, nil
 }
 
@@ -63,14 +93,14 @@ func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 	id, name := auth.FactorID(r.PostForm.Get("factor")), r.PostForm.Get("name")
 	refusal := s.logins.RenameFactor(r.Context(), ex.Tenant.ID, ex.Actor.Account(), id, name)
 	if refusal == nil {
-		return seeOther(ex, PathFactors+"?done=renamed")
+		return seeOther(ex, listPage(ex)+"?done=renamed")
 	}
 	p, ok, err := s.factorEdit(ex, id)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return seeOther(ex, PathFactors)
+		return seeOther(ex, listPage(ex))
 	}
 	status, bad, err := explainRefusal(ex, p.Page, refusal)
 	if err != nil {
@@ -83,7 +113,7 @@ func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 // FactorRemove removes an authenticator app.
 func (s *Handlers) FactorRemove(ex *router.Exchange, r *http.Request) error {
 	err := s.logins.RemoveFactor(r.Context(), ex.Tenant.ID, auth.FactorID(r.PostForm.Get("factor")), ex.RequestActor())
-	return redirectDone(ex, err, PathFactors, "removed")
+	return redirectDone(ex, err, listPage(ex), "removed")
 }
 
 // FactorBegin makes the secret of a new authenticator app, and leads to the page that shows it.

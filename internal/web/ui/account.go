@@ -140,6 +140,29 @@ type FactorEdit struct {
 // Render writes the page.
 func (p FactorEdit) Render(w io.Writer) error { return render(w, "account_factor.html", p) }
 
+// Passkeys lists the passkeys of the account, and creates another.
+type Passkeys struct {
+	Frame
+	List    []PasskeyRow
+	Full    bool // the account can have no further ones
+	Passkey Passkey
+}
+
+// PasskeyRow is a passkey of the account. It always has a name.
+type PasskeyRow struct {
+	FactorRow
+	Synced bool // it can exist on several devices
+}
+
+// Render writes the page.
+func (p Passkeys) Render(w io.Writer) error { return render(w, "account_passkeys.html", p) }
+
+// Scripted reports whether the page has a script.
+func (Passkeys) Scripted() bool { return true }
+
+// UsesPasskeys reports whether the page uses passkeys.
+func (Passkeys) UsesPasskeys() bool { return true }
+
 // RecoveryCodes creates recovery codes, and shows new ones once. It sends code to Confirm, and nothing
 // to Action.
 type RecoveryCodes struct {

@@ -180,6 +180,8 @@ func accountSamples(p Page) []sample {
 		{"account_codes", RecoveryCodes{Frame: frame(4, "/account/two-factor"), Left: 1}, []string{"create", "left"}},
 		{"account_codes_new", RecoveryCodes{Frame: frame(4, "/account/two-factor"), Codes: codes, Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"list", "code", "submit"}},
 		{"account_codes_bad", RecoveryCodes{Frame: refused(frame(4, "/account/two-factor"), BadNewCode), Ask: true, Confirm: "/account/two-factor/codes/confirm"}, []string{"code", "submit", "create", "bad"}},
+		{"account_passkeys", Passkeys{Frame: frame(4, "/account"), List: []PasskeyRow{{FactorRow{"f1", "iCloud Keychain", seen, seen, "/account/passkeys/edit?factor=f1"}, true}, {FactorRow{"f2", "Passkey", seen, time.Time{}, "/account/passkeys/edit?factor=f2"}, false}},
+			Passkey: Passkey{Form: form, Button: CreatePasskey, Use: "create", Options: `{"challenge":"AAAA"}`, Signals: `{"signalAllAcceptedCredentials":{}}`}}, []string{"passkeys", "edit-0", "passkey", "use-passkey"}},
 		{"account_sessions", Sessions{Frame: frame(5, "/account"), Devices: devices, End: "/account/sessions/end", EndOthers: "/account/sessions/end-others"}, []string{"end-1", "end-2", "others"}},
 		{"account_sessions_trusted", Sessions{Frame: frame(5, "/account"), Devices: devices[:1], EndTrust: "/account/sessions/end-trust",
 			Trusted: []TrustedDevice{{"b1", firefox, "192.0.2.7", seen.AddDate(0, 0, 30), true}, {"b2", iphone, "", seen.AddDate(0, 0, 12), false}}}, []string{"forget-0", "forget-1"}},
