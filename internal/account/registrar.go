@@ -74,6 +74,9 @@ func contest(tx *store.Tx, a auth.Account) error {
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}
+	if err := deleteFactors(tx, a.ID); err != nil {
+		return err
+	}
 	return tx.DeletePassword(a.ID)
 }
 

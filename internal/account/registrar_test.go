@@ -159,6 +159,9 @@ func TestRepair_S2_VerificationEndsEarlierAccess(t *testing.T) {
 			if err := tx.PutConsent(auth.Consent{Account: a.ID, Client: "app", Scope: auth.Scope{"openid"}}); err != nil {
 				return err
 			}
+			if err := tx.InsertFactor(auth.Factor{ID: "app", Account: a.ID, Kind: auth.ProofTOTP, CreatedAt: tx.Now, ProvedAt: tx.Now}); err != nil {
+				return err
+			}
 			return tx.InsertRememberMe(auth.RememberMe{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
 		h.requireOK(h.resend(bob, alice))
@@ -172,6 +175,9 @@ func TestRepair_S2_VerificationEndsEarlierAccess(t *testing.T) {
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			if list, err := tx.Consents(a.ID); err != nil || len(list) != 0 {
 				t.Errorf("consents %v, %v", list, err)
+			}
+			if list, err := tx.Factors(a.ID); err != nil || len(list) != 0 {
+				t.Errorf("factors %v, %v", list, err)
 			}
 			if got, err := tx.RememberMe(series); err != nil || got.RevokedAt.IsZero() {
 				t.Errorf("the attacker's remember-me token is valid: %+v, %v", got, err)

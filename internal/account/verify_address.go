@@ -15,11 +15,11 @@ type addressVerification struct {
 }
 
 // setVerified marks the address of an existing account as verified; nothing else does. It
-// deletes every link. Unless the registrar verified the address, sessions, remember-me
-// tokens and consents may belong to another user, and setVerified ends or deletes them.
+// deletes every link. Unless the registrar verified the address, sessions, remember-me tokens,
+// consents and second factors may belong to another user, and setVerified ends or deletes them.
 // The caller handles the password.
 func (s *Service) setVerified(tx *store.Tx, a *auth.Account, p addressVerification) error {
-	first := !a.Verified()
+	first, byOperator := !a.Verified(), a.Registrar == operatorRegistrar.String()
 	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 	if err := tx.UpdateAccount(*a); err != nil {
 		return err
@@ -36,5 +36,19 @@ func (s *Service) setVerified(tx *store.Tx, a *auth.Account, p addressVerificati
 	if !first {
 		return nil // a change of address: the owner was known before
 	}
+	if !byOperator {
+		if err := deleteFactors(tx, a.ID); err != nil {
+			return err
+		}
+	}
 	return tx.DeleteConsents(a.ID)
+}
+
+// deleteFactors deletes the second factors that whoever registered an address has added to its account.
+func deleteFactors(tx *store.Tx, account auth.AccountID) error {
+	if _, err := tx.DeleteFactors(account, auth.ProofTOTP, auth.ProofPasskey, auth.ProofRecoveryCode); err != nil {
+		return err
+	}
+	_, err := tx.DeleteTrustedBrowsers(account)
+	return err
 }

@@ -109,6 +109,7 @@ const (
 	CodeClientChanged     Code = "client_changed"
 	CodeEmailTaken        Code = "email_taken"
 	CodeLastAdministrator Code = "last_administrator"
+	CodeLastFactor        Code = "last_factor"
 	CodeNoFactor          Code = "no_factor"
 	CodeNoSecret          Code = "no_secret"
 	CodePasskeyTaken      Code = "passkey_taken"

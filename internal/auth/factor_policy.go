@@ -149,10 +149,18 @@ func (s SignIn) need(proved, counted Assurance) Need {
 		return NeedFactor
 	case proved < s.Requested && s.Requested <= reachable, counted < required && required <= reachable:
 		return NeedFactor
-	case proved < s.Requested, counted < required && !s.Now.Before(s.Due):
-		return NeedEnrolment
+	case proved >= s.Requested && (counted >= required || s.Now.Before(s.Due)):
+		return NeedNothing
+	case counted < min(reachable, AssuranceTwoFactors): // before anything is added
+		return NeedFactor
 	}
-	return NeedNothing
+	return NeedEnrolment
+}
+
+// LacksFactor reports whether the policy requires a factor that the account does not have, and its grace
+// period is over.
+func (s SignIn) LacksFactor() bool {
+	return s.Policy.assurance() > s.reachable() && !s.Now.Before(s.Due)
 }
 
 // Fresh returns what a session lacks before its user may change how the account signs in. Proofs count

@@ -71,7 +71,7 @@ var rateRows = [...]struct{ name, rate, help string }{
 	{"change.ip", "30/1m burst 60", "Failures from one address, for any account."},
 	{"change.account", "10/15m", "Failures of one account in one session; in all its sessions together, three times as many."},
 	{"factor.account", "10/15m", "Wrong codes of second factors for one account from one known browser or one network; from all strangers together, three times as many."},
-	{"factor.day", "50/24h", "Wrong codes of second factors for one account from all strangers together: six digits hold against whoever has the password."},
+	{"factor.day", "50/24h", "Wrong codes of second factors for one account from all strangers together, and as many from all known browsers together: six digits hold against whoever has the password or the mailbox."},
 	{"email_code.ip", "20/1h", "Requests from one address."},
 	{"email_code.account", "20/1h", "Mails to one email address that strangers request; a known browser of its account, or one network, gets half as many."},
 	{"self.change", "60/10m", "Changes of name or address, and as many sessions ended and consents revoked, in one session. Each leaves an audit event."},

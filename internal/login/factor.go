@@ -69,8 +69,10 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		if _, err := tx.DeleteTrustedBrowsers(account); err != nil { // it may be lost together with a browser
 			return err
 		}
-		rest := slices.Delete(slices.Clone(list), i, i+1)
-		if !hasSecondFactor(rest) {
+		if err := checkStillEnough(tx, account); err != nil {
+			return err
+		}
+		if rest := slices.Delete(slices.Clone(list), i, i+1); !hasSecondFactor(rest) {
 			if _, err := tx.DeleteFactors(account, auth.ProofRecoveryCode); err != nil {
 				return err
 			}
@@ -81,6 +83,27 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		return fmt.Errorf("remove factor: %w", err)
 	}
 	return nil
+}
+
+// checkStillEnough refuses as last_factor when the policy requires a factor that the account does not have.
+func checkStillEnough(tx *store.Tx, account auth.AccountID) error {
+	t, err := tx.CurrentTenant()
+	if err != nil {
+		return err
+	}
+	c, err := tx.Client(auth.FirstParty)
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(account)
+	if err != nil {
+		return err
+	}
+	signIn, err := newSignIn(tx, t, c, a, []auth.Proof{{Method: auth.ProofPassword, Account: account, At: tx.Now}})
+	if err == nil && signIn.LacksFactor() {
+		err = auth.Refuse(auth.KindConflict, auth.CodeLastFactor, "a second factor is required; add another one first")
+	}
+	return err
 }
 
 // hasSecondFactor reports whether the factors have one that recovery codes can stand in for.
@@ -115,9 +138,11 @@ func (s *Service) countGuess(ctx context.Context, tenant auth.TenantID, a auth.A
 	}
 	guess := limit.Attempt{Rule: "factor", Account: string(tenant) + "|" + string(a.ID), KnownBrowser: known, Addr: actor.Addr()}
 	buckets := guess.GuessBuckets(s.cfg.Rates["factor.account"])
-	if known == "" {
-		buckets = append(buckets, limit.Bucket{Key: "factor.day|" + guess.Account, Rate: s.cfg.Rates["factor.day"]})
+	day := limit.Bucket{Key: "factor.day|" + guess.Account, Rate: s.cfg.Rates["factor.day"]}
+	if known != "" { // whoever has the mailbox makes browsers known by resets of the password
+		day.Key = "factor.known.day|" + guess.Account
 	}
+	buckets = append(buckets, day)
 	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
 		return nil, err
 	}

@@ -77,3 +77,26 @@ func TestAttack_MF_05_GuessesOfADay(t *testing.T) {
 		}
 	}, func(c *login.Config) { c.Rates["factor.day"] = limit.Rate{Count: 50, Per: 24 * time.Hour} })
 }
+
+// TestAttack_MF_05_ManyKnownBrowsers: each reset of the password makes a browser known. All of them together
+// get the guesses of a day.
+func TestAttack_MF_05_ManyKnownBrowsers(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		seed := h.addTOTP(a)
+		guess := func(code string) error {
+			by := browserActor
+			by.Known = h.sessions.IssueKnownBrowser(tenant, "ann@example.test", "", h.clock.Now()).Reveal()
+			res, err := h.Password(t.Context(), tenant, login.Request{Email: "ann@example.test", Password: good, Actor: by})
+			h.requireOK(err)
+			_, err = h.Factor(t.Context(), tenant, login.FactorRequest{Token: res.Pending.Token.Reveal(), Method: auth.ProofTOTP, Code: code, Actor: by})
+			return err
+		}
+		for range 50 {
+			h.requireRefused(guess("000000"), "invalid_code")
+		}
+		h.requireRefused(guess(h.codeOf(seed)), "rate_limited")
+		h.clock.Advance(time.Hour)
+		h.requireOK(guess(h.codeOf(seed)))
+	}, func(c *login.Config) { c.Rates["factor.day"] = limit.Rate{Count: 50, Per: 24 * time.Hour} })
+}

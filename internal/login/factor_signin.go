@@ -56,7 +56,7 @@ func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, er
 	}
 	var e SignedIn
 	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
-		e, err = s.proveFactor(tx, in, base)
+		e, err = s.proveFactor(tx, in, base, a.ID)
 		return err
 	})
 	if err != nil {
@@ -121,8 +121,9 @@ func errSignInOver() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "the sign-in took too long; enter the password again")
 }
 
-// proveFactor compares the code, and begins or renews the session if that is enough.
-func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (SignedIn, error) {
+// proveFactor compares the code, and begins or renews the session if that is enough. It refuses when the flow
+// is about another account than the one for which the code was counted.
+func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm, counted auth.AccountID) (SignedIn, error) {
 	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
 	if err != nil {
 		return SignedIn{}, err
@@ -133,6 +134,9 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm) (S
 	account, proofs, err := s.pendingProofs(tx, in.FormRef, f)
 	if err != nil {
 		return SignedIn{}, err
+	}
+	if account != counted {
+		return SignedIn{}, errSignInOver()
 	}
 	a, err := tx.Account(account)
 	if err != nil {
@@ -196,7 +200,10 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 		if err := checkEnrolment(tx, account, proofs); err != nil {
 			return p, err
 		}
-		return p, s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor)
+		if added, err := s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor); err != nil || added {
+			return p, err
+		}
+		return p, errInvalidCode()
 	case in.Method == auth.ProofTOTP:
 		return p, useAnyTOTP(tx, account, in.Code)
 	case in.Method == auth.ProofRecoveryCode && hasMethod(proofs, in.Method): // one sign-in uses up one
@@ -213,11 +220,22 @@ func hasMethod(proofs []auth.Proof, method auth.ProofMethod) bool {
 	return slices.ContainsFunc(proofs, func(p auth.Proof) bool { return p.Method == method })
 }
 
-// checkEnrolment refuses to add an authenticator to an account whose second factor is not proved.
+// checkEnrolment refuses to add an authenticator to an account whose second factor, which may be a mailed
+// code, is not proved.
 func checkEnrolment(tx *store.Tx, account auth.AccountID, proofs []auth.Proof) error {
+	if !auth.Rescued(account, proofs).IsZero() || auth.Authenticate(account, proofs).Assurance >= auth.AssuranceTwoFactors {
+		return nil
+	}
+	t, err := tx.CurrentTenant()
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(account)
+	if err != nil {
+		return err
+	}
 	list, err := tx.Factors(account)
-	rescued := !auth.Rescued(account, proofs).IsZero()
-	if err == nil && hasSecondFactor(list) && !rescued && auth.Authenticate(account, proofs).Assurance < auth.AssuranceTwoFactors {
+	if err == nil && (hasSecondFactor(list) || t.Settings.Factors.MailsCodes(a, list)) {
 		return mapFactorUnknown(auth.ErrNotFound)
 	}
 	return err

@@ -186,3 +186,21 @@ func TestAttack_MF_08_RecoveryCodes(t *testing.T) {
 		h.requireRefused(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(a)), "factor_unknown")
 	})
 }
+
+// TestAttack_MF_13_LastFactorStays: while the policy requires a second factor, the last one is not removed.
+func TestAttack_MF_13_LastFactorStays(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.addTOTP(a)
+		h.setPolicy(func(p *auth.FactorSettings) { p.Policy = auth.FactorsRequired })
+		list, _, err := h.Factors(t.Context(), tenant, a.ID)
+		h.requireOK(err)
+		h.requireRefused(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(a)), "last_factor")
+		h.addTOTP(a)
+		h.requireOK(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(a)))
+		h.setPolicy(func(p *auth.FactorSettings) { p.Policy = auth.FactorsOptional })
+		list, _, err = h.Factors(t.Context(), tenant, a.ID)
+		h.requireOK(err)
+		h.requireOK(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(a)))
+	})
+}

@@ -156,7 +156,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 		return "", err
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		if err := s.confirmTOTP(tx, account, id, code, actor); err != nil {
+		if added, err := s.confirmTOTP(tx, account, id, code, actor); err != nil || !added {
 			return err
 		}
 		cookie, err = s.strengthen(tx, auth.Proof{Method: auth.ProofTOTP, Account: account, At: tx.Now}, actor)
@@ -169,18 +169,20 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 	return cookie, nil
 }
 
-func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID, code string, actor auth.Actor) error {
+// confirmTOTP reports whether the app counts since this code. The code of a form that was sent twice proves
+// nothing again.
+func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID, code string, actor auth.Actor) (added bool, err error) {
 	f, err := readTOTP(tx, account, id)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if f.Usable() {
-		return repeatTOTP(tx, f, code)
+		return false, repeatTOTP(tx, f, code)
 	}
 	if err := useTOTP(tx, f, code); err != nil {
-		return err
+		return false, err
 	}
-	return s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
+	return true, s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
 }
 
 // useTOTP uses a code of an authenticator app. A code counts once, on all nodes together.

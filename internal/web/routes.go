@@ -143,7 +143,7 @@ func (s *Server) routes() {
 	api.Call(a, "GET /api/v1/me", d.api, signedIn, unlimited, api.OpMe, a.Me)
 	api.Call(a, "PATCH /api/v1/me", d.api, signedIn, limitChange.And(limitSelfChange), api.OpMeUpdate, a.MeUpdate(fresh))
 	api.Call(a, "DELETE /api/v1/me", d.api, fresh, limitChange, api.OpMeDelete, a.MeDelete)
-	api.Call(a, "GET /api/v1/me/export", d.api, signedIn, unlimited.And(limitSelfExport), api.OpMeExport, a.MeExport)
+	api.Call(a, "GET /api/v1/me/export", d.api, fresh, unlimited.And(limitSelfExport), api.OpMeExport, a.MeExport)
 	api.Call(a, "GET /api/v1/me/passkeys", d.api, signedIn, unlimited, api.OpPasskeys, a.PasskeyList)
 	api.Call(a, "POST /api/v1/me/passkeys/begin", d.api, fresh, limitChange.And(limitSelfChange), api.OpPasskeyAddBegin, a.PasskeyAddBegin)
 	api.Call(a, "POST /api/v1/me/passkeys", d.api, fresh, limitChange.And(limitSelfChange), api.OpPasskeyAdd, a.PasskeyAdd)
