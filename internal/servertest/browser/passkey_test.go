@@ -103,3 +103,23 @@ func TestPasskeyRefused(t *testing.T) {
 	b.open(s.URL + "/login").signIn(alice).requirePath("/account")
 	b.requireNoErrors()
 }
+
+// A security key that neither keeps passkeys nor verifies its user is a second factor.
+func TestSecurityKey(t *testing.T) {
+	eachScripted(t, func(t *testing.T, l windowSettings) {
+		s := servertest.New(t, servertest.Domain())
+		s.Enrol(t, alice)
+		b := newTab(t, l)
+		key := b.addAuthenticator(webauthn.VirtualAuthenticatorOptions{Protocol: "ctap2", Transport: "usb", AutomaticPresenceSimulation: true})
+		b.open(s.URL + "/login").signIn(alice).requirePath("/login/add-passkey").press("later").requirePath("/account")
+		b.open(s.URL + "/account/passkeys").requirePath("/account/passkeys").requireAccessible("none").screenshot("1-none")
+		b.press("use-passkey").requirePath("/account/passkeys").requireAccessible("one").screenshot("2-one")
+		if p := key.passkey(); p.IsResidentCredential {
+			t.Errorf("%+v", p)
+		}
+		b.open(s.URL + "/logout").press("approve").requirePath("/logout/done")
+		b.open(s.URL + "/login").signIn(alice).requirePath("/login/factor").requireAccessible("factor").screenshot("3-factor")
+		b.press("use-passkey").requirePath("/account")
+		b.requireNoErrors()
+	})
+}
