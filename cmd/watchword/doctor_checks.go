@@ -30,11 +30,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	if path, ok := strings.CutPrefix(cfg.DatabaseURL(), "sqlite:"); ok && !exists(path) && !exists(path+".mark") {
 		return path + " does not exist yet; the first start creates it", nil
 	}
-	ring, err := keyring(cfg)
-	if err != nil {
-		return "", err
-	}
-	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, SkipMigrations: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+	db, err := openUnmigrated(ctx, cfg)
 	if e, ok := errors.AsType[*store.SchemaError](err); ok {
 		return fmt.Sprintf("reachable; %v: the next start or watchword migrate migrates it%s", e, poolerNote(e.Pooled)), nil
 	}
@@ -65,6 +61,51 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 		return "", fmt.Errorf("the clock of this machine is %s ahead of the database; tokens and sessions depend on the time", skew.Round(time.Second))
 	}
 	return fmt.Sprintf("%s responds in %s%s", db.Dialect(), latency, poolerNote(db.UsesPooler())), nil
+}
+
+// openUnmigrated opens the database without migrating it.
+func openUnmigrated(ctx context.Context, cfg *config.Config) (*store.DB, error) {
+	ring, err := keyring(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, SkipMigrations: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+}
+
+// checkPasswordLengths names the tenants whose passwords may be shorter than NIST SP 800-63B-4
+// requires. It is not a finding: a tenant may choose its line of the standard.
+func checkPasswordLengths(ctx context.Context, cfg *config.Config) (string, error) {
+	if path, ok := cfg.SQLite(); ok && !exists(path) {
+		return "", inconclusiveError("the database does not exist yet")
+	}
+	db, err := openUnmigrated(ctx, cfg)
+	if err != nil {
+		return "", inconclusiveError("the database cannot be read, see above")
+	}
+	defer db.Close()
+	var tenants []auth.Tenant
+	if err := db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		tenants, err = tx.Tenants()
+		return err
+	}); err != nil {
+		return "", err
+	}
+	return describePasswordLengths(tenants, fault.Now()), nil
+}
+
+func describePasswordLengths(tenants []auth.Tenant, now time.Time) string {
+	var shorter []string
+	for _, t := range tenants {
+		n := t.Settings.Password.MinLength
+		if n > 0 && n < password.LengthAlone && !t.NeedsFactor(auth.Account{CreatedAt: now}, nil, nil, now) {
+			shorter = append(shorter, fmt.Sprintf("%s %d", t.ID, n))
+		}
+	}
+	if len(shorter) == 0 {
+		return fmt.Sprintf("at least %d characters where a password is the only factor (NIST SP 800-63B-4 §3.1.1.2)", password.LengthAlone)
+	}
+	return fmt.Sprintf("shorter than the %d characters that NIST SP 800-63B-4 §3.1.1.2 requires of an only factor; minimum of tenant: %s",
+		password.LengthAlone, strings.Join(shorter, ", "))
 }
 
 func poolerNote(yes bool) string {

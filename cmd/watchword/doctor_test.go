@@ -13,7 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
@@ -186,4 +188,19 @@ func asUnprivilegedUser(t *testing.T, env []string, args ...string) (out, errs s
 	cmd.Stdout, cmd.Stderr = &o, &e
 	_ = cmd.Run() // the caller looks at what it prints
 	return o.String(), e.String()
+}
+
+func TestDescribePasswordLengths(t *testing.T) {
+	t.Parallel()
+	tenantOf := func(id auth.TenantID, least int, policy auth.FactorPolicy) auth.Tenant {
+		return auth.Tenant{ID: id, Settings: auth.Settings{Password: auth.PasswordRules{MinLength: least}, Factors: auth.FactorSettings{Policy: policy}}}
+	}
+	all := []auth.Tenant{tenantOf("default", 0, ""), tenantOf("short", 10, ""), tenantOf("long", 20, ""), tenantOf("strict", 8, auth.FactorsRequired)}
+
+	if got := describePasswordLengths(all[:1], time.Now()); !strings.HasPrefix(got, "at least 15 characters") {
+		t.Errorf("defaults: %s", got)
+	}
+	if got := describePasswordLengths(all, time.Now()); !strings.HasSuffix(got, "minimum of tenant: short 10") {
+		t.Errorf("a short minimum: %s", got)
+	}
 }

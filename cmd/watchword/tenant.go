@@ -116,7 +116,7 @@ func (f signInFlags) apply(to *auth.Settings) {
 
 // passwordRuleFlags are the flags for the password rules of a tenant.
 type passwordRuleFlags struct {
-	MinLength      *int  `placeholder:"N" help:"Minimum length of new passwords, 8 to 64."`
+	MinLength      *int  `placeholder:"N" help:"Minimum length of new passwords, 8 to 64 (default: 15, or 8 beside a second factor)."`
 	MaxLength      *int  `placeholder:"N" help:"Maximum length of new passwords, 64 to 128."`
 	MinScore       *int  `placeholder:"N" help:"Minimum strength, 0 to 4 (zxcvbn)."`
 	RequireUpper   *bool `negatable:"" help:"Require an uppercase letter."`

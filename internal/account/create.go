@@ -76,7 +76,7 @@ func (s *Service) hashInitialPassword(ctx context.Context, tenant auth.TenantID,
 	if err != nil {
 		return "", err
 	}
-	return s.hashPassword(ctx, t, newPassword{"password", pw, email, name})
+	return s.hashPassword(ctx, t, newPassword{"password", pw, email, name, s.newAccountNeedsFactor(t)})
 }
 
 func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {

@@ -17,6 +17,8 @@ type credentials struct {
 	account auth.Account
 	tenant  auth.Tenant
 	hash    string // empty without a password
+	// needsFactor reports whether the password is not enough to sign in.
+	needsFactor bool
 }
 
 // verifyPassword verifies the current password for an operation that a stolen session must
@@ -74,6 +76,9 @@ func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id 
 		if stored.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
+		if stored.needsFactor, err = needsFactor(tx, stored.tenant, stored.account); err != nil {
+			return err
+		}
 		if stored.hash, err = tx.PasswordHash(id); errors.Is(err, auth.ErrNotFound) {
 			err = nil
 		}
@@ -102,10 +107,11 @@ func (stored credentials) reload(tx *store.Tx) (auth.Account, error) {
 	return a, nil
 }
 
-// HasPassword reports whether the account has a password. Refusals: not_found.
-func (s *Service) HasPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (bool, error) {
+// PasswordRequirements reports whether the account has a password, and the minimum length of a new
+// one. Refusals: not_found.
+func (s *Service) PasswordRequirements(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (has bool, minLength int, err error) {
 	stored, err := s.readCredentials(ctx, tenant, id)
-	return stored.hash != "", err
+	return stored.hash != "", s.tenantPolicy(stored.tenant, stored.needsFactor).MinLength, err
 }
 
 // ChangePassword replaces the password for its owner, who must know the current one. It
@@ -118,7 +124,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 	if err != nil {
 		return "", err
 	}
-	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"new_password", next, stored.account.Email, stored.account.Name})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"new_password", next, stored.account.Email, stored.account.Name, stored.needsFactor})
 	if err != nil {
 		return "", err
 	}
@@ -164,7 +170,7 @@ func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"password", pw, stored.account.Email, stored.account.Name})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"password", pw, stored.account.Email, stored.account.Name, stored.needsFactor})
 	if err != nil {
 		return err
 	}

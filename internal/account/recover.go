@@ -141,7 +141,7 @@ func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r
 		used, err := s.repeatLink(ctx, tenant, r.bearer(), "", auth.UseResetPassword)
 		return LinkRequirements{Used: &used}, err
 	}
-	return LinkRequirements{Missing: MissingPassword, Address: o.account.Email.Address, Flow: o.flow}, err
+	return LinkRequirements{Missing: MissingPassword, Address: o.account.Email.Address, Flow: o.flow, MinLength: s.tenantPolicy(o.tenant, o.needsFactor).MinLength}, err
 }
 
 // Reset consumes a reset link and sets a new password. The link was mailed, so it also
@@ -183,7 +183,7 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 	if err != nil {
 		return LinkOutcome{}, err
 	}
-	hash, err := s.hashPassword(ctx, o.tenant, newPassword{"password", r.Password, o.account.Email, o.account.Name})
+	hash, err := s.hashPassword(ctx, o.tenant, newPassword{"password", r.Password, o.account.Email, o.account.Name, o.needsFactor})
 	if err != nil {
 		return LinkOutcome{}, err
 	}

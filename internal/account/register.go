@@ -46,7 +46,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if !s.RegistrationOpen(t) {
 		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "registration is closed")
 	}
-	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name})
+	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name, s.newAccountNeedsFactor(t)})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ type LinkRequirements struct {
 	Missing Missing
 	Address string // the address that the link verifies
 	Invited bool   // an operator created the account, and its owner must choose a password
+	// MinLength is the minimum length of a new password.
+	MinLength int
 	// Flow is where the link leads, as in LinkOutcome.
 	Flow auth.Flow
 	// Used is set if this browser has just used the link. Nothing is missing then.
@@ -94,7 +96,7 @@ func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, 
 	if err != nil {
 		return LinkRequirements{}, err
 	}
-	n := LinkRequirements{Address: o.account.Email.Address, Flow: o.flow}
+	n := LinkRequirements{Address: o.account.Email.Address, Flow: o.flow, MinLength: s.tenantPolicy(o.tenant, o.needsFactor).MinLength}
 	if o.use.Kind == auth.UseChangeEmail {
 		n.Address = o.data.Address
 	}
@@ -143,7 +145,7 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 		v.passwordVerified = err == nil
 		return err
 	}
-	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name})
+	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name, o.needsFactor})
 	return err
 }
 
@@ -212,6 +214,8 @@ type openedLink struct {
 	account auth.Account
 	tenant  auth.Tenant
 	flow    auth.Flow // as in LinkOutcome
+	// needsFactor reports whether a password is not enough to sign in to the account.
+	needsFactor bool
 }
 
 // openLink reads a link without consuming it. Refusal: invalid_link. If the same browser has
@@ -237,6 +241,9 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 			return errInvalidLink()
 		}
 		if o.tenant, err = tx.CurrentTenant(); err != nil {
+			return err
+		}
+		if o.needsFactor, err = needsFactor(tx, o.tenant, o.account); err != nil {
 			return err
 		}
 		o.flow, err = ownFlow(tx, o.data.Flow, b.browser)

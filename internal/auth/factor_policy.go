@@ -233,3 +233,14 @@ func (s SignIn) held() Assurance {
 	}
 	return out
 }
+
+// NeedsFactor reports whether a password is not enough to sign in to an account with these roles
+// and factors.
+func (t Tenant) NeedsFactor(a Account, roles []string, factors []Factor, now time.Time) bool {
+	const owner AccountID = "owner" // also of an account that does not exist yet
+	s := SignIn{Account: owner, Proofs: []Proof{{Method: ProofPassword, Account: owner, At: now}}, Factors: factors, Now: now}
+	s.EmailCode = t.Settings.Factors.MailsCodes(a, factors)
+	s.Policy, s.Due = t.Settings.Factors.For(a, roles, Client{})
+	_, need := s.Decide()
+	return need != NeedNothing
+}

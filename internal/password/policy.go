@@ -12,7 +12,7 @@ import (
 // of DefaultPolicy, the built-in block list and no strength check. A tenant's settings are decoded over
 // DefaultPolicy.
 type Policy struct {
-	MinLength      int  `json:"min_length"`      // code points; zero means 8
+	MinLength      int  `json:"min_length"`      // code points; zero means LengthAlone
 	MaxLength      int  `json:"max_length"`      // code points; zero means 128
 	MinScore       int  `json:"min_score"`       // 0 to 4, see strength; 0 for no check
 	RequireUpper   bool `json:"require_upper"`   // an uppercase letter
@@ -51,18 +51,23 @@ type Reason struct {
 	Message string `json:"message"`
 }
 
-// Bounds of a policy. NIST SP 800-63B requires a minimum length of at least 8 characters, and that at least 64
-// are allowed.
+// The minimum lengths that NIST SP 800-63B-4 §3.1.1.2 requires.
 const (
-	lowestMinLength  = 8
+	LengthAlone        = 15 // of a password that is the only factor
+	LengthBesideFactor = 8  // of a password beside a second factor
+)
+
+// Bounds of a policy. NIST SP 800-63B-4 §3.1.1.2 requires that at least 64 characters are allowed.
+const (
+	lowestMinLength  = LengthBesideFactor
 	highestMinLength = 64
 	lowestMaxLength  = 64
 )
 
-// DefaultPolicy is 8 to 128 characters, a score of at least 2, and no
+// DefaultPolicy is 15 to 128 characters, a score of at least 2, and no
 // composition rules.
 func DefaultPolicy() Policy {
-	return Policy{MinLength: 8, MaxLength: maxCodePoints, MinScore: 2}
+	return Policy{MinLength: LengthAlone, MaxLength: maxCodePoints, MinScore: 2}
 }
 
 // Validate reports every setting outside its bounds, joined.

@@ -130,7 +130,7 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 		}
 		requireUnchanged(t, s, func() {
 			for name, password := range map[string]string{
-				"7 characters": "xK9#pQ2", "common": "password1", "common, other case": "PassWord123", "breached": breached,
+				"14 characters": "xK9#pQ2vB5$zW8", "common": "password1", "common, other case": "PassWord123", "breached": breached,
 				"address": "marmaduke@example.test", "part of the address": "marmaduke1", "name": "Winterbottom1", "keyboard": "qwertyuiop", "repeated": "aaaaaaaaaaaa",
 			} {
 				if got := reasons("marmaduke@example.test", password); len(got) == 0 {

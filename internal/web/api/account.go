@@ -46,7 +46,7 @@ type nothing struct{}
 // Registration is a request to register an account.
 type Registration struct {
 	Email    string `json:"email" doc:"The address to sign in with. The link goes there." example:"alice@example.com"`
-	Password string `json:"password" writeOnly:"true" doc:"8 to 128 characters; a tenant may require more." example:"correct horse battery staple"`
+	Password string `json:"password" writeOnly:"true" doc:"15 to 128 characters; at least 8 where every sign-in needs a second factor. A tenant may set another minimum." example:"correct horse battery staple"`
 	Name     string `json:"name,omitempty" doc:"Display name." example:"Alice"`
 }
 

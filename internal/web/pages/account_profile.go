@@ -71,8 +71,8 @@ func (s *Handlers) PasswordPage(ex *router.Exchange, _ *http.Request) error {
 }
 
 func (s *Handlers) passwordOf(ex *router.Exchange) (ui.Password, error) {
-	has, err := s.accounts.HasPassword(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
-	return ui.Password{Frame: s.accountFrame(ex, PathPassword), None: !has, MinLength: minLength(ex), Mail: tenantPath(ex, pathNewPassword)}, err
+	has, minLength, err := s.accounts.PasswordRequirements(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
+	return ui.Password{Frame: s.accountFrame(ex, PathPassword), None: !has, MinLength: minLength, Mail: tenantPath(ex, pathNewPassword)}, err
 }
 
 // PasswordForm changes the password.

@@ -63,7 +63,7 @@ func (s *Handlers) renderReset(ex *router.Exchange, r *http.Request, reset accou
 		return redirectFromLink(ex, *needs.Used, noticeReset)
 	}
 	allowFlowEnd(ex, needs.Flow)
-	p := ui.ResetPassword{Page: newPage(ex), Action: tenantPath(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: minLength(ex), Address: needs.Address}
+	p := ui.ResetPassword{Page: newPage(ex), Action: tenantPath(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: needs.MinLength, Address: needs.Address}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)
 	}
@@ -76,8 +76,6 @@ func (s *Handlers) renderResetFailed(ex *router.Exchange, reason ui.Key) error {
 	p.Bad = p.Say(reason)
 	return render(ex, http.StatusBadRequest, p)
 }
-
-func minLength(ex *router.Exchange) int { return max(ex.Tenant.Settings.Password.MinLength, 8) }
 
 // ResetPasswordForm sets the new password.
 func (s *Handlers) ResetPasswordForm(ex *router.Exchange, r *http.Request) error {

@@ -24,7 +24,7 @@ func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
 
 func (s *Handlers) registerOf(ex *router.Exchange, st flow.Step) ui.Register {
 	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: clientName(st),
-		MinLength: minLength(ex), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
+		MinLength: s.accounts.MinPasswordLength(ex.Tenant), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
 // RegisterForm registers an account. The flow stays at its step until the user signs in.

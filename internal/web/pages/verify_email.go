@@ -84,7 +84,7 @@ func (s *Handlers) renderVerify(ex *router.Exchange, r *http.Request, v account.
 		return redirectFromLink(ex, *needs.Used, verifiedNotice(*needs.Used))
 	}
 	allowFlowEnd(ex, needs.Flow)
-	p := ui.VerifyEmail{Page: newPage(ex), Action: tenantPath(ex, "/verify-email"), Token: v.Token, Once: v.Page, MinLength: minLength(ex), Address: needs.Address,
+	p := ui.VerifyEmail{Page: newPage(ex), Action: tenantPath(ex, "/verify-email"), Token: v.Token, Once: v.Page, MinLength: needs.MinLength, Address: needs.Address,
 		Invited: needs.Invited, Choose: needs.Missing == account.MissingPassword, Current: needs.Missing == account.MissingCurrentPassword}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)

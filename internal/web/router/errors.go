@@ -56,7 +56,7 @@ type Problem struct {
 // Reason is one reason why a value is refused.
 type Reason struct {
 	Code    string `json:"code" example:"too_short"`
-	Message string `json:"message" example:"use at least 8 characters"`
+	Message string `json:"message" example:"must have at least 15 characters"`
 }
 
 // Error makes a Problem an error, so that a handler can return one.
