@@ -89,6 +89,7 @@ type tenantSet struct {
 	Disable bool              `xor:"state" help:"Disable the tenant: no sign-ins, no tokens."`
 	Enable  bool              `xor:"state" help:"Enable the tenant."`
 	Stdin   bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
+	Names   *string           `name:"identifiers" enum:"email,username,both" placeholder:"email|username|both" help:"Names with which users sign in."`
 	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
 	Factors factorFlags       `embed:""`
 	SignIn  signInFlags       `embed:""`
@@ -191,7 +192,11 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	return nil
 }
 
+// applyFlags sets the settings that have flags.
 func (c tenantSet) applyFlags(to *auth.Settings) {
+	if c.Names != nil {
+		to.Identifiers = auth.Identifiers(*c.Names)
+	}
 	c.Rules.apply(&to.Password)
 	c.Factors.apply(&to.Factors)
 	c.SignIn.apply(to)

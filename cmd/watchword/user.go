@@ -35,14 +35,14 @@ func (f tenantFlag) id() auth.TenantID { return auth.TenantID(f.Tenant) }
 // userArg is the argument that names an account of a tenant.
 type userArg struct {
 	tenantFlag
-	Email string `arg:"" help:"Email address of the account."`
+	Email string `arg:"" help:"Email address or user name of the account."`
 }
 
 // withAccount calls fn with the account.
 func (o userArg) withAccount(e *env, fn func(*server.Server, auth.Account) error) error {
 	return e.openTenant(o.id(), func(s *server.Server) error {
-		if err := checkEmail("<email>", o.Email); err != nil {
-			return err
+		if _, err := auth.ParseLogin(o.Email); err != nil {
+			return fmt.Errorf("<email> %s: an email address or a user name is expected, such as alice@example.com", o.Email)
 		}
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
@@ -63,6 +63,7 @@ func checkEmail(argument, value string) error {
 type userView struct {
 	ID        auth.AccountID `json:"id"`
 	Email     string         `json:"email"`
+	Username  string         `json:"username,omitempty"`
 	Name      string         `json:"name,omitempty"`
 	Verified  bool           `json:"verified"`
 	Disabled  bool           `json:"disabled"`
@@ -71,7 +72,7 @@ type userView struct {
 }
 
 func viewUser(a auth.Account) userView {
-	v := userView{ID: a.ID, Email: a.Email.Address, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), CreatedAt: a.CreatedAt}
+	v := userView{ID: a.ID, Email: a.Email.Address, Username: a.Username, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), CreatedAt: a.CreatedAt}
 	if !a.LastLoginAt.IsZero() {
 		v.LastLogin = &a.LastLoginAt
 	}
@@ -91,6 +92,7 @@ func (v userView) state() string {
 type userCreate struct {
 	tenantFlag
 	Email         string `required:"" help:"Email address, used to sign in."`
+	Username      string `help:"User name, where the tenant has user names."`
 	Name          string `help:"Display name."`
 	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it, the user gets an email with a link to choose one."`
 	Verified      bool   `help:"Mark the address as verified."`
@@ -100,7 +102,7 @@ func (c userCreate) Run(e *env) error {
 	if err := checkEmail("--email", c.Email); err != nil {
 		return err
 	}
-	creation := account.Creation{Email: c.Email, Name: c.Name, Verified: c.Verified}
+	creation := account.Creation{Email: c.Email, Username: c.Username, Name: c.Name, Verified: c.Verified}
 	if c.PasswordStdin {
 		var err error
 		if creation.Password, err = e.readSecret(); err != nil {
@@ -153,8 +155,8 @@ func (c userShow) Run(e *env) error {
 		}
 		v := viewUser(a)
 		return e.print(map[string]any{"account": v, "roles": roles, "permissions": permissions, "sessions": len(sessions)},
-			"%s\n  id           %s\n  name         %s\n  state        %s\n  roles        %v\n  permissions  %v\n  sessions     %d",
-			v.Email, v.ID, v.Name, v.state(), roles, permissions, len(sessions))
+			"%s\n  id           %s\n  user name    %s\n  name         %s\n  state        %s\n  roles        %v\n  permissions  %v\n  sessions     %d",
+			v.Email, v.ID, v.Username, v.Name, v.state(), roles, permissions, len(sessions))
 	})
 }
 

@@ -77,16 +77,16 @@ func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.Acc
 	return p, mapNotFound("get account", err)
 }
 
-// Find returns the account with the email address, in any spelling that signs in to it,
-// or a refusal of KindNotFound.
-func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) (auth.Account, error) {
-	address, err := auth.ParseEmail(email)
+// Find returns the account with the email address or user name, in any spelling that signs in
+// to it, or a refusal of KindNotFound.
+func (s *Service) Find(ctx context.Context, tenant auth.TenantID, name string) (auth.Account, error) {
+	login, err := auth.ParseLogin(name)
 	if err != nil {
 		return auth.Account{}, err
 	}
 	var a auth.Account
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		a, err = tx.AccountByLogin(address.Login)
+		a, err = tx.AccountByName(login)
 		return err
 	})
 	return a, mapNotFound("find account", err)

@@ -14,30 +14,42 @@ import (
 // invitation: the mailed link lets the owner choose one, which also verifies the address.
 type Creation struct {
 	Email, Password, Name string
+	Username              string // where the tenant has user names
 	// Verified marks the address as verified; otherwise a link is mailed to it.
 	Verified bool
 }
 
 // Create creates an account for an operator, even if registration is closed. It
 // replaces an unverified, unused registration. Refusals: email_invalid, name_…,
-// password_refused, email_taken.
+// username_…, password_refused, email_taken.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, actor auth.Actor) (auth.Account, error) {
 	email, name, err := parseEmailAndName(n.Email, n.Name)
 	if err != nil {
 		return auth.Account{}, err
 	}
-	hash, err := s.hashInitialPassword(ctx, tenant, n.Password, email, name)
+	t, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	username, err := parseUsername(t, n.Username)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	hash, err := s.hashInitialPassword(ctx, t, newPassword{"password", n.Password, email, name, s.newAccountNeedsFactor(t)})
 	if err != nil {
 		return auth.Account{}, err
 	}
 	token := secret.New(linkPrefix)
 	var a auth.Account
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: operatorRegistrar.String()}
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Username: username, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: operatorRegistrar.String()}
 		if n.Verified {
 			a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 		}
 		if _, err := removeUnverified(tx, email.Login, actor); err != nil {
+			return err
+		}
+		if err := requireFreeUsername(tx, username, ""); err != nil {
 			return err
 		}
 		if err := tx.InsertAccount(a); errors.Is(err, auth.ErrConflict) {
@@ -68,15 +80,11 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 }
 
 // hashInitialPassword checks and hashes the password of a new account, if it has one.
-func (s *Service) hashInitialPassword(ctx context.Context, tenant auth.TenantID, pw string, email auth.Email, name string) (string, error) {
-	if pw == "" {
+func (s *Service) hashInitialPassword(ctx context.Context, t auth.Tenant, p newPassword) (string, error) {
+	if p.password == "" {
 		return "", nil
 	}
-	t, err := s.tenant(ctx, tenant)
-	if err != nil {
-		return "", err
-	}
-	return s.hashPassword(ctx, t, newPassword{"password", pw, email, name, s.newAccountNeedsFactor(t)})
+	return s.hashPassword(ctx, t, p)
 }
 
 func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {

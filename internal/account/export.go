@@ -27,6 +27,7 @@ type ExportedAccount struct {
 	ID              auth.AccountID `json:"id"`
 	Email           string         `json:"email"`
 	EmailVerifiedAt time.Time      `json:"email_verified_at,omitzero"`
+	Username        string         `json:"username,omitempty"`
 	Name            string         `json:"name"`
 	Locale          string         `json:"locale,omitempty"`
 	CreatedAt       time.Time      `json:"created_at"`
@@ -131,7 +132,7 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 		return Export{}, err
 	}
 	out := Export{ExportedAt: tx.Now, Roles: []string{}, Permissions: []string{}, Events: []ExportedEvent{}, Account: ExportedAccount{
-		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Name: a.Name, Locale: a.Locale, CreatedAt: a.CreatedAt,
+		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Username: a.Username, Name: a.Name, Locale: a.Locale, CreatedAt: a.CreatedAt,
 		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt,
 	}}
 	roles, permissions, err := tx.Rights(id)

@@ -17,7 +17,9 @@ type Patch struct {
 	Name   *string
 	Locale *string
 	Email  *string
-	// CurrentPassword is required to change the address, unless the session is Fresh.
+	// Username is the new user name; empty removes it.
+	Username *string
+	// CurrentPassword is required to change the address or the user name, unless the session is Fresh.
 	CurrentPassword string
 	// Fresh says that the session of the actor is fresh (auth.SignIn.Fresh).
 	Fresh   bool
@@ -27,7 +29,7 @@ type Patch struct {
 // Update changes name and language immediately. A new address is pending until its mailed link is
 // used; until then the account keeps the current address. Only the mailbox of the new
 // address sees whether another account has it. Requesting the current address cancels a
-// pending change. Refusals: name_…, locale_invalid, email_invalid, wrong_password, rate_limited,
+// pending change. Refusals: name_…, username_…, locale_invalid, email_invalid, wrong_password, rate_limited,
 // not_found.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
 	change := profileUpdate{s: s, actor: actor, browser: p.Browser}
@@ -58,6 +60,17 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		}
 		change.email, change.token = &email, secret.New(linkPrefix)
 	}
+	if p.Username != nil {
+		var err error
+		if change.credentials, err = s.authorizeOwner(ctx, tenant, id, p, auth.Event{Kind: auth.EventProfileChanged, Actor: actor}); err != nil {
+			return auth.Account{}, err
+		}
+		username, err := parseUsername(change.credentials.tenant, *p.Username)
+		if err != nil {
+			return auth.Account{}, err
+		}
+		change.username = &username
+	}
 	var a auth.Account
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		a, err = change.write(tx, id)
@@ -66,13 +79,17 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return a, mapNotFound("update account", err)
 }
 
-// authorizeChange verifies the password unless the session is fresh, and limits mails to the new address.
-func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, p Patch, actor auth.Actor) (stored credentials, err error) {
+// authorizeOwner verifies the password unless the session is fresh.
+func (s *Service) authorizeOwner(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, event auth.Event) (credentials, error) {
 	if p.Fresh {
-		stored, err = s.readCredentials(ctx, tenant, id)
-	} else {
-		stored, err = s.verifyPassword(ctx, tenant, id, p.CurrentPassword, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
+		return s.readCredentials(ctx, tenant, id)
 	}
+	return s.verifyPassword(ctx, tenant, id, p.CurrentPassword, event)
+}
+
+// authorizeChange is authorizeOwner, and limits mails to the new address.
+func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, p Patch, actor auth.Actor) (credentials, error) {
+	stored, err := s.authorizeOwner(ctx, tenant, id, p, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
 	if err != nil {
 		return stored, err
 	}
@@ -85,6 +102,7 @@ type profileUpdate struct {
 	s           *Service
 	name        *string
 	locale      *string
+	username    *string
 	email       *auth.Email
 	credentials credentials
 	token       secret.Text
@@ -107,6 +125,15 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 		}
 	}
 	var changed []string
+	if c.username != nil && *c.username != a.Username {
+		if _, err := c.credentials.reload(tx); err != nil {
+			return a, err
+		}
+		if err := requireFreeUsername(tx, *c.username, id); err != nil {
+			return a, err
+		}
+		a.Username, changed = *c.username, append(changed, "username")
+	}
 	if c.name != nil && *c.name != a.Name {
 		a.Name, changed = *c.name, append(changed, "name")
 	}

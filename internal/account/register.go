@@ -14,6 +14,7 @@ import (
 // Registration is a request to register an account.
 type Registration struct {
 	Email, Password, Name string
+	Username              string // that the user wants, where the tenant has user names
 	Browser               string // the secret of the browser; empty for programs
 	// Flow is the flow from whose page the request came. The link then leads back into it.
 	// Programs have none.
@@ -30,7 +31,7 @@ type Registration struct {
 // every link leads to a choice of password. A registration never changes an account that
 // an operator created.
 //
-// Refusals: email_invalid, name_…, password_refused, registration_closed.
+// Refusals: email_invalid, name_…, username_…, password_refused, registration_closed.
 func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
 	email, name, err := parseEmailAndName(r.Email, r.Name)
 	if err != nil {
@@ -46,6 +47,10 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if !s.RegistrationOpen(t) {
 		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "registration is closed")
 	}
+	username, err := parseUsername(t, r.Username)
+	if err != nil {
+		return err
+	}
 	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name, s.newAccountNeedsFactor(t)})
 	if err != nil {
 		return err
@@ -55,7 +60,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil && !suppressed {
 		return err
 	}
-	reg := pendingRegistration{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
+	reg := pendingRegistration{s: s, tenant: t, email: email, username: username, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
 		registrar: registrarOf(r.Browser, actor), flow: r.Flow, suppressed: suppressed}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := (submission{r.Browser, string(r.Flow)}).record(tx, "register", email.Login, r.Password); err != nil {
@@ -103,24 +108,29 @@ type pendingRegistration struct {
 	s      *Service
 	tenant auth.Tenant
 	email  auth.Email
-	name   string
-	hash   string
-	token  secret.Text
-	actor  auth.Actor
+	// username is the canonical name that the user wants; empty for none.
+	username string
+	name     string
+	hash     string
+	token    secret.Text
+	actor    auth.Actor
 
 	registrar  registrar
 	flow       auth.FlowID
 	suppressed bool // beyond the limit: nothing is sent
 }
 
-// write executes the same kinds of statements for every address: an insert that may
+// write refuses a user name that another account has. For every address it executes the same kinds of statements: an insert that may
 // conflict, a read, a write of the password (which matches no row of an owned account), a
 // link or a decoy, a mail, an audit line.
 func (r *pendingRegistration) write(tx *store.Tx) error {
+	if err := requireFreeUsername(tx, r.username, ""); err != nil {
+		return err
+	}
 	if r.suppressed {
 		return r.recordSuppressed(tx)
 	}
-	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
+	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Username: r.username, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
 	inserted := tx.InsertAccount(a)
 	if inserted != nil && !errors.Is(inserted, auth.ErrConflict) {
 		return inserted
@@ -175,7 +185,7 @@ func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 		}
 		return r.sendVerification(tx, a, own)
 	}
-	a.Email, a.Name = r.email, r.name
+	a.Email, a.Username, a.Name = r.email, r.username, r.name
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}

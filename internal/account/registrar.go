@@ -66,11 +66,11 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 	return own, nil
 }
 
-// contest deletes password and name of an unverified account with a second registrar. Only
+// contest deletes password and names of an unverified account with a second registrar. Only
 // the mailbox shows which of the two is the owner, so every link then leads to a choice
 // of password.
 func contest(tx *store.Tx, a auth.Account) error {
-	a.Name, a.Registrar = "", contestedRegistrar
+	a.Name, a.Username, a.Registrar = "", "", contestedRegistrar
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}

@@ -20,6 +20,11 @@ type addressVerification struct {
 // The caller handles the password.
 func (s *Service) setVerified(tx *store.Tx, a *auth.Account, p addressVerification) error {
 	first, byOperator := !a.Verified(), a.Registrar == operatorRegistrar.String()
+	if first {
+		if err := claimUsername(tx, a); err != nil {
+			return err
+		}
+	}
 	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 	if err := tx.UpdateAccount(*a); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 type Account struct {
 	ID              AccountID
 	Email           Email
+	Username        string // canonical; counts once the address is verified; empty for none
 	Name            string
 	EmailVerifiedAt time.Time // zero until the address is verified
 	DisabledAt      time.Time // zero while the account may be used

@@ -57,6 +57,8 @@ const (
 	CodeTypeInvalid           Code = "type_invalid"
 	CodeURIInvalid            Code = "uri_invalid"
 	CodeUserCodeInvalid       Code = "user_code_invalid"
+	CodeUsernameInvalid       Code = "username_invalid"
+	CodeUsernameReserved      Code = "username_reserved"
 	CodeUsesInvalid           Code = "uses_invalid"
 )
 
@@ -121,6 +123,7 @@ const (
 	CodeRotationPending   Code = "rotation_pending"
 	CodeTenantTaken       Code = "tenant_taken"
 	CodeTooManyFactors    Code = "too_many_factors"
+	CodeUsernameTaken     Code = "username_taken"
 )
 
 // The codes of requests that are refused before their handler.

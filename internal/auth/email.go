@@ -23,8 +23,7 @@ const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$
 
 var errEmail = Invalid(CodeEmailInvalid, "email", "want an email address of ASCII letters, such as alice@example.com")
 
-// ParseEmail is the only function that canonicalises login identifiers. It parses one address in
-// the dot-atom form of RFC 5321: compatibility forms (full-width letters) are folded by NFKC,
+// ParseEmail parses one address in the dot-atom form of RFC 5321: compatibility forms (full-width letters) are folded by NFKC,
 // invisible characters and surrounding spaces are dropped, the domain becomes ASCII (RFC 5891).
 // Quoted local parts, comments, lists and display names are refused, since mail systems disagree
 // about them; so are non-ASCII local parts, where look-alikes cannot be told apart.
@@ -32,7 +31,7 @@ func ParseEmail(s string) (Email, error) {
 	if len(s) > 1024 || !utf8.ValidString(s) {
 		return Email{}, errEmail
 	}
-	s = strings.TrimSpace(strings.Map(visible, norm.NFKC.String(s)))
+	s = foldName(s)
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || local == "" || len(local) > 64 || strings.Trim(local, atext) != "" ||
 		local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
@@ -52,6 +51,12 @@ func (e Email) Public() bool {
 	domain := e.Login[strings.LastIndexByte(e.Login, '@')+1:]
 	last := strings.LastIndexByte(domain, '.')
 	return last >= 0 && strings.Trim(domain[last+1:], "0123456789") != ""
+}
+
+// foldName folds the compatibility forms of a name, and drops invisible characters and surrounding
+// spaces.
+func foldName(s string) string {
+	return strings.TrimSpace(strings.Map(visible, norm.NFKC.String(s)))
 }
 
 // visible drops invisible runes: zero-width and other format characters, and variation selectors.

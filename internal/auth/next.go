@@ -335,7 +335,7 @@ func (n FlowState) chosenAccount() (SignedInAccount, bool) {
 		return live[0], true
 	}
 	for _, p := range live {
-		if hint := n.Flow.Request.LoginHint; hint != "" && (p.Account.Email.Address == hint || p.Account.Email.Login == hint) {
+		if hint := n.Flow.Request.LoginHint; hint != "" && (p.Account.Email.Address == hint || p.Account.Has(hint)) {
 			return p, true
 		}
 	}

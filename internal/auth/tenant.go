@@ -20,6 +20,8 @@ type Tenant struct {
 type Settings struct {
 	// Registration is "open", "closed" or empty for the server's default.
 	Registration string `json:"registration,omitempty"`
+	// Identifiers are the names with which users sign in.
+	Identifiers Identifiers `json:"identifiers,omitempty"`
 	// AllowUnverified allows sign-in before the address is verified.
 	AllowUnverified bool          `json:"allow_unverified,omitempty"`
 	Password        PasswordRules `json:"password,omitzero"`

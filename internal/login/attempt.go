@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 // errCredentials returns the same refusal for all failures that must not be distinguished.
 func errCredentials() error {
-	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong email address or password")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong name or password")
 }
 
 // signIn is the only way from a password to a session. Password and SignInBrowser differ only in begin and
@@ -39,7 +40,7 @@ func (s *Service) signIn(ctx context.Context, a *attempt) error {
 type attempt struct {
 	s               *Service
 	tenant          auth.TenantID
-	email, password string
+	email, password string // email is an email address or a user name
 	actor           auth.Actor
 	// begin writes the session of a user who has sent the right password. It may run twice. finish, if not nil,
 	// runs after the commit.
@@ -83,33 +84,54 @@ func (a *attempt) verifyWithinLimit(ctx context.Context) (string, error) {
 	return reason, err
 }
 
-// canonicalLogin returns the login to look up. Text that is not an address has none, and is handled like an
-// address without an account.
-func canonicalLogin(email string) string {
-	address, err := auth.ParseEmail(email)
+// canonicalLogin returns the name to look up. Text that is neither an address nor a user name has none, and
+// is handled like a name without an account.
+func canonicalLogin(name string) string {
+	login, err := auth.ParseLogin(name)
 	if err != nil {
 		return ""
 	}
-	return address.Login
+	return login
 }
 
-// buckets returns the buckets of the attempt. They count by canonical login, so every spelling has one
-// counter. Text that is not an address is counted by digest: it may be a password in the wrong field.
+// buckets returns the buckets of the attempt. They count by the canonical address of the account, so every
+// spelling and the user name have one counter. A name without an account is counted by digest: it may be a
+// password in the wrong field.
 func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
-	id := a.login
-	if id == "" {
-		id = "?" + secret.Digest(strings.TrimSpace(a.email))
-	}
-	known, err := a.s.cfg.Sessions.VerifyKnownBrowser(ctx, a.tenant, a.login, a.actor.Known)
+	address, err := a.resolveAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
+	known, err := a.s.cfg.Sessions.VerifyKnownBrowser(ctx, a.tenant, address, a.actor.Known)
+	if err != nil {
+		return nil, err
+	}
+	id := cmp.Or(address, "?"+secret.Digest(cmp.Or(a.login, strings.TrimSpace(a.email))))
 	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: a.actor.Addr()}.GuessBuckets(a.s.cfg.Rates["login.account"]), nil
+}
+
+// resolveAddress returns the canonical address of the attempt: as entered, or of the account with the user
+// name; empty without one.
+func (a *attempt) resolveAddress(ctx context.Context) (address string, err error) {
+	if a.login == "" || strings.Contains(a.login, "@") {
+		return a.login, nil
+	}
+	err = a.s.cfg.DB.ReadOne(ctx, a.tenant, func(tx *store.Tx) error {
+		named, err := tx.AccountByUsername(a.login)
+		if address = named.Email.Login; errors.Is(err, auth.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("look up user name: %w", err)
+	}
+	return address, nil
 }
 
 // issueKnownBrowser makes the browser of a successful attempt known to the account.
 func (a *attempt) issueKnownBrowser() secret.Text {
-	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
+	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.account.Email.Login, a.actor.Known, a.s.cfg.Now())
 }
 
 // countSuccess counts a sign-in with the right password against the limit of the account. Each
@@ -171,8 +193,15 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 func (a *attempt) loadAccount(ctx context.Context) error {
 	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
 		a.rehashed = "" // of an earlier comparison
-		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
+		t, err := tx.CurrentTenant()
+		if err != nil {
 			return err
+		}
+		if a.account, err = tx.AccountByName(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		if !t.Settings.Identifiers.SignsIn(a.account, a.login) {
+			a.account = auth.Account{}
 		}
 		if a.hash, err = tx.PasswordHash(a.account.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err

@@ -62,7 +62,8 @@ const (
 
 // Request is an attempt to sign in.
 type Request struct {
-	Email, Password string
+	Email    string // or a user name, where the tenant has them
+	Password string
 	// Cookie requests a session in a cookie instead of tokens.
 	Cookie bool
 	// Scope is the scope of the tokens; nil for auth.LoginScope.

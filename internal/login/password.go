@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Password signs in with email address and password, and upgrades an outdated hash. Refusals:
+// Password signs in with a name and a password, and upgrades an outdated hash. Refusals:
 // invalid_credentials; email_not_verified, only after the right password; rate_limited before any hashing;
 // password_too_long or password_invalid for text that cannot be a password; unavailable when the gate is
 // full; after the right password invalid_target for a resource that the first-party client may not request.

@@ -17,7 +17,7 @@ import (
 // PasswordForm is the form of the page on which a user signs in with a password.
 type PasswordForm struct {
 	flow.FormRef
-	Email, Password string
+	Email, Password string // as in Request
 	Remember        bool   // stay signed in when the browser is closed
 	RememberMe      string // the remember-me cookie, if there is one
 	CanCreate       bool   // the browser can create a passkey
@@ -35,7 +35,7 @@ type SignedIn struct {
 	Step       flow.Step   // of the flow in which the user signed in
 }
 
-// SignInBrowser signs in with email address and password in a flow, and continues the flow. If the account is
+// SignInBrowser signs in with a name and a password in a flow, and continues the flow. If the account is
 // already signed in in the browser, its session is renewed under another secret. The account becomes the
 // current one of the browser. The session and the flow's record of it are written in one transaction.
 // Refusals are those of flow.CheckForm and of Password; with the latter, Step is the one at which the flow
@@ -89,7 +89,7 @@ func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedI
 // the flow.
 func (form PasswordForm) hasSession(f auth.Flow) bool {
 	return !f.ProvedAt.IsZero() && slices.ContainsFunc(form.Browser.Sessions, func(v session.SignedIn) bool {
-		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(form.Email)
+		return v.Session.ID == f.Session && v.Account.Has(canonicalLogin(form.Email))
 	})
 }
 

@@ -6,10 +6,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale"
+const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale"
 
 func scanAccount(s scanner, a *auth.Account) error {
-	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, timeDest(&a.EmailVerifiedAt),
+	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
 		timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale)
 }
 
@@ -21,6 +21,24 @@ func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
 // AccountByLogin finds an account by its canonical login.
 func (tx *Tx) AccountByLogin(login string) (auth.Account, error) {
 	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
+}
+
+// AccountByUsername finds the account that has a canonical user name. A name that is only wanted,
+// by an account with an unverified address, is not found.
+func (tx *Tx) AccountByUsername(name string) (auth.Account, error) {
+	if name == "" {
+		return auth.Account{}, auth.ErrNotFound
+	}
+	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+` FROM accounts
+		WHERE tenant_id = $1 AND username = $2 AND username <> '' AND email_verified_at IS NOT NULL`, tx.tenant, name)
+}
+
+// AccountByName finds an account by a canonical address or user name.
+func (tx *Tx) AccountByName(login string) (auth.Account, error) {
+	if strings.Contains(login, "@") {
+		return tx.AccountByLogin(login)
+	}
+	return tx.AccountByUsername(login)
 }
 
 // AccountFilter pages through accounts by id.
@@ -38,20 +56,21 @@ func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
 		tx.tenant, f.After, prefix, f.Limit)
 }
 
-// InsertAccount returns ErrConflict when the login is taken. The transaction remains usable.
+// InsertAccount returns ErrConflict when the login is taken. The transaction remains usable. The
+// caller has checked in the same transaction that the user name of a verified account is free.
 func (tx *Tx) InsertAccount(a auth.Account) error {
-	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (tenant_id, login) DO NOTHING`,
-		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
+	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, username, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar, locale)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (tenant_id, login) DO NOTHING`,
+		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Username, a.Name, millis(a.EmailVerifiedAt),
 		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar, a.Locale)
 }
 
 // UpdateAccount writes all fields but the ID and the time of creation. The caller has checked in
-// the same transaction that the login is free.
+// the same transaction that the login and the user name are free.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
-	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
-		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8, locale = $9 WHERE tenant_id = $10 AND id = $11`,
-		a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
+	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, username = $3, name = $4, email_verified_at = $5,
+		disabled_at = $6, last_login_at = $7, updated_at = $8, registrar = $9, locale = $10 WHERE tenant_id = $11 AND id = $12`,
+		a.Email.Address, a.Email.Login, a.Username, a.Name, millis(a.EmailVerifiedAt),
 		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, a.Locale, tx.tenant, a.ID)
 }
 

@@ -132,6 +132,11 @@ func checkTenant(t auth.Tenant) error {
 		errs = append(errs, errors.New("registration: want open or closed"))
 	}
 	errs = append(errs, set.Factors.Check())
+	switch set.Identifiers {
+	case "", auth.IdentifyByEmail, auth.IdentifyByUsername, auth.IdentifyByBoth:
+	default:
+		errs = append(errs, errors.New("identifiers: want email, username or both"))
+	}
 	switch set.ClientRegistration {
 	case "", "closed", "token", "open":
 	default:

@@ -8,9 +8,9 @@ import (
 )
 
 var (
-	OpRegister = operation{id: "register", topic: "register", status: http.StatusAccepted,
+	OpRegister = operation{id: "register", topic: "register", status: http.StatusAccepted, errors: []int{http.StatusConflict},
 		summary: "Register an account",
-		doc:     "Mails a link that confirms the address. The response is the same when the address already has an account; its owner is notified by mail."}
+		doc:     "Mails a link that confirms the address. The response is the same when the address already has an account; its owner is notified by mail. A user name that an account has is refused with username_taken, whatever the address."}
 	OpVerifyEmail = operation{id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
 		summary: "Confirm an email address",
 		doc: "Takes the token of the mailed link. It works once and signs nobody in. " +
@@ -48,13 +48,14 @@ type Registration struct {
 	Email    string `json:"email" doc:"The address to sign in with. The link goes there." example:"alice@example.com"`
 	Password string `json:"password" writeOnly:"true" doc:"15 to 128 characters; at least 8 where every sign-in needs a second factor. A tenant may set another minimum." example:"correct horse battery staple"`
 	Name     string `json:"name,omitempty" doc:"Display name." example:"Alice"`
+	Username string `json:"username,omitempty" doc:"The user name, where the tenant has user names. It is the account's once the address is confirmed, unless another account has it by then." example:"alice"`
 }
 
 // Register registers an account.
 func (s *Handlers) Register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
 	err := s.accounts.Register(ctx, ex.Tenant.ID, account.Registration{
-		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Browser: ex.BrowserCookie(),
+		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Username: in.Body.Username, Browser: ex.BrowserCookie(),
 	}, ex.RequestActor())
 	return status("verification_sent"), err
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -28,7 +29,8 @@ Without resource the access token is for this API: send it to no other. With res
 
 // Credentials are those of a sign-in.
 type Credentials struct {
-	Email    string `json:"email" example:"alice@example.com"`
+	Email    string `json:"email,omitempty" doc:"The email address, or username instead." example:"alice@example.com"`
+	Username string `json:"username,omitempty" doc:"The user name, where the tenant has user names." example:"alice"`
 	Password string `json:"password" writeOnly:"true" example:"correct horse battery staple"`
 	Session  string `json:"session,omitempty" enum:"token,cookie" doc:"Whether to return tokens (the default) or set a cookie."`
 	Scope    string `json:"scope,omitempty" maxLength:"4096" doc:"Requested scope, space-separated. The granted scope, in the response, leaves out what the user may not have. Default: openid profile email offline_access watchword:account." example:"watchword:admin"`
@@ -67,12 +69,15 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 	if err != nil {
 		return nil, err
 	}
+	if (in.Body.Email == "") == (in.Body.Username == "") {
+		return nil, auth.Invalid(auth.CodeMemberMissing, "email", "email, username: one of the two is required")
+	}
 	actor := ex.RequestActor()
 	if cookie {
 		actor.Session = s.formerSession(ctx, ex)
 	}
 	res, err := s.logins.Password(ctx, ex.Tenant.ID, login.Request{
-		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: actor,
+		Email: cmp.Or(in.Body.Email, in.Body.Username), Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: actor,
 	})
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type Me struct {
 	ID            string     `json:"id" doc:"The subject identifier: the sub of every token. Never changes." example:"01a2f3c4-…"`
 	Email         string     `json:"email" example:"alice@example.com"`
 	EmailVerified bool       `json:"email_verified"`
+	Username      string     `json:"username,omitempty" doc:"The user name, if the account has one." example:"alice"`
 	Name          string     `json:"name" example:"Alice"`
 	Locale        string     `json:"locale,omitempty" doc:"The language of the pages; that of the browser without one." example:"de"`
 	Roles         []string   `json:"roles"`
@@ -39,7 +40,7 @@ type Me struct {
 type meOut struct{ Body Me }
 
 func meOf(p store.Profile) *meOut {
-	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Name: p.Name, Locale: p.Locale,
+	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Username: p.Username, Name: p.Name, Locale: p.Locale,
 		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
 	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
 		me.LastLoginAt = &at
@@ -70,15 +71,16 @@ type MeChange struct {
 	Name            *string `json:"name,omitempty" example:"Alice"`
 	Locale          *string `json:"locale,omitempty" doc:"The language of the pages: en or de, or empty for that of the browser." example:"de"`
 	Email           *string `json:"email,omitempty" doc:"Pending until its link is used." example:"alice@example.org"`
-	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
+	Username        *string `json:"username,omitempty" doc:"Empty removes it." example:"alice"`
+	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address or the user name."`
 }
 
 // MeUpdate returns the handler that changes the account. Only callers that the principal admits may change
-// the address.
-func (s *Handlers) MeUpdate(address router.Principal) func(context.Context, *struct{ Body MeChange }) (*meOut, error) {
+// the names with which the user signs in.
+func (s *Handlers) MeUpdate(names router.Principal) func(context.Context, *struct{ Body MeChange }) (*meOut, error) {
 	return func(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
-		if in.Body.Email != nil {
-			if err := address.Admit(exchangeOf(ctx)); err != nil {
+		if in.Body.Email != nil || in.Body.Username != nil {
+			if err := names.Admit(exchangeOf(ctx)); err != nil {
 				return nil, err
 			}
 		}
@@ -88,7 +90,7 @@ func (s *Handlers) MeUpdate(address router.Principal) func(context.Context, *str
 
 func (s *Handlers) updateMe(ctx context.Context, change MeChange) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	patch := account.Patch{Name: change.Name, Locale: change.Locale, Email: change.Email, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
+	patch := account.Patch{Name: change.Name, Locale: change.Locale, Email: change.Email, Username: change.Username, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
 	if _, err := s.accounts.Update(ctx, ex.Tenant.ID, ex.Actor.Account(), patch, ex.RequestActor()); err != nil {
 		return nil, err
 	}

@@ -22,14 +22,14 @@ func (s *Handlers) LoginPage(ex *router.Exchange, st flow.Step) error {
 }
 
 func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
-	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: clientName(st), Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
+	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: clientName(st), Names: ex.Tenant.Settings.Identifiers, Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
 	if ex.Tenant.Settings.EmailSignIn {
 		p.ByMail = sidePageURL(ex, PathMailSignIn, st.Flow.ID)
 	}
 	if s.accounts.RegistrationOpen(ex.Tenant) {
 		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
 	}
-	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
+	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") || p.Names.Usernames() {
 		p.Email = hint
 	}
 	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // the signed-in user has to authenticate again
@@ -39,6 +39,13 @@ func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
 }
 
 const maxEmail = 254
+
+func badCredentials(t auth.Tenant) ui.Key {
+	if t.Settings.Identifiers.Usernames() {
+		return ui.BadName
+	}
+	return ui.BadCredentials
+}
 
 // clientName returns the name of the flow's client, or empty.
 func clientName(st flow.Step) string {
@@ -77,7 +84,7 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 	case e.Code == auth.CodeEmailNotVerified:
 		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
-		p.Bad = p.Say(ui.BadCredentials)
+		p.Bad = p.Say(badCredentials(ex.Tenant))
 		return s.renderLogin(ex, http.StatusBadRequest, st, p)
 	case e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())

@@ -23,7 +23,7 @@ func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
 }
 
 func (s *Handlers) registerOf(ex *router.Exchange, st flow.Step) ui.Register {
-	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: clientName(st),
+	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: clientName(st), Names: ex.Tenant.Settings.Identifiers,
 		MinLength: s.accounts.MinPasswordLength(ex.Tenant), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
 }
 
@@ -35,10 +35,10 @@ func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	err = s.accounts.Register(r.Context(), ex.Tenant.ID, account.Registration{
-		Email: email, Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Flow: st.Flow.ID,
+		Email: email, Username: r.PostForm.Get("username"), Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Flow: st.Flow.ID,
 	}, ex.RequestActor())
 	p := s.registerOf(ex, st)
-	p.Email = email
+	p.Email, p.Username = email, auth.Clip(r.PostForm.Get("username"), maxUsername)
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
 		return render(ex, http.StatusOK, s.sentOf(ex, st, email))
@@ -46,6 +46,9 @@ func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 		l := s.loginOf(ex, st)
 		l.Bad = p.Say(ui.RegisterClosed)
 		return s.renderLogin(ex, http.StatusForbidden, st, l)
+	case ok && e.Field == "username":
+		p.BadName = p.Say(usernameProblems[e.Code])
+		return render(ex, http.StatusBadRequest, p)
 	case ok && e.Kind == auth.KindInvalid && e.Field == "password":
 		p.Refused = p.Refusal(e)
 		return render(ex, http.StatusBadRequest, p)
@@ -54,4 +57,11 @@ func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 		return render(ex, http.StatusBadRequest, p)
 	}
 	return err
+}
+
+const maxUsername = 64 // of the text that a form gets back
+
+// usernameProblems are the texts of refused user names.
+var usernameProblems = map[auth.Code]ui.Key{
+	auth.CodeUsernameInvalid: ui.UsernameInvalid, auth.CodeUsernameReserved: ui.NameReserved, auth.CodeUsernameTaken: ui.NameTaken,
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"html/template"
 	"io"
 
@@ -15,11 +16,13 @@ type Form struct {
 	CSRF   string
 }
 
-// Login asks for an email address and a password. It sends email, password and, if ticked, remember=on.
+// Login asks for an email address or a user name, and a password. It sends email, password and, if
+// ticked, remember=on.
 type Login struct {
 	Page
 	Form
 	Client   string // name of the flow's client, or empty
+	Names    auth.Identifiers
 	Email    string // the value of the field
 	Notice   string // in the page's language, or empty
 	Bad      string // the error, in the page's language, or empty
@@ -39,13 +42,24 @@ func (p Login) Render(w io.Writer) error { return render(w, "login.html", p) }
 // Scripted reports whether the page has a script.
 func (Login) Scripted() bool { return true }
 
-// Register asks for the email address and password of a new account. It sends email and password.
+// NameLabel returns the label of the field for the name.
+func (p Login) NameLabel() string { return p.Say(labelsOfNames[cmp.Or(p.Names, auth.IdentifyByEmail)]) }
+
+var labelsOfNames = map[auth.Identifiers]Key{
+	auth.IdentifyByEmail: "login.email", auth.IdentifyByUsername: "login.username", auth.IdentifyByBoth: "login.email_or_username",
+}
+
+// Register asks for the email address and password of a new account. It sends email and password, and
+// username if it asks for one.
 type Register struct {
 	Page
 	Form
 	Client    string
+	Names     auth.Identifiers
 	Email     string
-	Bad       string
+	Username  string
+	Bad       string   // what is wrong with the email address
+	BadName   string   // what is wrong with the user name
 	Refused   []string // why the password is refused, a sentence each
 	MinLength int
 	Login     string // URL of the sign-in page

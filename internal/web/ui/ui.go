@@ -124,7 +124,11 @@ type Key string
 
 // Texts for errors and notices of forms.
 const (
-	BadCredentials  Key = "login.bad" // the email address or the password is wrong
+	BadCredentials  Key = "login.bad"      // the email address or the password is wrong
+	BadName         Key = "login.bad_name" // the same, where user names sign in
+	UsernameInvalid Key = "username.invalid"
+	NameReserved    Key = "username.reserved"
+	NameTaken       Key = "username.taken"
 	SignInAgain     Key = "login.again"
 	LinkUsed        Key = "link.used" // a mailed link was used or has expired
 	LinkIncomplete  Key = "link.incomplete"

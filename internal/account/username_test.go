@@ -1,0 +1,97 @@
+package account_test
+
+import (
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+func byBoth(s *auth.Settings) { s.Identifiers = auth.IdentifyByBoth }
+
+// TestAttack_PW_06_WantedUserNames registers one user name with two addresses. If the first registration
+// reserved it, the second would tell whether the first address has an account.
+func TestAttack_PW_06_WantedUserNames(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.changeSettings(byBoth)
+		h.newMember("victim@example.test", good)
+		register := func(email, name string) error {
+			return h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good, Username: name}, eve)
+		}
+
+		h.requireOK(register("victim@example.test", "probe"))
+		h.requireOK(register("other@example.test", "probe"))
+		h.requireOK(register("nobody@example.test", "wanted"))
+		h.requireOK(register("another@example.test", "wanted"))
+
+		mails := map[string]string{}
+		for _, m := range h.takeMails() {
+			mails[m.Payload.To] = m.Payload.Token
+		}
+		h.requireOK(h.verify(mails["another@example.test"], eve))
+		h.requireOK(h.verify(mails["nobody@example.test"], eve))
+		if first, second := h.find("another@example.test").Username, h.find("nobody@example.test").Username; first != "wanted" || second != "" {
+			t.Errorf("verified first: %q, second: %q", first, second)
+		}
+		for _, email := range []string{"victim@example.test", "fresh@example.test"} {
+			if e := h.requireRefused(register(email, "W\u200bANTED"), "username_taken"); e.Field != "username" {
+				t.Errorf("field %q", e.Field)
+			}
+		}
+		if len(h.takeMails()) != 0 {
+			t.Error("a refused registration sent mail")
+		}
+	})
+}
+
+func TestUsername(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		register := func(name string) error {
+			return h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: good, Username: name}, alice)
+		}
+		change := func(a auth.Account, name, current string) error {
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Username: &name, CurrentPassword: current}, actorOf(a))
+			return err
+		}
+		h.requireRefused(register("alice"), "username_invalid") // the tenant has none
+		h.changeSettings(func(s *auth.Settings) { s.Identifiers = auth.IdentifyByUsername })
+		h.requireRefused(register(""), "username_invalid")
+		h.requireRefused(register("admin"), "username_reserved")
+		h.requireRefused(register("аlice"), "username_invalid")
+		h.requireOK(register("Alice"))
+		h.requireOK(h.verify(h.requireMail(auth.MailVerify, "alice@example.test").Token, alice))
+		a := h.find("ALICE")
+		if a.Email.Login != "alice@example.test" || a.Username != "alice" {
+			t.Fatalf("found %+v", a)
+		}
+
+		h.changeSettings(byBoth)
+		bob, err := h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: good, Username: "bob", Verified: true}, admin)
+		h.requireOK(err)
+		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "eve@example.test", Username: "Bob", Verified: true}, admin)
+		h.requireRefused(err, "username_taken")
+		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "eve@example.test", Username: "bоb"}, admin) // a Cyrillic o
+		h.requireRefused(err, "username_invalid")
+
+		h.requireRefused(change(a, "alicia", another), "wrong_password")
+		h.requireRefused(change(a, "bob", good), "username_taken")
+		h.requireOK(change(a, "Alicia", good))
+		h.requireOK(change(bob, "alice", good))
+		h.requireOK(change(bob, "", good))
+		if h.find("alicia").ID != a.ID || h.find("bob@example.test").Username != "" {
+			t.Error("the user names did not change")
+		}
+	})
+}
+
+// A second registrar makes the user name uncertain, as it does the password.
+func TestAttack_PW_16_ContestedUserName(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.changeSettings(byBoth)
+		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: good, Username: "eves-choice"}, eve))
+		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: good}, alice))
+		if got := h.find("alice@example.test").Username; got != "" {
+			t.Errorf("user name %q", got)
+		}
+	})
+}
