@@ -15,7 +15,7 @@ type userCmd struct {
 	List     userList     `cmd:"" help:"List accounts."`
 	Show     userShow     `cmd:"" help:"Show an account with its roles and sessions."`
 	Disable  userDisable  `cmd:"" help:"Disable an account and end its sessions and tokens."`
-	Enable   userEnable   `cmd:"" help:"Enable a disabled account."`
+	Enable   userEnable   `cmd:"" help:"Enable a disabled account, or unlock one that its owner locked."`
 	SignOut  userSignOut  `cmd:"" name:"sign-out" help:"End all sessions of an account."`
 	Password userPassword `cmd:"" help:"Set a new password and end all sessions."`
 	Delete   userDelete   `cmd:"" help:"Delete an account and its data permanently."`
@@ -67,12 +67,13 @@ type userView struct {
 	Name      string         `json:"name,omitempty"`
 	Verified  bool           `json:"verified"`
 	Disabled  bool           `json:"disabled"`
+	Locked    bool           `json:"locked,omitempty"`
 	CreatedAt time.Time      `json:"created_at"`
 	LastLogin *time.Time     `json:"last_login_at,omitempty"`
 }
 
 func viewUser(a auth.Account) userView {
-	v := userView{ID: a.ID, Email: a.Email.Address, Username: a.Username, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), CreatedAt: a.CreatedAt}
+	v := userView{ID: a.ID, Email: a.Email.Address, Username: a.Username, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), Locked: a.Locked(), CreatedAt: a.CreatedAt}
 	if !a.LastLoginAt.IsZero() {
 		v.LastLogin = &a.LastLoginAt
 	}
@@ -83,6 +84,8 @@ func (v userView) state() string {
 	switch {
 	case v.Disabled:
 		return "disabled"
+	case v.Locked:
+		return "locked"
 	case !v.Verified:
 		return "unverified"
 	}

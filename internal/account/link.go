@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -18,7 +19,7 @@ import (
 // same registrar: another user who registers the address must not invalidate the owner's
 // link.
 
-const linkPrefix = "wwl_"
+const linkPrefix = session.LinkPrefix
 
 // unavailableRetry is the Retry-After when a check is temporarily unavailable.
 const unavailableRetry = 5 * time.Second

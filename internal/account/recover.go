@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -218,11 +219,16 @@ type passwordChange struct {
 	keep   auth.SessionID // the session that continues, may be empty
 }
 
-// replacePassword sets the hash. It also ends other sessions and their refresh tokens,
+// replacePassword sets the hash and unlocks the account. It also ends other sessions and their refresh tokens,
 // deletes links that could undo the change, notifies the owner and records the event.
 func (s *Service) replacePassword(tx *store.Tx, a auth.Account, hash string, r passwordChange) error {
 	if err := tx.SetPassword(a.ID, hash); err != nil {
 		return err
+	}
+	if a.Locked() {
+		if err := unlock(tx, a, r.event.Actor); err != nil {
+			return err
+		}
 	}
 	if _, err := s.cfg.Sessions.EndAll(tx, a.ID, r.keep, r.reason); err != nil {
 		return err
@@ -234,7 +240,7 @@ func (s *Service) replacePassword(tx *store.Tx, a auth.Account, hash string, r p
 	if err := tx.DeleteSingleUses(a.ID, kinds...); err != nil {
 		return err
 	}
-	if err := tx.Notify(a, auth.MailPasswordChanged, auth.Mail{IP: r.event.Actor.IP}); err != nil {
+	if err := session.Notify(tx, a, auth.MailPasswordChanged, auth.Mail{IP: r.event.Actor.IP}); err != nil {
 		return err
 	}
 	return tx.Record(r.event)

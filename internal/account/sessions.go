@@ -75,7 +75,7 @@ func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.Acc
 	return s.setDisabled(ctx, tenant, id, actor, true, allowed)
 }
 
-// Enable enables a disabled account. Ended sessions stay ended.
+// Enable enables a disabled account, and unlocks a locked one. Ended sessions stay ended.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
 	return s.setDisabled(ctx, tenant, id, actor, false, nil)
 }
@@ -84,14 +84,23 @@ func (s *Service) setDisabled(ctx context.Context, tenant auth.TenantID, id auth
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.RequireAdministrator(allowed, func() error {
 			a, err := tx.Account(id)
-			if err != nil || a.Disabled() == disable {
+			if err != nil || a.Disabled() == disable && (disable || !a.Locked()) {
 				return err
+			}
+			if !disable && a.Locked() {
+				if err := unlock(tx, a, actor); err != nil {
+					return err
+				}
+				a.LockedAt = time.Time{}
+			}
+			if a.Disabled() == disable {
+				return nil
 			}
 			event := auth.Event{Kind: auth.EventAccountEnabled, Actor: actor, Account: id}
 			a.DisabledAt = time.Time{}
 			if disable {
 				event.Kind, a.DisabledAt = auth.EventAccountDisabled, tx.Now
-				if err := s.endAccess(tx, id); err != nil {
+				if err := s.endAccess(tx, id, auth.EndDisabled); err != nil {
 					return err
 				}
 			}
@@ -105,8 +114,8 @@ func (s *Service) setDisabled(ctx context.Context, tenant auth.TenantID, id auth
 }
 
 // endAccess ends every session, token and link of the account.
-func (s *Service) endAccess(tx *store.Tx, id auth.AccountID) error {
-	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
+func (s *Service) endAccess(tx *store.Tx, id auth.AccountID, reason string) error {
+	if _, err := s.cfg.Sessions.EndAll(tx, id, "", reason); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
 	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail, auth.UseRescue)

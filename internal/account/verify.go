@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -281,7 +282,7 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, data linkData, acto
 	if err := s.setVerified(tx, &a, addressVerification{session: data.Session, reason: auth.EndEmail}); err != nil {
 		return err
 	}
-	if err := tx.Notify(old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
+	if err := session.Notify(tx, old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
 		return err
 	}
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})

@@ -19,6 +19,7 @@ type Account struct {
 	Name            string
 	EmailVerifiedAt time.Time // zero until the address is verified
 	DisabledAt      time.Time // zero while the account may be used
+	LockedAt        time.Time // zero unless its owner locked it; a new password unlocks it
 	LastLoginAt     time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
@@ -42,6 +43,9 @@ func ParseLocale(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// Locked reports whether its owner has locked the account, because somebody else may have used it.
+func (a Account) Locked() bool { return !a.LockedAt.IsZero() }
 
 // MaxNameLength is the largest number of code points of a display name.
 const MaxNameLength = 200

@@ -83,6 +83,7 @@ const (
 
 // The codes of callers who lack a permission (403).
 const (
+	CodeAccountLocked      Code = "account_locked"
 	CodeClientNotAllowed   Code = "client_not_allowed"
 	CodeCrossSite          Code = "cross_site"
 	CodeEmailNotVerified   Code = "email_not_verified"

@@ -26,6 +26,11 @@ const (
 	// A change of address was confirmed. `failure`: the address was taken, or the password was wrong. Details:
 	// reason.
 	EventEmailChanged EventKind = "account.email_changed"
+	// The owner locked an account, on the account page or by the link of a notice; its sessions ended. `failure`:
+	// the link did not work. Details: by, restored, reason.
+	EventAccountLocked EventKind = "account.locked"
+	// A new password, or an operator, unlocked an account.
+	EventAccountUnlocked EventKind = "account.unlocked"
 	// An operator created an account.
 	EventAccountCreated EventKind = "account.created"
 	// An operator disabled an account; its sessions ended.

@@ -16,6 +16,8 @@ const (
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
+	MailAccountLocked   MessageKind = "mail.account_locked"   // the owner locked the account; has a link
+	MailNewDevice       MessageKind = "mail.new_device"       // notice of a sign-in from another browser than before
 	MailFactorAdded     MessageKind = "mail.factor_added"     // notice
 	MailFactorRemoved   MessageKind = "mail.factor_removed"   // notice
 	MailCodesGuessed    MessageKind = "mail.codes_guessed"    // notice: the right password, then too many wrong codes

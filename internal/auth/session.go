@@ -47,6 +47,7 @@ const (
 	EndPassword         = "password_changed"
 	EndReset            = "password_reset"
 	EndDisabled         = "account_disabled"
+	EndLocked           = "account_locked"
 	EndReuse            = "refresh_token_reused"
 	EndRenewed          = "renewed"
 	EndEmail            = "email_changed"

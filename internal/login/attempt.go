@@ -52,6 +52,8 @@ type attempt struct {
 	// trusted is the new cookie of a trusted browser, if it changes.
 	trusted secret.Text
 
+	newDevice bool // the owner has not signed in from such a browser before
+
 	login        string       // canonicalLogin of email
 	reachesLimit bool         // this attempt reaches the limit
 	account      auth.Account // zero for an unknown login
@@ -77,7 +79,7 @@ func (a *attempt) verifyWithinLimit(ctx context.Context) (string, error) {
 	}
 	a.reachesLimit = decision.Remaining == 0
 	reason, err := a.verify(ctx)
-	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
+	if err == nil || reason == ReasonUnverified || reason == ReasonLocked || reason == ReasonUnavailable || reason == ReasonLimited {
 		// The right password is not a failed attempt, nor is a failure of the server.
 		limit.RefundAll(ctx, a.s.cfg.Limiter, a.s.cfg.Log, buckets...)
 	}
@@ -184,6 +186,9 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 	}
 	if err := a.s.countSuccess(ctx, a.tenant, a.account.ID); err != nil {
 		return limitReason(err), err
+	}
+	if a.newDevice, err = a.s.isNewDevice(ctx, a.tenant, a.account, a.actor); err != nil {
+		return ReasonUnavailable, err
 	}
 	return a.startSession(ctx)
 }
@@ -321,9 +326,13 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 	}
 	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
-		reason = ReasonRefused
-		if refusal.Code == auth.CodeEmailNotVerified {
+		switch refusal.Code {
+		case auth.CodeEmailNotVerified:
 			reason = ReasonUnverified
+		case auth.CodeAccountLocked:
+			reason = ReasonLocked
+		default:
+			reason = ReasonRefused
 		}
 		reason, err = a.refuse(tx, reason, err)
 	}
@@ -347,6 +356,11 @@ func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
 	if err := a.upgradeHash(tx); err != nil {
 		return err
+	}
+	if a.newDevice {
+		if err := notifyNewDevice(tx, a.account, a.actor); err != nil {
+			return err
+		}
 	}
 	if err := tx.TouchLogin(a.account.ID); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -123,7 +124,7 @@ func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.Mes
 			return err
 		}
 	}
-	if err := tx.Notify(a, mail, auth.Mail{Factor: f.Kind, IP: actor.IP}); err != nil {
+	if err := session.Notify(tx, a, mail, auth.Mail{Factor: f.Kind, IP: actor.IP}); err != nil {
 		return err
 	}
 	return tx.Record(auth.Event{Kind: event, Actor: actor, Account: f.Account, Detail: map[string]string{"kind": string(f.Kind), "factor": string(f.ID)}})

@@ -88,8 +88,17 @@ func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequ
 	if err != nil {
 		return Result{}, err
 	}
+	newDevice, err := s.isNewDevice(ctx, tenant, a, r.Actor)
+	if err != nil {
+		return Result{}, err
+	}
 	d := apiSignIn{s: s}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return d.prove(tx, r) })
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := d.prove(tx, r); err != nil || d.result.Session.ID == "" || !newDevice {
+			return err
+		}
+		return notifyNewDevice(tx, a, r.Actor)
+	})
 	if err != nil {
 		return Result{}, fmt.Errorf("prove second factor: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/otp"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -124,7 +125,7 @@ func (s *Service) useRecoveryCode(tx *store.Tx, account auth.AccountID, code str
 			left++
 		}
 	}
-	return tx.Notify(a, auth.MailRecoveryUsed, auth.Mail{IP: actor.IP, Left: left})
+	return session.Notify(tx, a, auth.MailRecoveryUsed, auth.Mail{IP: actor.IP, Left: left})
 }
 
 func (s *Service) recoveryDigest(tenant auth.TenantID, account auth.AccountID, code string) string {

@@ -54,10 +54,16 @@ func (s *Service) SignInFactor(ctx context.Context, in FactorForm) (SignedIn, er
 	if err != nil {
 		return s.refuseInFlow(ctx, base, err)
 	}
+	newDevice, err := s.isNewDevice(ctx, in.Tenant, a, in.Browser.Actor)
+	if err != nil {
+		return SignedIn{}, err
+	}
 	var e SignedIn
 	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
-		e, err = s.proveFactor(tx, in, base, a.ID)
-		return err
+		if e, err = s.proveFactor(tx, in, base, a.ID); err != nil || e.Session.ID == "" || !newDevice {
+			return err
+		}
+		return notifyNewDevice(tx, a, in.Browser.Actor)
 	})
 	if err != nil {
 		return s.refuseInFlow(ctx, base, err)

@@ -53,6 +53,7 @@ const (
 	ReasonPassword    = "wrong_password"
 	ReasonPasskey     = "passkey_refused"
 	ReasonDisabled    = "account_disabled"
+	ReasonLocked      = "account_locked"
 	ReasonUnverified  = "email_not_verified"
 	ReasonRefused     = "refused"
 	ReasonLimited     = "rate_limited"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -28,6 +29,7 @@ var kinds = []auth.MessageKind{
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
 	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed,
 	auth.MailCode, auth.MailSignIn, auth.MailRecoveryUsed,
+	auth.MailAccountLocked, auth.MailNewDevice,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
@@ -60,6 +62,17 @@ var pages = map[auth.MessageKind]string{
 	auth.MailChangeEmail: "/verify-email",
 	auth.MailReset:       "/reset-password",
 	auth.MailSignIn:      "/login/email/code",
+
+	auth.MailAccountLocked: "/reset-password",
+}
+
+// securePage is the page of the links in notices, which lock the account.
+const securePage = "/secure-account"
+
+// notices are the kinds of mails with such a link. A notice of the previous version has none.
+var notices = []auth.MessageKind{
+	auth.MailPasswordChanged, auth.MailEmailChanged, auth.MailFactorAdded, auth.MailFactorRemoved, auth.MailNewDevice,
+	auth.MailRecoveryUsed,
 }
 
 // writer writes mails from templates.
@@ -107,6 +120,7 @@ type facts struct {
 	NewEmail string
 	Factor   string // that the notice is about
 	Left     int    // recovery codes
+	Secure   bool   // the mail has a link that locks the account
 }
 
 // codes are the kinds of mails with a code.
@@ -138,7 +152,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	}
 	f := facts{
 		Tenant: "Watchword", Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
-		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left,
+		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
@@ -151,10 +165,14 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 			return letter{}, Permanent(fmt.Errorf("%s: want its code", m.Kind))
 		}
 	}
-	if page := pages[m.Kind]; page != "" {
-		if m.Payload.Token == "" {
-			return letter{}, Permanent(fmt.Errorf("%s: want the token of its link", m.Kind))
-		}
+	page := pages[m.Kind]
+	switch {
+	case page != "" && m.Payload.Token == "":
+		return letter{}, Permanent(fmt.Errorf("%s: want the token of its link", m.Kind))
+	case f.Secure:
+		page = securePage
+	}
+	if page != "" {
 		l.Link = m.Tenant.Issuer(w.base) + page + "?token=" + url.QueryEscape(m.Payload.Token)
 	}
 	if err := l.execute(words, f); err != nil {

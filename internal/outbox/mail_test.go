@@ -417,7 +417,7 @@ func TestMailboxKeepsTheNewest(t *testing.T) {
 func TestRepair_H12_LinksAreAList(t *testing.T) {
 	t.Parallel()
 	b := NewMailbox(MailboxConfig{Base: base, Now: storetest.NewClock().Now})
-	if err := b.Handlers()[auth.MailPasswordChanged](t.Context(), message(auth.MailPasswordChanged, "a@x.test")); err != nil {
+	if err := b.Handlers()[auth.MailAccountDeleted](t.Context(), message(auth.MailAccountDeleted, "a@x.test")); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := json.Marshal(b.Mails()[0].Links); err != nil || string(got) != "[]" {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/fault"
 )
@@ -88,4 +90,12 @@ func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKi
 		}
 	}
 	return nil
+}
+
+// DeleteSingleUsesSince deletes the unconsumed secrets of a kind that the account got at the given
+// time or later.
+func (tx *Tx) DeleteSingleUsesSince(account auth.AccountID, kind auth.SingleUseKind, since time.Time) error {
+	_, err := execCount(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL AND created_at >= $4`,
+		tx.tenant, account, kind, millis(since))
+	return err
 }

@@ -105,9 +105,9 @@ func New(cfg Config) *Service {
 }
 
 // CheckIssuance decides whether anything may be issued: the tenant, the client and the account are enabled,
-// and the address is verified unless the tenant does not require that. A machine has a zero account.
+// its owner has not locked it, and the address is verified unless the tenant does not require that. A machine has a zero account.
 // Refusals: Forbidden tenant_disabled, Unauthenticated client_disabled, Unauthenticated account_disabled,
-// Forbidden email_not_verified.
+// Forbidden account_locked, Forbidden email_not_verified.
 func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	switch {
 	case t.Disabled():
@@ -118,6 +118,8 @@ func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 		return nil
 	case a.Disabled():
 		return auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountDisabled, "the account is disabled")
+	case a.Locked():
+		return auth.Refuse(auth.KindForbidden, auth.CodeAccountLocked, "the account is locked; choose a new password by the link that was mailed")
 	case !a.Verified() && !t.Settings.AllowUnverified:
 		return auth.Refuse(auth.KindForbidden, auth.CodeEmailNotVerified, "confirm your email address first; we have sent you a link")
 	}

@@ -108,6 +108,7 @@ func (s *Server) routes() {
 	rt.Route("POST /account/sessions/end", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.SessionEnd))
 	rt.Route("POST /account/sessions/end-trust", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.TrustEnd))
 	rt.Route("POST /account/sessions/end-others", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.SessionEndOthers))
+	rt.Route("POST /account/sessions/secure", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AccountSecure))
 	rt.Route("GET /account/apps", d.flowPage, accountOwner, limitAuthorize, pg.AppsPage)
 	rt.Route("POST /account/apps/remove", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AppRemove))
 	rt.Route("GET /account/data", d.flowPage, freshOwner, limitAuthorize, pg.DataPage)
@@ -125,6 +126,9 @@ func (s *Server) routes() {
 	rt.Route("GET /reset-password/done", d.page, anyone, unlimited, pg.ResetPasswordDone)
 	rt.Route("GET /rescue", d.page, anyone, unlimited, pg.RescuePage)
 	rt.Route("POST /rescue", d.page, anyone, limitReset, pg.RescueForm)
+	rt.Route("GET /secure-account", d.page, anyone, unlimited, pg.SecurePage)
+	rt.Route("POST /secure-account", d.page, anyone, limitReset, pg.SecureForm)
+	rt.Route("GET /secure-account/done", d.page, anyone, unlimited, pg.SecureDone)
 
 	rt.Route("GET /api/v1/openapi.json", d.document, anyone, unlimited, a.OpenAPI)
 	api.Call(a, "POST /api/v1/register", d.api, anyone, limitRegister, api.OpRegister, a.Register)

@@ -116,6 +116,8 @@ func (s *Handlers) findOwner(ex *router.Exchange) (flow.Browser, error) {
 		return b, nil
 	case ex.Route.Path == PathAccount+"/logout": // a form that was posted twice
 		err = seeOther(ex, PathLogout+"/done")
+	case ex.Route.Path == PathSessions+"/secure":
+		err = seeOther(ex, PathSecure+"/done")
 	case accountPage(ex.Route.Path) == PathAccount:
 		err = seeOther(ex, PathLogin)
 	default:

@@ -83,6 +83,9 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 	switch {
 	case e.Code == auth.CodeEmailNotVerified:
 		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
+	case e.Code == auth.CodeAccountLocked:
+		p.Bad = p.Say(ui.AccountLocked)
+		return render(ex, http.StatusForbidden, p)
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
 		p.Bad = p.Say(badCredentials(ex.Tenant))
 		return s.renderLogin(ex, http.StatusBadRequest, st, p)

@@ -177,11 +177,12 @@ type RecoveryCodes struct {
 func (p RecoveryCodes) Render(w io.Writer) error { return render(w, "account_codes.html", p) }
 
 // Sessions lists where the user is signed in. It sends session to End, browser to EndTrust, and nothing
-// to EndOthers.
+// to EndOthers and Secure.
 type Sessions struct {
 	Frame
 	Devices        []Device
 	End, EndOthers string
+	Secure         string // URL of the form that locks the account
 	Trusted        []TrustedDevice
 	EndTrust       string
 }

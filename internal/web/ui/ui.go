@@ -134,6 +134,13 @@ const (
 	LinkIncomplete  Key = "link.incomplete"
 	LinkElsewhere   Key = "link.elsewhere"
 	PasswordWrong   Key = "password.wrong"
+	AccountLocked   Key = "login.locked"
+	SecureTitle     Key = "secure.title"
+	SecureLead      Key = "secure.lead"
+	SecureRestore   Key = "secure.restore"
+	SecureSubmit    Key = "secure.submit"
+	SecureNot       Key = "secure.not"
+	SecureBad       Key = "secure.bad"
 	RegisterClosed  Key = "register.closed"
 	AddressInvalid  Key = "email.invalid"
 	BadFactorCode   Key = "factor.bad"
@@ -219,6 +226,8 @@ const (
 	PasswordIsSet  Key = "reset.done"
 	AddressProved  Key = "verify.done"
 	PasswordChosen Key = "verify.chosen" // and the email address is confirmed
+	Locked         Key = "secure.done"
+	LockedOnly     Key = "secure.only" // without a mail
 )
 
 // The same texts on the sign-in page of the flow.
@@ -303,6 +312,22 @@ func (p ResetPassword) Render(w io.Writer) error { return render(w, "reset_passw
 
 // Scripted reports whether the page has a script.
 func (p ResetPassword) Scripted() bool { return p.Bad == "" }
+
+// Confirm asks whether to do what a mailed link is for. It sends token.
+type Confirm struct {
+	Page
+	Title  string
+	Text   []string // what happens, a paragraph each
+	Action string   // URL to send the form to
+	Token  string
+	Submit string // the text of the button
+	Not    string // what to do instead; may be empty
+	Bad    string // why the link does not work, as a sentence
+	Login  string // URL of the sign-in page, if the link does not work
+}
+
+// Render writes the page.
+func (p Confirm) Render(w io.Writer) error { return render(w, "confirm.html", p) }
 
 // Done says that something worked and what to do next.
 type Done struct {
