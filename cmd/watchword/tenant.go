@@ -84,15 +84,16 @@ func (c tenantShow) Run(e *env) error {
 }
 
 type tenantSet struct {
-	ID      string            `arg:"" help:"ID of the tenant."`
-	Name    string            `help:"New display name."`
-	Disable bool              `xor:"state" help:"Disable the tenant: no sign-ins, no tokens."`
-	Enable  bool              `xor:"state" help:"Enable the tenant."`
-	Stdin   bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
-	Names   *string           `name:"identifiers" enum:"email,username,both" placeholder:"email|username|both" help:"Names with which users sign in."`
-	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
-	Factors factorFlags       `embed:""`
-	SignIn  signInFlags       `embed:""`
+	ID       string            `arg:"" help:"ID of the tenant."`
+	Name     string            `help:"New display name."`
+	Disable  bool              `xor:"state" help:"Disable the tenant: no sign-ins, no tokens."`
+	Enable   bool              `xor:"state" help:"Enable the tenant."`
+	Stdin    bool              `name:"settings-stdin" help:"Read settings as a JSON object from standard input; absent members stay unchanged."`
+	Names    *string           `name:"identifiers" enum:"email,username,both" placeholder:"email|username|both" help:"Names with which users sign in."`
+	Deletion *int              `name:"deletion-days" placeholder:"DAYS" help:"Days after which an account is deleted whose owner asks for that, 0 (at once) to 30."`
+	Rules    passwordRuleFlags `embed:"" prefix:"password-"`
+	Factors  factorFlags       `embed:""`
+	SignIn   signInFlags       `embed:""`
 }
 
 // signInFlags are the flags for mailed codes and trusted browsers.
@@ -196,6 +197,9 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 func (c tenantSet) applyFlags(to *auth.Settings) {
 	if c.Names != nil {
 		to.Identifiers = auth.Identifiers(*c.Names)
+	}
+	if c.Deletion != nil {
+		to.DeletionDays = *c.Deletion
 	}
 	c.Rules.apply(&to.Password)
 	c.Factors.apply(&to.Factors)

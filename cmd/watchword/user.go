@@ -68,6 +68,7 @@ type userView struct {
 	Verified  bool           `json:"verified"`
 	Disabled  bool           `json:"disabled"`
 	Locked    bool           `json:"locked,omitempty"`
+	DeleteAt  *time.Time     `json:"delete_at,omitempty"`
 	CreatedAt time.Time      `json:"created_at"`
 	LastLogin *time.Time     `json:"last_login_at,omitempty"`
 }
@@ -76,6 +77,9 @@ func viewUser(a auth.Account) userView {
 	v := userView{ID: a.ID, Email: a.Email.Address, Username: a.Username, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), Locked: a.Locked(), CreatedAt: a.CreatedAt}
 	if !a.LastLoginAt.IsZero() {
 		v.LastLogin = &a.LastLoginAt
+	}
+	if !a.DeleteAt.IsZero() {
+		v.DeleteAt = &a.DeleteAt
 	}
 	return v
 }
@@ -86,6 +90,8 @@ func (v userView) state() string {
 		return "disabled"
 	case v.Locked:
 		return "locked"
+	case v.DeleteAt != nil:
+		return "to be deleted"
 	case !v.Verified:
 		return "unverified"
 	}

@@ -35,6 +35,7 @@ type ExportedAccount struct {
 	LastLoginAt     time.Time      `json:"last_login_at,omitzero"`
 	DisabledAt      time.Time      `json:"disabled_at,omitzero"`
 	LockedAt        time.Time      `json:"locked_at,omitzero"`
+	DeleteAt        time.Time      `json:"delete_at,omitzero"`
 }
 
 // ExportedSession is a live session of a browser or a client.
@@ -134,7 +135,7 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 	}
 	out := Export{ExportedAt: tx.Now, Roles: []string{}, Permissions: []string{}, Events: []ExportedEvent{}, Account: ExportedAccount{
 		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Username: a.Username, Name: a.Name, Locale: a.Locale, CreatedAt: a.CreatedAt,
-		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt, LockedAt: a.LockedAt,
+		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt, LockedAt: a.LockedAt, DeleteAt: a.DeleteAt,
 	}}
 	roles, permissions, err := tx.Rights(id)
 	if err != nil {

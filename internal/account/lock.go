@@ -186,7 +186,8 @@ func refuseSecureLink(tx *store.Tx, token string, actor auth.Actor) error {
 	return store.CommitWith(errInvalidLink())
 }
 
-// lock ends everything that gives access to the account, and locks it.
+// lock ends everything that gives access to the account, and locks it. An attacker may have asked
+// for its deletion.
 func (s *Service) lock(tx *store.Tx, a auth.Account, event auth.Event) error {
 	if err := s.endAccess(tx, a.ID, auth.EndLocked); err != nil {
 		return err
@@ -194,7 +195,7 @@ func (s *Service) lock(tx *store.Tx, a auth.Account, event auth.Event) error {
 	if err := tx.DeleteConsents(a.ID); err != nil {
 		return err
 	}
-	a.LockedAt = tx.Now
+	a.LockedAt, a.DeleteAt = tx.Now, time.Time{}
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}

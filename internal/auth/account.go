@@ -20,6 +20,7 @@ type Account struct {
 	EmailVerifiedAt time.Time // zero until the address is verified
 	DisabledAt      time.Time // zero while the account may be used
 	LockedAt        time.Time // zero unless its owner locked it; a new password unlocks it
+	DeleteAt        time.Time // when it will be deleted; zero unless its owner has asked for that
 	LastLoginAt     time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time

@@ -40,6 +40,11 @@ const (
 	// An account was deleted by its owner, by an operator, or as a registration that was not
 	// confirmed. `failure`: the current password was wrong. Details: reason.
 	EventAccountDeleted EventKind = "account.deleted"
+	// The owner of an account asked for its deletion, which the tenant delays. `failure`: the current password was
+	// wrong. Details: at, reason.
+	EventDeletionRequested EventKind = "account.deletion_requested"
+	// The owner kept an account that was to be deleted. `failure`: the link did not work. Details: reason.
+	EventAccountKept EventKind = "account.kept"
 	// The data of an account was exported.
 	EventAccountExported EventKind = "account.exported"
 )

@@ -15,6 +15,7 @@ const (
 	MailChangeEmail     MessageKind = "mail.change_email"     // verify the new address; has a link
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
+	MailAccountDeletion MessageKind = "mail.account_deletion" // the account will be deleted; has a link that keeps it
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
 	MailAccountLocked   MessageKind = "mail.account_locked"   // the owner locked the account; has a link
 	MailNewDevice       MessageKind = "mail.new_device"       // notice of a sign-in from another browser than before
@@ -58,8 +59,9 @@ type Mail struct {
 	IP        string     `json:"ip,omitempty"` // of the request
 	At        time.Time  `json:"at,omitzero"`
 	NewEmail  string     `json:"new_email,omitempty"`
-	Factor    FactorKind `json:"factor,omitempty"` // that the notice is about
-	Left      int        `json:"left,omitempty"`   // recovery codes
+	DeleteAt  time.Time  `json:"delete_at,omitzero"` // of the account
+	Factor    FactorKind `json:"factor,omitempty"`   // that the notice is about
+	Left      int        `json:"left,omitempty"`     // recovery codes
 }
 
 // LogoutNotice is the payload of LogoutBackchannel: the ended client session and the client's

@@ -27,6 +27,9 @@ type Settings struct {
 	Password        PasswordRules `json:"password,omitzero"`
 	// EmailSignIn lets users sign in with a mailed link or code instead of a password.
 	EmailSignIn bool `json:"email_sign_in,omitempty"`
+	// DeletionDays are the days after which an account is deleted whose owner asks for that; zero for
+	// at once.
+	DeletionDays int `json:"deletion_days,omitempty"`
 	// Factors says when users need a second factor.
 	Factors   FactorSettings `json:"factors,omitzero"`
 	Lifetimes Lifetimes      `json:"lifetimes,omitzero"`

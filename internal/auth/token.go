@@ -231,6 +231,7 @@ const (
 	UseResetPassword SingleUseKind = "reset_password"
 	UseChangeEmail   SingleUseKind = "change_email"
 	UseRescue        SingleUseKind = "rescue"           // a link that replaces lost factors
+	UseKeepAccount   SingleUseKind = "keep_account"     // the link that cancels the deletion of an account
 	UseSecureAccount SingleUseKind = "secure_account"   // the link of a notice, which locks the account
 	UseAssertion     SingleUseKind = "client_assertion" // the jti of a used client assertion
 	UseRevokedAccess SingleUseKind = "revoked_access"   // the jti of a revoked access token

@@ -29,7 +29,7 @@ var kinds = []auth.MessageKind{
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
 	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed,
 	auth.MailCode, auth.MailSignIn, auth.MailRecoveryUsed,
-	auth.MailAccountLocked, auth.MailNewDevice,
+	auth.MailAccountLocked, auth.MailNewDevice, auth.MailAccountDeletion,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
@@ -63,7 +63,8 @@ var pages = map[auth.MessageKind]string{
 	auth.MailReset:       "/reset-password",
 	auth.MailSignIn:      "/login/email/code",
 
-	auth.MailAccountLocked: "/reset-password",
+	auth.MailAccountLocked:   "/reset-password",
+	auth.MailAccountDeletion: "/keep-account",
 }
 
 // securePage is the page of the links in notices, which lock the account.
@@ -118,6 +119,7 @@ type facts struct {
 	Until    string // when the link expires
 	From     string // where and when it was requested
 	NewEmail string
+	DeleteAt string // when the account will be deleted
 	Factor   string // that the notice is about
 	Left     int    // recovery codes
 	Secure   bool   // the mail has a link that locks the account
@@ -152,7 +154,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	}
 	f := facts{
 		Tenant: "Watchword", Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
-		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
+		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {

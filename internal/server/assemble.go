@@ -210,6 +210,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		Jobs: []outbox.Job{
 			outbox.Sweep(outbox.SweepConfig{DB: s.DB, Timers: s.opts.Timers, Flows: flow.Retention, Audit: s.cfg.Audit.Retention}),
 			outbox.SweepClients(s.DB, s.opts.Timers),
+			{Name: "due deletions", Every: 5 * time.Minute, Run: s.Accounts.RemoveDue},
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Maintain},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.measurePasswordKinds},

@@ -6,11 +6,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, locked_at, last_login_at, created_at, updated_at, registrar, locale"
+const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, locked_at, delete_at, last_login_at, created_at, updated_at, registrar, locale"
 
 func scanAccount(s scanner, a *auth.Account) error {
 	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
-		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale)
+		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale)
 }
 
 // Account returns ErrNotFound for an unknown ID and for one of another tenant.
@@ -69,9 +69,9 @@ func (tx *Tx) InsertAccount(a auth.Account) error {
 // the same transaction that the login and the user name are free.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
 	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, username = $3, name = $4, email_verified_at = $5,
-		disabled_at = $6, locked_at = $7, last_login_at = $8, updated_at = $9, registrar = $10, locale = $11 WHERE tenant_id = $12 AND id = $13`,
+		disabled_at = $6, locked_at = $7, delete_at = $8, last_login_at = $9, updated_at = $10, registrar = $11, locale = $12 WHERE tenant_id = $13 AND id = $14`,
 		a.Email.Address, a.Email.Login, a.Username, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LockedAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, a.Locale, tx.tenant, a.ID)
+		millis(a.DisabledAt), millis(a.LockedAt), millis(a.DeleteAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, a.Locale, tx.tenant, a.ID)
 }
 
 // TouchLogin records the time of a sign-in.
@@ -83,4 +83,16 @@ func (tx *Tx) TouchLogin(id auth.AccountID) error {
 // assignments. Its audit lines stay.
 func (tx *Tx) DeleteAccount(id auth.AccountID) error {
 	return execRow(tx.q, "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// DueAccount is an account whose owner has asked for its deletion.
+type DueAccount struct {
+	Tenant auth.TenantID
+	ID     auth.AccountID
+}
+
+// DueAccounts lists up to n accounts that are to be deleted by now, after the given one.
+func (tx *SystemTx) DueAccounts(after DueAccount, n int) ([]DueAccount, error) {
+	return queryRows(tx.q, func(s scanner, v *DueAccount) error { return s.Scan(&v.Tenant, &v.ID) }, `SELECT tenant_id, id FROM accounts
+		WHERE delete_at <= $1 AND (tenant_id, id) > ($2, $3) ORDER BY tenant_id, id LIMIT $4`, millis(tx.Now), after.Tenant, after.ID, n)
 }

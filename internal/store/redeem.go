@@ -15,7 +15,7 @@ type RedemptionState struct {
 	Code        auth.SingleUse
 	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
 	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID before it begins
-	Account     auth.Account // all but LockedAt and LastLoginAt
+	Account     auth.Account // all but LockedAt, DeleteAt and LastLoginAt
 	Client      auth.Client  // ID, Type, FirstParty, RedirectURIs, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Entitlement auth.Entitlement

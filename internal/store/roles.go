@@ -136,12 +136,13 @@ func (tx *Tx) PermissionsIn(scope auth.Scope) ([]string, error) {
 	return queryRows(tx.q, scanText, "SELECT name FROM permissions WHERE tenant_id = $1 AND $2 LIKE '% ' || name || ' %'", tx.tenant, " "+scope.String()+" ")
 }
 
-// CountAdministrators counts the enabled accounts that may administer the tenant.
+// CountAdministrators counts the accounts that may administer the tenant, without those that are
+// disabled or will be deleted.
 func (tx *Tx) CountAdministrators() (int, error) {
 	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `SELECT count(DISTINCT a.id) FROM role_permissions p
 		JOIN assignments g ON g.tenant_id = p.tenant_id AND g.role_id = p.role_id
 		JOIN accounts a ON a.tenant_id = g.tenant_id AND a.id = g.account_id
-		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL`, tx.tenant, auth.AdminPermission)
+		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL AND a.delete_at IS NULL`, tx.tenant, auth.AdminPermission)
 }
 
 // RequireAdministrator runs change. It returns last_administrator if change removed the

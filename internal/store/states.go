@@ -177,10 +177,10 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 		return row.Scan(&s.ID, &s.Account, &s.Client, textDest(&s.Digest), timeDest(&s.AuthAt), &s.ACR, jsonDest{&s.AMR}, &s.IP, &s.UserAgent,
 			timeDest(&s.CreatedAt), timeDest(&s.SeenAt), timeDest(&s.IdleAt), timeDest(&s.ExpiresAt), timeDest(&s.EndedAt), textDest(&s.EndReason), textDest(&s.RememberMe),
 			&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
-			timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale)
+			timeDest(&a.DisabledAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale)
 	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,
 		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason, s.series_id,
-		a.id, a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.last_login_at, a.created_at, a.updated_at, a.locale
+		a.id, a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.delete_at, a.last_login_at, a.created_at, a.updated_at, a.locale
 		FROM sessions s JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 		WHERE s.tenant_id = $1 AND s.digest = $2`, tx.tenant, digest)
 	return p.s, p.a, err
@@ -196,9 +196,9 @@ type Profile struct {
 // Profile reads an account with its rights; ErrNotFound for an unknown account.
 func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
 	return queryRow(tx.q, func(s scanner, p *Profile) error {
-		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Username, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt),
+		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Username, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt), timeDest(&p.DeleteAt),
 			timeDest(&p.LastLoginAt), timeDest(&p.CreatedAt), timeDest(&p.UpdatedAt), &p.Locale, namesDest{&p.Roles}, namesDest{&p.Permissions})
-	}, `SELECT id, email, login, username, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, locale,
+	}, `SELECT id, email, login, username, name, email_verified_at, disabled_at, delete_at, last_login_at, created_at, updated_at, locale,
 		`+rightsCols+`
 		FROM accounts a WHERE a.tenant_id = $1 AND a.id = $2`, tx.tenant, id)
 }

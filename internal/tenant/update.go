@@ -124,6 +124,10 @@ const (
 	maxLifetime = 400 * 24 * time.Hour
 )
 
+// maxDeletionDays bounds how long an account is kept whose owner wants it deleted: the month within
+// which GDPR article 12 (3) wants such a request carried out.
+const maxDeletionDays = 30
+
 // checkTenant returns all errors of the settings.
 func checkTenant(t auth.Tenant) error {
 	set := t.Settings
@@ -153,6 +157,9 @@ func checkTenant(t auth.Tenant) error {
 	}
 	if err := p.Validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if set.DeletionDays < 0 || set.DeletionDays > maxDeletionDays {
+		errs = append(errs, fmt.Errorf("deletion_days: want 0 to %d", maxDeletionDays))
 	}
 	if _, err := auth.ParseLocale(set.Locale); err != nil {
 		errs = append(errs, errors.New("locale: want "+strings.Join(auth.Locales, " or ")))

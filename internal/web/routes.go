@@ -81,6 +81,7 @@ func (s *Server) routes() {
 	rt.Route("GET /{$}", d.page, anyone, unlimited, pg.RootPage)
 
 	rt.Route("GET /account", d.flowPage, accountOwner, limitAuthorize, pg.AccountPage)
+	rt.Route("POST /account/keep", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AccountKeep))
 	rt.Route("POST /account/logout", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AccountLogout))
 	rt.Route("GET /account/profile", d.flowPage, accountOwner, limitAuthorize, pg.ProfilePage)
 	rt.Route("POST /account/profile", d.flowPage, accountOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.ProfileForm))
@@ -126,6 +127,9 @@ func (s *Server) routes() {
 	rt.Route("GET /reset-password/done", d.page, anyone, unlimited, pg.ResetPasswordDone)
 	rt.Route("GET /rescue", d.page, anyone, unlimited, pg.RescuePage)
 	rt.Route("POST /rescue", d.page, anyone, limitReset, pg.RescueForm)
+	rt.Route("GET /keep-account", d.page, anyone, unlimited, pg.KeepPage)
+	rt.Route("POST /keep-account", d.page, anyone, limitReset, pg.KeepForm)
+	rt.Route("GET /keep-account/done", d.page, anyone, unlimited, pg.KeepDone)
 	rt.Route("GET /secure-account", d.page, anyone, unlimited, pg.SecurePage)
 	rt.Route("POST /secure-account", d.page, anyone, limitReset, pg.SecureForm)
 	rt.Route("GET /secure-account/done", d.page, anyone, unlimited, pg.SecureDone)

@@ -17,7 +17,10 @@ var (
 		doc:     "Only the members that are present change. A new email address requires the current password and a sign-in within the last five minutes (insufficient_user_authentication), and takes effect when the link mailed to it is used."}
 	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete the account",
-		doc:     "Requires the current password and a sign-in within the last five minutes (insufficient_user_authentication). Deletes all data of the user and ends every session and token."}
+		doc:     "Requires the current password and a sign-in within the last five minutes (insufficient_user_authentication). Deletes all data of the user and ends every session and token. Where the tenant delays deletions, the account has delete_at until then, and its user can keep it."}
+	OpMeKeep = operation{id: "keep-me", topic: "account", status: http.StatusNoContent,
+		summary: "Cancel the deletion of the account",
+		doc:     "Does nothing where no deletion is pending."}
 	OpMeExport = operation{id: "export-me", topic: "account",
 		summary: "Export all data of the account"}
 )
@@ -35,6 +38,7 @@ type Me struct {
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
 	LastLoginAt   *time.Time `json:"last_login_at,omitempty"`
+	DeleteAt      *time.Time `json:"delete_at,omitempty" doc:"When the account will be deleted, if its user has asked for that."`
 }
 
 type meOut struct{ Body Me }
@@ -44,6 +48,9 @@ func meOf(p store.Profile) *meOut {
 		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
 	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
 		me.LastLoginAt = &at
+	}
+	if at := p.DeleteAt.UTC(); !p.DeleteAt.IsZero() {
+		me.DeleteAt = &at
 	}
 	return &meOut{me}
 }
@@ -110,6 +117,12 @@ func (s *Handlers) MeDelete(ctx context.Context, in *struct{ Body CurrentPasswor
 		ex.DropCurrentSession()
 	}
 	return nil, err
+}
+
+// MeKeep cancels the deletion of the account.
+func (s *Handlers) MeKeep(ctx context.Context, _ *struct{}) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	return nil, s.accounts.Keep(ctx, ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
 }
 
 type exportOut struct{ Body account.Export }

@@ -151,7 +151,7 @@ func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 // accountNotices are the notices of the account's pages after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{
 	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
-	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved,
+	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept,
 }
 
 // accountFrame returns what the pages of the account share. The action of the form is the path.
@@ -217,7 +217,7 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Overview{Frame: s.accountFrame(ex, "")}
+	p := ui.Overview{Frame: s.accountFrame(ex, PathAccount+"/keep"), DeleteAt: ex.SignedIn[0].Account.DeleteAt}
 	status := map[string]string{
 		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff), PathPasskeys: p.Say(ui.PasskeyNone),
 		PathSessions: p.Count(len(devices), ui.SessionOne, ui.SessionMany), PathApps: p.Say(ui.AppNone), PathData: p.Say(ui.DataStatus),

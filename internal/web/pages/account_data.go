@@ -32,17 +32,17 @@ func (s *Handlers) DataExport(ex *router.Exchange, r *http.Request) error {
 
 // DeletePage asks whether to delete the account.
 func (s *Handlers) DeletePage(ex *router.Exchange, _ *http.Request) error {
-	return render(ex, http.StatusOK, ui.Delete{Frame: s.accountFrame(ex, PathDelete)})
+	return render(ex, http.StatusOK, ui.Delete{Frame: s.accountFrame(ex, PathDelete), Days: ex.Tenant.Settings.DeletionDays})
 }
 
 // DeleteForm deletes the account.
 func (s *Handlers) DeleteForm(ex *router.Exchange, r *http.Request) error {
-	p := ui.Delete{Frame: s.accountFrame(ex, PathDelete)}
+	p := ui.Delete{Frame: s.accountFrame(ex, PathDelete), Days: ex.Tenant.Settings.DeletionDays}
 	if r.PostForm.Get("confirm") != "on" {
 		p.Bad = p.Say(ui.DeleteUnchecked)
 		return render(ex, http.StatusBadRequest, p)
 	}
-	if refusal := s.accounts.Remove(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor()); refusal != nil {
+	if refusal := s.accounts.DeleteFresh(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor()); refusal != nil {
 		status, bad, err := explainRefusal(ex, p.Page, refusal)
 		if err != nil {
 			return err
@@ -51,12 +51,19 @@ func (s *Handlers) DeleteForm(ex *router.Exchange, r *http.Request) error {
 		return render(ex, status, p)
 	}
 	ex.DropCurrentSession()
+	if ex.Tenant.Settings.DeletionDays > 0 {
+		return seeOther(ex, PathDeleted+"?later")
+	}
 	return seeOther(ex, PathDeleted)
 }
 
-// AccountDeleted says that the account is deleted.
-func (s *Handlers) AccountDeleted(ex *router.Exchange, _ *http.Request) error {
-	p := newPage(ex).Done(ui.AccountDeleted)
+// AccountDeleted says that the account is deleted, or will be.
+func (s *Handlers) AccountDeleted(ex *router.Exchange, r *http.Request) error {
+	done := ui.AccountDeleted
+	if r.URL.Query().Has("later") {
+		done = ui.DeletionScheduled
+	}
+	p := newPage(ex).Done(done)
 	p.Next = tenantPath(ex, PathLogin)
 	return render(ex, http.StatusOK, p)
 }

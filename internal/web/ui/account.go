@@ -26,10 +26,11 @@ type Link struct {
 	Current   bool
 }
 
-// Overview is the start page of the account.
+// Overview is the start page of the account. Its form cancels the deletion of the account.
 type Overview struct {
 	Frame
-	Rows []OverviewRow
+	Rows     []OverviewRow
+	DeleteAt time.Time // when the account will be deleted; zero for never
 }
 
 // OverviewRow is a link to a page of the account, with what is there.
@@ -244,6 +245,7 @@ func (p Data) Render(w io.Writer) error { return render(w, "account_data.html", 
 // Delete asks whether to delete the account. It sends confirm=on.
 type Delete struct {
 	Frame
+	Days int // until it is deleted; zero for at once
 }
 
 // Render writes the page.

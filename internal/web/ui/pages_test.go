@@ -92,6 +92,8 @@ func signSamples(p Page) []sample {
 		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed), Login: "/login"}, []string{"login"}},
 		{"rescue", Rescue{Page: p, Action: "/rescue", Token: "wwl_abc"}, []string{"submit"}},
 		{"rescue_bad", Rescue{Page: p, Login: "/login", Bad: p.Say(LinkUsed)}, []string{"login"}},
+		{"keep", Confirm{Page: p, Title: p.Say(KeepTitle), Text: []string{p.Say(KeepLead, p.Tenant)}, Action: "/keep-account", Token: "wwl_abc", Submit: p.Say(KeepSubmit)}, []string{"submit"}},
+		{"keep_done", done(Kept), []string{"next"}},
 		{"secure", Confirm{Page: p, Title: p.Say(SecureTitle), Text: []string{p.Say(SecureLead, p.Tenant), p.Say(SecureRestore, alice)}, Action: "/secure-account", Token: "wwl_abc",
 			Submit: p.Say(SecureSubmit), Not: p.Say(SecureNot)}, []string{"submit"}},
 		{"secure_bad", Confirm{Page: p, Title: p.Say(SecureTitle), Bad: p.Say(SecureBad), Login: "/login"}, []string{"login"}},
@@ -173,6 +175,7 @@ func accountSamples(p Page) []sample {
 	codes := []string{"K7QD-2M9X-PB4T-WZ3H", "8FJN-RC5V-6YLE-T2KA", "D4WB-9XQH-M3GP-J7SZ"}
 	return []sample{
 		{"account", overview, []string{"account", "logout", "overview"}},
+		{"account_deletion", Overview{Frame: frame(0, ""), DeleteAt: seen}, []string{"keep", "logout"}},
 		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
 		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
 		{"account_email_bad", Address{Frame: refused(frame(2, "/account"), AddressInvalid), Email: "alice@"}, []string{"email", "submit", "bad"}},
@@ -195,6 +198,7 @@ func accountSamples(p Page) []sample {
 		{"account_apps", Apps{Frame: frame(6, "/account"), Remove: "/account/apps/remove", Apps: []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}, []string{"remove-0", "remove-1"}},
 		{"account_apps_none", Apps{Frame: noted(frame(6, "/account"), AppRemoved)}, nil},
 		{"account_data", Data{Frame: frame(7, "/account"), Delete: "/account/data/delete"}, []string{"export", "delete"}},
+		{"account_delete_later", Delete{Frame: frame(7, "/account/data"), Days: 7}, []string{"confirm", "submit", "cancel"}},
 		{"account_delete", Delete{Frame: refused(frame(7, "/account/data"), DeleteUnchecked)}, []string{"confirm", "submit", "cancel", "bad"}},
 	}
 }

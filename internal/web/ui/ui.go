@@ -135,6 +135,10 @@ const (
 	LinkElsewhere   Key = "link.elsewhere"
 	PasswordWrong   Key = "password.wrong"
 	AccountLocked   Key = "login.locked"
+	KeepTitle       Key = "keep.title"
+	KeepLead        Key = "keep.lead"
+	KeepSubmit      Key = "keep.submit"
+	KeepBad         Key = "keep.bad"
 	SecureTitle     Key = "secure.title"
 	SecureLead      Key = "secure.lead"
 	SecureRestore   Key = "secure.restore"
@@ -198,20 +202,21 @@ const (
 
 // What was done, on the pages of the account.
 const (
-	ProfileSaved    Key = "profile.done"
-	AddressMailed   Key = "address.done"
-	AddressKept     Key = "address.kept"
-	PasswordChanged Key = "password.done"
-	PasswordMailed  Key = "password.mailed"
-	FactorAdded     Key = "factors.added"
-	FactorRenamed   Key = "factors.renamed"
-	FactorRemoved   Key = "factors.removed"
-	CodesSaved      Key = "codes.done"
-	PasskeyAdded    Key = "passkeys.added"
-	SessionEnded    Key = "sessions.done"
-	TrustEnded      Key = "sessions.forgotten"
-	AppRemoved      Key = "apps.done"
-	AccountDeleted  Key = "data.deleted" // of Done
+	ProfileSaved      Key = "profile.done"
+	AddressMailed     Key = "address.done"
+	AddressKept       Key = "address.kept"
+	PasswordChanged   Key = "password.done"
+	PasswordMailed    Key = "password.mailed"
+	FactorAdded       Key = "factors.added"
+	FactorRenamed     Key = "factors.renamed"
+	FactorRemoved     Key = "factors.removed"
+	CodesSaved        Key = "codes.done"
+	PasskeyAdded      Key = "passkeys.added"
+	SessionEnded      Key = "sessions.done"
+	TrustEnded        Key = "sessions.forgotten"
+	AppRemoved        Key = "apps.done"
+	AccountDeleted    Key = "data.deleted"
+	DeletionScheduled Key = "data.scheduled" // of Done, as the one before
 )
 
 // What went wrong, on the pages of the account.
@@ -228,6 +233,7 @@ const (
 	PasswordChosen Key = "verify.chosen" // and the email address is confirmed
 	Locked         Key = "secure.done"
 	LockedOnly     Key = "secure.only" // without a mail
+	Kept           Key = "keep.done"
 )
 
 // The same texts on the sign-in page of the flow.
