@@ -116,11 +116,8 @@ func (s *Service) KeepByLink(ctx context.Context, tenant auth.TenantID, token st
 		return errInvalidLink()
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		use, err := tx.SingleUse(auth.UseKeepAccount, secret.Digest(token))
-		if err == nil && !use.UsedAt.IsZero() && tx.Now.Before(use.UsedAt.Add(linkWindow)) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		used, err := usedJustNow(tx, auth.UseKeepAccount, token)
+		if err != nil || used {
 			return err
 		}
 		_, _, a, err := consumeLink(tx, bearer{token: token}, auth.Event{Kind: auth.EventAccountKept, Actor: actor}, auth.UseKeepAccount)

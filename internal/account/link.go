@@ -31,7 +31,11 @@ type linkData struct {
 	Session auth.SessionID `json:"session,omitempty"` // the session that requested the change
 	Flow    auth.FlowID    `json:"flow,omitempty"`    // the flow from whose page the link was requested
 	Bearer  string         `json:"user,omitempty"`    // the digest of the identity of the bearer who consumed the link
-	Set     string         `json:"set,omitempty"`     // the digest of the password hash that the link has set
+	// NotBefore is when the link begins to work, and Recover says that it removes lost second factors.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	Recover   bool      `json:"recover,omitempty"`
+
+	Set string `json:"set,omitempty"` // the digest of the password hash that the link has set
 	registrar
 }
 
@@ -131,6 +135,9 @@ func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleU
 	}
 	if a.Email.Login != data.Login {
 		return use, data, a, refuse("address_changed")
+	}
+	if tx.Now.Before(data.NotBefore) {
+		return use, data, a, errLinkNotYetValid(data.NotBefore) // rolled back: the link stays
 	}
 	return use, data, a, nil
 }

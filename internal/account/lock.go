@@ -171,14 +171,11 @@ func removeFactors(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
 
 // refuseSecureLink refuses a link that cannot be used, unless it was used just now.
 func refuseSecureLink(tx *store.Tx, token string, actor auth.Actor) error {
-	use, err := tx.SingleUse(auth.UseSecureAccount, secret.Digest(token))
-	switch {
-	case err != nil && !errors.Is(err, auth.ErrNotFound):
+	used, err := usedJustNow(tx, auth.UseSecureAccount, token)
+	if err != nil || used {
 		return err
-	case err == nil && !use.UsedAt.IsZero() && tx.Now.Before(use.UsedAt.Add(linkWindow)):
-		return nil
 	}
-	event := auth.Event{Kind: auth.EventAccountLocked, Outcome: auth.Failure, Actor: actor, Account: use.Account,
+	event := auth.Event{Kind: auth.EventAccountLocked, Outcome: auth.Failure, Actor: actor,
 		Detail: map[string]string{"by": "link", "reason": "link_unknown_spent_or_expired"}}
 	if err := tx.Record(event); err != nil {
 		return err

@@ -25,7 +25,8 @@ type LinkRequest struct {
 
 // Forgot mails a link that sets a new password and deletes the previous link. For an
 // address without an account, or with a disabled one, it does the same work and mails
-// nothing. The only refusal is email_invalid.
+// nothing. An account with second factors and without a password gets a link that works a
+// day later, unless its owner is signed in. The only refusal is email_invalid.
 func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, r LinkRequest, actor auth.Actor) error {
 	return s.requestLink(ctx, tenant, pendingLinkRequest{
 		LinkRequest: r,
@@ -77,21 +78,29 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendi
 			return err
 		}
 		eligible := err == nil && q.eligible(a)
+		recovers, err := needsRecovery(tx, a.ID)
+		if err != nil {
+			return err
+		}
 		l, err := q.newLink(tx, a, linkData{Login: email.Login, Flow: q.Flow})
 		if err != nil {
 			return err
 		}
 		l.token = token
+		reset := q.mail
+		if recovers && q.kind == auth.UseResetPassword && q.actor.Account() != a.ID {
+			l.life, l.data.Recover, l.data.NotBefore, reset = recoveryDelay+recoveryLifetime, true, tx.Now.Add(recoveryDelay), auth.MailRecovery
+		}
 		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
 		if eligible {
-			l.account, mail, event.Outcome = a.ID, q.mail, auth.Success
+			l.account, mail, event.Outcome = a.ID, reset, auth.Success
 			to = a.Email.Address // the address of the account, not the spelling of the request
 		}
 		expires, err := l.issue(tx)
 		if err != nil {
 			return err
 		}
-		m := auth.Mail{To: to, Token: token.Reveal(), ExpiresAt: expires, IP: q.actor.IP, At: tx.Now}
+		m := auth.Mail{To: to, Token: token.Reveal(), NotBefore: l.data.NotBefore, ExpiresAt: expires, IP: q.actor.IP, At: tx.Now}
 		if a.Verified() {
 			m.Name, m.Locale = a.Name, a.Locale
 		}
@@ -200,6 +209,11 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 		}
 		if !a.Verified() {
 			if err := s.setVerified(tx, &a, addressVerification{reason: auth.EndReset}); err != nil {
+				return err
+			}
+		}
+		if data.Recover {
+			if err := deleteFactors(tx, a.ID, actor); err != nil {
 				return err
 			}
 		}

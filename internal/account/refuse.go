@@ -1,12 +1,19 @@
 package account
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // errInvalidLink is the refusal of every invalid link, whatever the reason.
 func errInvalidLink() error {
 	return auth.Invalid(auth.CodeInvalidLink, "token", "the link is invalid, expired or used; request a new one")
+}
+
+// errLinkNotYetValid refuses a link that works later.
+func errLinkNotYetValid(at time.Time) error {
+	return auth.Invalid(auth.CodeLinkNotYetValid, "token", "the link works from "+at.UTC().Format(time.RFC3339)+" on")
 }
 
 // errEmailNotPublic refuses an address in the operator's own network.

@@ -192,3 +192,13 @@ func (s *Service) repeatLink(ctx context.Context, tenant auth.TenantID, b bearer
 	}
 	return out, nil
 }
+
+// usedJustNow reports whether a link was used within the last ten minutes, by any browser. It is
+// for links whose effect shows nothing about the account.
+func usedJustNow(tx *store.Tx, kind auth.SingleUseKind, token string) (bool, error) {
+	use, err := tx.SingleUse(kind, secret.Digest(token))
+	if errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !use.UsedAt.IsZero() && tx.Now.Before(use.UsedAt.Add(linkWindow)), err
+}

@@ -241,6 +241,9 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		if o.account.Disabled() || o.account.Email.Login != o.data.Login {
 			return errInvalidLink()
 		}
+		if tx.Now.Before(o.data.NotBefore) {
+			return errLinkNotYetValid(o.data.NotBefore)
+		}
 		if o.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}

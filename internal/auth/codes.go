@@ -23,6 +23,7 @@ const (
 	CodeInvalidTarget         Code = "invalid_target"
 	CodeJWKSInvalid           Code = "jwks_invalid"
 	CodeLocaleInvalid         Code = "locale_invalid"
+	CodeLinkNotYetValid       Code = "link_not_yet_valid"
 	CodeMalformedBody         Code = "malformed_body"
 	CodeMalformedJSON         Code = "malformed_json"
 	CodeMaxAgeInvalid         Code = "max_age_invalid"

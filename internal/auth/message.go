@@ -11,6 +11,7 @@ const (
 	MailInvite          MessageKind = "mail.invite"           // an operator created an account for you; has a link
 	MailKnownAddress    MessageKind = "mail.known_address"    // someone registered your address
 	MailReset           MessageKind = "mail.reset"            // set a new password; has a link
+	MailRecovery        MessageKind = "mail.recovery"         // set a first password, a day later, or cancel that; has a link
 	MailPasswordChanged MessageKind = "mail.password_changed" // notice
 	MailChangeEmail     MessageKind = "mail.change_email"     // verify the new address; has a link
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
@@ -52,9 +53,10 @@ type Message struct {
 type Mail struct {
 	To        string     `json:"to"`
 	Name      string     `json:"name,omitempty"`
-	Locale    string     `json:"locale,omitempty"` // that its owner chose; empty for the tenant's
-	Token     string     `json:"token,omitempty"`  // the secret of the link
-	Code      string     `json:"code,omitempty"`   // that the user types; secret
+	Locale    string     `json:"locale,omitempty"`    // that its owner chose; empty for the tenant's
+	Token     string     `json:"token,omitempty"`     // the secret of the link
+	NotBefore time.Time  `json:"not_before,omitzero"` // when the link begins to work
+	Code      string     `json:"code,omitempty"`      // that the user types; secret
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	IP        string     `json:"ip,omitempty"` // of the request
 	At        time.Time  `json:"at,omitzero"`

@@ -29,7 +29,7 @@ var kinds = []auth.MessageKind{
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
 	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed,
 	auth.MailCode, auth.MailSignIn, auth.MailRecoveryUsed,
-	auth.MailAccountLocked, auth.MailNewDevice, auth.MailAccountDeletion,
+	auth.MailAccountLocked, auth.MailNewDevice, auth.MailAccountDeletion, auth.MailRecovery,
 }
 
 // templates are the parsed templates. They are parsed before the first mail.
@@ -64,6 +64,7 @@ var pages = map[auth.MessageKind]string{
 	auth.MailSignIn:      "/login/email/code",
 
 	auth.MailAccountLocked:   "/reset-password",
+	auth.MailRecovery:        "/reset-password",
 	auth.MailAccountDeletion: "/keep-account",
 }
 
@@ -116,6 +117,7 @@ var languages = map[string]language{
 // facts are the values that a template may use.
 type facts struct {
 	Tenant   string
+	After    string // when the link begins to work
 	Until    string // when the link expires
 	From     string // where and when it was requested
 	NewEmail string
@@ -153,7 +155,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 		return letter{}, Permanent(fmt.Errorf("%s is not a kind of mail", m.Kind))
 	}
 	f := facts{
-		Tenant: "Watchword", Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
+		Tenant: "Watchword", After: in.formatTime(m.Payload.NotBefore), Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
 		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {

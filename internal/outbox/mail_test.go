@@ -26,7 +26,7 @@ const base = "https://id.example.test"
 func message(kind auth.MessageKind, to string) auth.Message {
 	at := storetest.NewClock().Now()
 	return auth.Message{ID: "0190-1", Tenant: "acme", Kind: kind, CreatedAt: at,
-		Payload: auth.Mail{To: to, Name: "Click http://evil.test now", Token: "wwl_secret", Code: "492039", ExpiresAt: at.Add(24 * time.Hour), IP: "192.0.2.7", At: at, NewEmail: "new@x.test"}}
+		Payload: auth.Mail{To: to, Name: "Click http://evil.test now", Token: "wwl_secret", Code: "492039", ExpiresAt: at.Add(24 * time.Hour), IP: "192.0.2.7", At: at, NewEmail: "new@x.test", NotBefore: at, DeleteAt: at.Add(24 * time.Hour)}}
 }
 
 func mailer(t *testing.T, s *smtptest.Server, change func(*MailConfig)) *Mailer {
@@ -84,6 +84,13 @@ func TestEveryKindReadsWell(t *testing.T) {
 		auth.MailChangeEmail: base + "/t/acme/verify-email?token=wwl_secret",
 		auth.MailReset:       base + "/t/acme/reset-password?token=wwl_secret",
 		auth.MailSignIn:      base + "/t/acme/login/email/code?token=wwl_secret",
+
+		auth.MailRecovery:        base + "/t/acme/reset-password?token=wwl_secret",
+		auth.MailAccountLocked:   base + "/t/acme/reset-password?token=wwl_secret",
+		auth.MailAccountDeletion: base + "/t/acme/keep-account?token=wwl_secret",
+	}
+	for _, kind := range notices {
+		links[kind] = base + "/t/acme/secure-account?token=wwl_secret"
 	}
 	until := map[string]string{"en": "2 March 2026, 12:00 UTC", "de": "2. März 2026, 12:00 UTC"}
 	for lang := range languages {

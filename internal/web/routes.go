@@ -130,6 +130,8 @@ func (s *Server) routes() {
 	rt.Route("GET /keep-account", d.page, anyone, unlimited, pg.KeepPage)
 	rt.Route("POST /keep-account", d.page, anyone, limitReset, pg.KeepForm)
 	rt.Route("GET /keep-account/done", d.page, anyone, unlimited, pg.KeepDone)
+	rt.Route("POST /cancel-recovery", d.page, anyone, limitReset, pg.CancelRecoveryForm)
+	rt.Route("GET /cancel-recovery/done", d.page, anyone, unlimited, pg.CancelRecoveryDone)
 	rt.Route("GET /secure-account", d.page, anyone, unlimited, pg.SecurePage)
 	rt.Route("POST /secure-account", d.page, anyone, limitReset, pg.SecureForm)
 	rt.Route("GET /secure-account/done", d.page, anyone, unlimited, pg.SecureDone)

@@ -56,6 +56,9 @@ func (s *Handlers) renderReset(ex *router.Exchange, r *http.Request, reset accou
 	if isInvalidLink(err) {
 		return s.renderResetFailed(ex, ui.LinkUsed)
 	}
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLinkNotYetValid {
+		return renderRecovery(ex, reset.Token)
+	}
 	if err != nil {
 		return err
 	}

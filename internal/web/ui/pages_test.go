@@ -92,6 +92,7 @@ func signSamples(p Page) []sample {
 		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed), Login: "/login"}, []string{"login"}},
 		{"rescue", Rescue{Page: p, Action: "/rescue", Token: "wwl_abc"}, []string{"submit"}},
 		{"rescue_bad", Rescue{Page: p, Login: "/login", Bad: p.Say(LinkUsed)}, []string{"login"}},
+		{"recovery", Confirm{Page: p, Title: p.Say(RecoveryTitle), Text: []string{p.Say(RecoveryLead, p.Tenant), p.Say(RecoveryCancel)}, Action: "/cancel-recovery", Token: "wwl_abc", Submit: p.Say(RecoverySubmit)}, []string{"submit"}},
 		{"keep", Confirm{Page: p, Title: p.Say(KeepTitle), Text: []string{p.Say(KeepLead, p.Tenant)}, Action: "/keep-account", Token: "wwl_abc", Submit: p.Say(KeepSubmit)}, []string{"submit"}},
 		{"keep_done", done(Kept), []string{"next"}},
 		{"secure", Confirm{Page: p, Title: p.Say(SecureTitle), Text: []string{p.Say(SecureLead, p.Tenant), p.Say(SecureRestore, alice)}, Action: "/secure-account", Token: "wwl_abc",

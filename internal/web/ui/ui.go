@@ -135,6 +135,10 @@ const (
 	LinkElsewhere   Key = "link.elsewhere"
 	PasswordWrong   Key = "password.wrong"
 	AccountLocked   Key = "login.locked"
+	RecoveryTitle   Key = "recovery.title"
+	RecoveryLead    Key = "recovery.lead"
+	RecoveryCancel  Key = "recovery.cancel"
+	RecoverySubmit  Key = "recovery.submit"
 	KeepTitle       Key = "keep.title"
 	KeepLead        Key = "keep.lead"
 	KeepSubmit      Key = "keep.submit"
@@ -234,6 +238,8 @@ const (
 	Locked         Key = "secure.done"
 	LockedOnly     Key = "secure.only" // without a mail
 	Kept           Key = "keep.done"
+
+	RecoveryCancelled Key = "recovery.done"
 )
 
 // The same texts on the sign-in page of the flow.
