@@ -122,7 +122,9 @@ func (s *Service) loadFactors(tx *store.Tx, state *auth.FlowState) (err error) {
 			}
 		}
 	}
-	state.Flow.Proofs = state.Flow.LiveProofs(state.Now)
+	if state.Flow.Proofs, err = LiveProofs(tx, state.Flow); err != nil {
+		return err
+	}
 	if len(state.Flow.Proofs) == 0 {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -141,7 +142,9 @@ func readPendingFlow(tx *store.Tx, token string) (auth.Flow, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Proofs = f.LiveProofs(tx.Now)
+	if f.Proofs, err = flow.LiveProofs(tx, f); err != nil {
+		return f, err
+	}
 	if f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) == 0 {
 		return f, errMFAToken()
 	}

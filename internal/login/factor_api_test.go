@@ -107,3 +107,24 @@ func TestAttack_MF_01_OneTokenOnce(t *testing.T) {
 		}
 	}, func(c *login.Config) { c.Rates["factor.account"] = limit.Rate{Count: 1000, Per: time.Hour} })
 }
+
+// TestAttack_PW_12_PendingSignIn completes a sign-in whose password was replaced after it was entered.
+func TestAttack_PW_12_PendingSignIn(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.addTOTP(a)
+		codes := h.addRecoveryCodes(a)
+		p := h.beginPassword(login.Request{})
+		inBrowser, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+
+		h.clock.Advance(time.Second)
+		hash, err := h.hasher.Hash(t.Context(), another)
+		h.requireOK(err)
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, hash) }))
+
+		_, err = h.factor(p, auth.ProofRecoveryCode, codes[1])
+		h.requireRefused(err, "invalid_mfa_token")
+		_, err = inBrowser.prove(auth.ProofRecoveryCode, codes[1])
+		h.requireRefused(err, "session_invalid")
+	})
+}

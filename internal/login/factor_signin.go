@@ -31,7 +31,11 @@ func (s *Service) keepProof(tx *store.Tx, form PasswordForm, p auth.Proof) (auth
 	if err != nil {
 		return f, err
 	}
-	f.Proofs = slices.DeleteFunc(f.LiveProofs(tx.Now), func(v auth.Proof) bool { return v.Account != p.Account || v.Method == p.Method })
+	live, err := flow.LiveProofs(tx, f)
+	if err != nil {
+		return f, err
+	}
+	f.Proofs = slices.DeleteFunc(live, func(v auth.Proof) bool { return v.Account != p.Account || v.Method == p.Method })
 	f.Proofs, f.Remember, f.OfferPasskey, f.Ceremony = append(f.Proofs, p), form.Remember, form.CanCreate, ""
 	return f, flow.Update(tx, f)
 }

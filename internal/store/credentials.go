@@ -45,6 +45,13 @@ func (tx *Tx) PasswordSetAt(login string) (time.Time, error) {
 		WHERE a.tenant_id = $1 AND a.login = $2`, tx.tenant, login)
 }
 
+// PasswordSince returns when the present password of an account was set, regardless of rehashes;
+// ErrNotFound without a password.
+func (tx *Tx) PasswordSince(account auth.AccountID) (time.Time, error) {
+	return queryRow(tx.q, func(s scanner, t *time.Time) error { return s.Scan(timeDest(t)) },
+		"SELECT created_at FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
+}
+
 // DeletePassword removes the account's password.
 func (tx *Tx) DeletePassword(account auth.AccountID) error {
 	_, err := execCount(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)

@@ -28,7 +28,7 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 	now := tx.Now
 	steps := []func() error{
 		func() error {
-			return tx.InsertAccount(auth.Account{ID: "x", Email: email, Name: "victim", CreatedAt: now, UpdatedAt: now})
+			return tx.InsertAccount(auth.Account{ID: "x", Email: email, EmailVerifiedAt: now, Username: "victim", Name: "victim", CreatedAt: now, UpdatedAt: now})
 		},
 		func() error { return tx.SetPassword("x", "hash") },
 		func() error {
@@ -84,9 +84,11 @@ func newTrustedBrowser(id string, now time.Time) auth.TrustedBrowser {
 // intrusions call each method of Tx with the victim's ids. Each must return the zero
 // value, false, an empty list or an error.
 var intrusions = map[string]func(tx *store.Tx) (any, error){
-	"Account":        func(tx *store.Tx) (any, error) { return tx.Account("x") },
-	"AccountByLogin": func(tx *store.Tx) (any, error) { return tx.AccountByLogin("x@example.test") },
-	"Accounts":       func(tx *store.Tx) (any, error) { return tx.Accounts(store.AccountFilter{Limit: 100}) },
+	"Account":           func(tx *store.Tx) (any, error) { return tx.Account("x") },
+	"AccountByLogin":    func(tx *store.Tx) (any, error) { return tx.AccountByLogin("x@example.test") },
+	"AccountByUsername": func(tx *store.Tx) (any, error) { return tx.AccountByUsername("victim") },
+	"AccountByName":     func(tx *store.Tx) (any, error) { return tx.AccountByName("victim") },
+	"Accounts":          func(tx *store.Tx) (any, error) { return tx.Accounts(store.AccountFilter{Limit: 100}) },
 	"InsertAccount": func(tx *store.Tx) (any, error) { // the same id and login are free here, and are another account
 		return nil, tx.InsertAccount(auth.Account{ID: "x", Email: auth.Email{Address: "x@example.test", Login: "x@example.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	},
@@ -113,6 +115,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"SetPassword":            func(tx *store.Tx) (any, error) { return nil, tx.SetPassword("x", "evil") },
 	"CompareAndSwapPassword": func(tx *store.Tx) (any, error) { return tx.CompareAndSwapPassword("x", "hash", "evil") },
 	"PasswordHash":           func(tx *store.Tx) (any, error) { return tx.PasswordHash("x") },
+	"PasswordSince":          func(tx *store.Tx) (any, error) { return tx.PasswordSince("x") },
 	"PasswordSetAt":          func(tx *store.Tx) (any, error) { return tx.PasswordSetAt("x@example.test") },
 	"DeletePassword":         func(tx *store.Tx) (any, error) { return nil, tx.DeletePassword("x") },
 	"InsertFamily":           func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
@@ -235,7 +238,10 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"ReplaceExpired": func(tx *store.Tx) (any, error) {
 		return nil, tx.ReplaceExpired(auth.SingleUse{Kind: auth.UseVerifyEmail, Digest: "x", Data: "evil", CreatedAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"AnnotateSingleUse":  func(tx *store.Tx) (any, error) { return nil, tx.AnnotateSingleUse(auth.UseVerifyEmail, "x", "evil") },
+	"AnnotateSingleUse": func(tx *store.Tx) (any, error) { return nil, tx.AnnotateSingleUse(auth.UseVerifyEmail, "x", "evil") },
+	"DeleteSingleUsesSince": func(tx *store.Tx) (any, error) {
+		return nil, tx.DeleteSingleUsesSince("x", auth.UseVerifyEmail, time.Time{})
+	},
 	"DeleteSingleUses":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUses("x", auth.UseVerifyEmail) },
 	"RefreshState":       func(tx *store.Tx) (any, error) { return tx.RefreshState("x") },
 	"TokenStatus":        func(tx *store.Tx) (any, error) { return tx.TokenStatus("x", "x", "x") },
