@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/outbox"
 )
 
@@ -71,9 +72,20 @@ func decodeTokens(t testing.TB, r Response) Tokens {
 	return v
 }
 
-// WaitMail returns the oldest caught mail to the address that it has not returned before. It waits up to a
-// minute. It does not see mail of other nodes.
+// WaitMail returns the oldest caught mail to the address that it has not returned before, without notices of
+// sign-ins from new devices. It waits up to a minute. It does not see mail of other nodes.
 func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
+	t.Helper()
+	return s.waitMail(t, to, func(m outbox.Mail) bool { return m.Kind != auth.MailNewDevice })
+}
+
+// WaitNotice returns the notice of a sign-in from a new device, as WaitMail does with other mails.
+func (s *Server) WaitNotice(t testing.TB, to string) outbox.Mail {
+	t.Helper()
+	return s.waitMail(t, to, func(m outbox.Mail) bool { return m.Kind == auth.MailNewDevice })
+}
+
+func (s *Server) waitMail(t testing.TB, to string, wanted func(outbox.Mail) bool) outbox.Mail {
 	t.Helper()
 	if s.Mailbox == nil {
 		t.Fatal("this server has no mailbox")
@@ -81,7 +93,7 @@ func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
 	late := time.After(time.Minute)
 	for {
 		more := s.Mailbox.More()
-		if m, ok := s.next(to); ok {
+		if m, ok := s.next(to, wanted); ok {
 			return m
 		}
 		s.Outbox.Wake()
@@ -93,16 +105,19 @@ func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
 	}
 }
 
-func (s *Server) next(to string) (outbox.Mail, bool) {
-	mails := s.MailsTo(to)
+func (s *Server) next(to string, wanted func(outbox.Mail) bool) (outbox.Mail, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.read[to]
-	if n >= len(mails) {
-		return outbox.Mail{}, false
+	for i, m := range s.MailsTo(to) {
+		if wanted(m) && !s.read[to][i] {
+			if s.read[to] == nil {
+				s.read[to] = map[int]bool{}
+			}
+			s.read[to][i] = true
+			return m, true
+		}
 	}
-	s.read[to]++
-	return mails[n], true
+	return outbox.Mail{}, false
 }
 
 // MailsTo lists the caught mails to an address, oldest first.

@@ -45,7 +45,7 @@ type Server struct {
 	err    error // set by the goroutine of Run before ended is closed
 
 	mu   sync.Mutex
-	read map[string]int // guarded by mu: mails to an address that WaitMail has returned
+	read map[string]map[int]bool // guarded by mu: mails to an address that WaitMail has returned
 }
 
 // Option changes the configuration of a test server.
@@ -157,7 +157,7 @@ func start(t testing.TB, o options) *Server {
 	}
 	s := &Server{
 		URL: url, Issuer: o.issuer, Manage: "http://" + manage.Addr().String(), Clock: o.clock, rsaKey: o.rsaKey, Config: newConfig(t, o, public, manage),
-		ended: make(chan struct{}), read: map[string]int{}, Client: newClient(t),
+		ended: make(chan struct{}), read: map[string]map[int]bool{}, Client: newClient(t),
 	}
 	var err error
 	s.Server, err = server.New(t.Context(), s.Config, server.Options{
