@@ -87,6 +87,7 @@ func (s *Server) routes() {
 	rt.Route("POST /account/profile", d.flowPage, accountOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.ProfileForm))
 	rt.Route("GET /account/email", d.flowPage, freshOwner, limitAuthorize, pg.EmailPage)
 	rt.Route("POST /account/email", d.flowPage, freshOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.EmailForm))
+	rt.Route("POST /account/email/username", d.flowPage, freshOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.UsernameForm))
 	rt.Route("GET /account/password", d.flowPage, freshOwner, limitAuthorize, pg.PasswordPage)
 	rt.Route("POST /account/password", d.flowPage, freshOwner, limitChange.And(limitSelfPassword), pg.AccountForm(pg.PasswordForm))
 	rt.Route("POST /account/password/link", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.PasswordLink))

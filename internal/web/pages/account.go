@@ -151,7 +151,7 @@ func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 // accountNotices are the notices of the account's pages after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{
 	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
-	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept,
+	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept, "username": ui.UsernameSaved,
 }
 
 // accountFrame returns what the pages of the account share. The action of the form is the path.

@@ -39,7 +39,31 @@ func (s *Handlers) ProfileForm(ex *router.Exchange, r *http.Request) error {
 
 // EmailPage shows the form for a new email address.
 func (s *Handlers) EmailPage(ex *router.Exchange, _ *http.Request) error {
-	return render(ex, http.StatusOK, ui.Address{Frame: s.accountFrame(ex, PathEmail)})
+	return render(ex, http.StatusOK, s.addressOf(ex))
+}
+
+func (s *Handlers) addressOf(ex *router.Exchange) ui.Address {
+	return ui.Address{Frame: s.accountFrame(ex, PathEmail), Names: ex.Tenant.Settings.Identifiers, Username: ex.SignedIn[0].Account.Username, Rename: tenantPath(ex, PathEmail+"/username")}
+}
+
+// UsernameForm changes the user name, or removes it.
+func (s *Handlers) UsernameForm(ex *router.Exchange, r *http.Request) error {
+	name := r.PostForm.Get("username")
+	_, err := s.accounts.Update(r.Context(), ex.Tenant.ID, ex.Actor.Account(), account.Patch{Username: &name, Fresh: true}, ex.RequestActor())
+	if err == nil {
+		return seeOther(ex, PathEmail+"?done=username")
+	}
+	p := s.addressOf(ex)
+	p.Username = auth.Clip(name, maxUsername)
+	status, bad, failed := explainRefusal(ex, p.Page, err)
+	if failed != nil {
+		return failed
+	}
+	if e, _ := errors.AsType[*auth.Error](err); usernameProblems[e.Code] != "" {
+		bad = p.Say(usernameProblems[e.Code])
+	}
+	p.BadName = bad
+	return render(ex, status, p)
 }
 
 // EmailForm mails a link to the new address, which changes the account's address.
@@ -52,7 +76,8 @@ func (s *Handlers) EmailForm(ex *router.Exchange, r *http.Request) error {
 	case err == nil:
 		return seeOther(ex, PathEmail+"?done=email")
 	}
-	p := ui.Address{Frame: s.accountFrame(ex, PathEmail), Email: email}
+	p := s.addressOf(ex)
+	p.Email = email
 	status, bad, err := explainRefusal(ex, p.Page, err)
 	if err != nil {
 		return err

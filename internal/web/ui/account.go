@@ -4,6 +4,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // Frame is what the pages of the account share: who is signed in, the links to the pages, and
@@ -69,10 +71,15 @@ func (p Profile) Choices() []Choice {
 // Render writes the page.
 func (p Profile) Render(w io.Writer) error { return render(w, "account_profile.html", p) }
 
-// Address asks for a new email address. It sends email.
+// Address asks for a new email address, and for a user name where the tenant has them. It sends email
+// to Action, and username to Rename.
 type Address struct {
 	Frame
-	Email string // the value of the field
+	Email    string // the value of the field
+	Names    auth.Identifiers
+	Username string // the value of the field
+	BadName  string // what is wrong with the user name
+	Rename   string // URL of the form for the user name
 }
 
 // Render writes the page.

@@ -179,6 +179,7 @@ func accountSamples(p Page) []sample {
 		{"account_deletion", Overview{Frame: frame(0, ""), DeleteAt: seen}, []string{"keep", "logout"}},
 		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
 		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
+		{"account_email_username", Address{Frame: frame(2, "/account"), Names: auth.IdentifyByBoth, Username: "alice", BadName: p.Say(NameTaken), Rename: "/account/email/username"}, []string{"email", "username", "rename", "badname"}},
 		{"account_email_bad", Address{Frame: refused(frame(2, "/account"), AddressInvalid), Email: "alice@"}, []string{"email", "submit", "bad"}},
 		{"account_password", Password{Frame: frame(3, "/account"), MinLength: 8, Mail: "/account/password/link"}, []string{"email", "current", "password", "submit", "hint", "new-password"}},
 		{"account_password_bad", Password{Frame: frame(3, "/account"), MinLength: 8, Mail: "/account/password/link", Wrong: p.Say(PasswordWrong),

@@ -126,6 +126,7 @@ type Key string
 const (
 	BadCredentials  Key = "login.bad"      // the email address or the password is wrong
 	BadName         Key = "login.bad_name" // the same, where user names sign in
+	UsernameSaved   Key = "username.done"
 	UsernameInvalid Key = "username.invalid"
 	NameReserved    Key = "username.reserved"
 	NameTaken       Key = "username.taken"
