@@ -18,7 +18,7 @@ func TestUsernames(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := newTab(t, l)
-		b.open(s.URL+"/login").requireAccessible("login").screenshot("1-login").press("register").requirePath("/register")
+		b.open(s.URL + "/login").requireAccessible("login").screenshot("1-login").press("register").requirePath("/register")
 		b.fill("email", alice, "username", "admin", "password", servertest.Password).press("submit").requirePath("/register").requireAccessible("refused").screenshot("2-refused")
 		b.fill("username", "alice", "password", servertest.Password).press("submit")
 		b.open(s.WaitMail(t, alice).Links[0]).press("submit").requirePath("/verify-email/done")
