@@ -14,7 +14,7 @@ import (
 type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
-	Account     auth.Account // all but LockedAt and LastLoginAt and Locale
+	Account     auth.Account // all but LockedAt, DeleteAt, LastLoginAt and Locale
 	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Entitlement auth.Entitlement
@@ -115,7 +115,7 @@ func scanTokenStatus(s scanner, v *TokenStatus) error {
 // userinfo.
 type UserInfoState struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
-	Account auth.Account // all but LockedAt and LastLoginAt, CreatedAt and Locale
+	Account auth.Account // all but LockedAt, DeleteAt, LastLoginAt, CreatedAt and Locale
 	Client  auth.Client  // ID, Type, Settings, DisabledAt; Scopes where Claims are
 	Tenant  auth.Tenant  // DisabledAt
 	Revoked bool         // the token itself was revoked

@@ -287,9 +287,6 @@ var withoutUser = map[string]string{
 	"POST /oauth2/userinfo":               "describes the user of a token",
 	"POST /oauth2/logout":                 "ends a session",
 	"POST /logout":                        "ends a session",
-	"POST /keep-account":                  "cancels a deletion",
-	"POST /cancel-recovery":               "cancels a recovery",
-	"POST /secure-account":                "ends all sessions",
 }
 
 // wayUser is a user for one way and one policy, with a first-party client.
