@@ -213,7 +213,7 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 			}
 		}
 		if data.Recover {
-			if err := deleteFactors(tx, a.ID, actor); err != nil {
+			if err := removeFactors(tx, a.ID, actor); err != nil {
 				return err
 			}
 		}
