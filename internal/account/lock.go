@@ -152,8 +152,12 @@ func (s *Service) useSecureLink(tx *store.Tx, use auth.SingleUse, unlockToken se
 	return out, s.sendUnlockLink(tx, a, unlockToken, actor)
 }
 
-// removeFactors removes the second factors of an account.
+// removeFactors removes the second factors of an account that someone else may have added, and the trust in
+// browsers.
 func removeFactors(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
+	if _, err := tx.DeleteTrustedBrowsers(id); err != nil {
+		return err
+	}
 	for _, kind := range []auth.FactorKind{auth.ProofTOTP, auth.ProofPasskey, auth.ProofRecoveryCode} {
 		n, err := tx.DeleteFactors(id, kind)
 		if err != nil {

@@ -208,7 +208,7 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 			return err
 		}
 		if !a.Verified() {
-			if err := s.setVerified(tx, &a, addressVerification{reason: auth.EndReset}); err != nil {
+			if err := s.setVerified(tx, &a, addressVerification{reason: auth.EndReset, actor: actor}); err != nil {
 				return err
 			}
 		}

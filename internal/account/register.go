@@ -180,7 +180,7 @@ func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 		return err
 	}
 	if a.Registrar != r.registrar.String() {
-		if err := contest(tx, a); err != nil {
+		if err := contest(tx, a, r.actor); err != nil {
 			return err
 		}
 		return r.sendVerification(tx, a, own)
@@ -212,7 +212,7 @@ func (r *pendingRegistration) recordSuppressed(tx *store.Tx) error {
 		return err
 	}
 	if !protected && a.Registrar != r.registrar.String() {
-		if err := contest(tx, a); err != nil {
+		if err := contest(tx, a, r.actor); err != nil {
 			return err
 		}
 	}

@@ -69,12 +69,12 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 // contest deletes password and names of an unverified account with a second registrar. Only
 // the mailbox shows which of the two is the owner, so every link then leads to a choice
 // of password.
-func contest(tx *store.Tx, a auth.Account) error {
+func contest(tx *store.Tx, a auth.Account, actor auth.Actor) error {
 	a.Name, a.Username, a.Registrar = "", "", contestedRegistrar
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}
-	if err := deleteFactors(tx, a.ID); err != nil {
+	if err := removeFactors(tx, a.ID, actor); err != nil {
 		return err
 	}
 	return tx.DeletePassword(a.ID)

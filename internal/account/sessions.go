@@ -113,10 +113,13 @@ func (s *Service) setDisabled(ctx context.Context, tenant auth.TenantID, id auth
 	return mapNotFound("change account", err)
 }
 
-// endAccess ends every session, token and link of the account.
+// endAccess ends every session, token, trusted browser and link of the account.
 func (s *Service) endAccess(tx *store.Tx, id auth.AccountID, reason string) error {
 	if _, err := s.cfg.Sessions.EndAll(tx, id, "", reason); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
+	}
+	if _, err := tx.DeleteTrustedBrowsers(id); err != nil {
+		return err
 	}
 	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail, auth.UseRescue)
 }

@@ -168,7 +168,7 @@ func (v *pendingVerification) write(tx *store.Tx) error {
 	if use.Kind == auth.UseChangeEmail {
 		return v.s.finishChange(tx, a, data, v.actor)
 	}
-	if err := v.s.setVerified(tx, &a, addressVerification{registrar: v.hash == "" && data.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
+	if err := v.s.setVerified(tx, &a, addressVerification{registrar: v.hash == "" && data.isBrowser(v.Browser), reason: auth.EndProved, actor: v.actor}); err != nil {
 		return err
 	}
 	if v.hash != "" {
@@ -282,7 +282,7 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, data linkData, acto
 	}
 	old := a
 	a.Email = email
-	if err := s.setVerified(tx, &a, addressVerification{session: data.Session, reason: auth.EndEmail}); err != nil {
+	if err := s.setVerified(tx, &a, addressVerification{session: data.Session, reason: auth.EndEmail, actor: actor}); err != nil {
 		return err
 	}
 	if err := session.Notify(tx, old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {

@@ -12,6 +12,7 @@ type addressVerification struct {
 	registrar bool           // the registrar verified it; sessions and consents stay
 	session   auth.SessionID // the session that continues, may be empty
 	reason    string         // why the other sessions end
+	actor     auth.Actor
 }
 
 // setVerified marks the address of an existing account as verified; nothing else does. It
@@ -42,18 +43,9 @@ func (s *Service) setVerified(tx *store.Tx, a *auth.Account, p addressVerificati
 		return nil // a change of address: the owner was known before
 	}
 	if !byOperator {
-		if err := deleteFactors(tx, a.ID); err != nil {
+		if err := removeFactors(tx, a.ID, p.actor); err != nil {
 			return err
 		}
 	}
 	return tx.DeleteConsents(a.ID)
-}
-
-// deleteFactors deletes the second factors that whoever registered an address has added to its account.
-func deleteFactors(tx *store.Tx, account auth.AccountID) error {
-	if _, err := tx.DeleteFactors(account, auth.ProofTOTP, auth.ProofPasskey, auth.ProofRecoveryCode); err != nil {
-		return err
-	}
-	_, err := tx.DeleteTrustedBrowsers(account)
-	return err
 }
