@@ -147,7 +147,9 @@ func TestStrictOrderPerAddress(t *testing.T) {
 		}
 		wait(t, "a has all", func() bool {
 			o.Wake()
-			c.Advance(time.Second)
+			if len(r.names("a@x.test")) == 0 { // later the clock would end the leases of slow deliveries
+				c.Advance(time.Second)
+			}
 			return len(r.names("a@x.test")) == 8
 		})
 		for _, addr := range []string{"a@x.test", "b@x.test"} {

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func (s *Server) waitMail(t testing.TB, to string, wanted func(outbox.Mail) bool
 func (s *Server) next(to string, wanted func(outbox.Mail) bool) (outbox.Mail, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, m := range s.MailsTo(to) {
+	for i, m := range s.allMailsTo(to) {
 		if wanted(m) && !s.read[to][i] {
 			if s.read[to] == nil {
 				s.read[to] = map[int]bool{}
@@ -120,8 +121,12 @@ func (s *Server) next(to string, wanted func(outbox.Mail) bool) (outbox.Mail, bo
 	return outbox.Mail{}, false
 }
 
-// MailsTo lists the caught mails to an address, oldest first.
+// MailsTo lists the caught mails to an address, oldest first, without the notices of WaitNotice.
 func (s *Server) MailsTo(to string) []outbox.Mail {
+	return slices.DeleteFunc(s.allMailsTo(to), func(m outbox.Mail) bool { return m.Kind == auth.MailNewDevice })
+}
+
+func (s *Server) allMailsTo(to string) []outbox.Mail {
 	var out []outbox.Mail
 	for _, m := range s.Mailbox.Mails() {
 		if m.To == to {
