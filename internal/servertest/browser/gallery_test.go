@@ -21,12 +21,7 @@ func TestGallery(t *testing.T) {
 		t.Fatalf("%d pages, %v", len(files), err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /assets/look.css", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, filepath.Join(folder, "look.css"))
-	})
-	mux.HandleFunc("GET /assets/show.js", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, filepath.Join(folder, "show.js"))
-	})
+	mux.Handle("GET /assets/", http.StripPrefix("/assets", http.FileServer(http.Dir(folder))))
 	mux.HandleFunc("GET /{page}", func(w http.ResponseWriter, r *http.Request) { serveGolden(w, r, folder) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
