@@ -113,6 +113,9 @@ func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 // FactorRemove removes an authenticator app.
 func (s *Handlers) FactorRemove(ex *router.Exchange, r *http.Request) error {
 	err := s.logins.RemoveFactor(r.Context(), ex.Tenant.ID, auth.FactorID(r.PostForm.Get("factor")), ex.RequestActor())
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLastFactor {
+		return s.showFactors(ex, http.StatusConflict, strings.Join(newPage(ex).Refusal(e), " "))
+	}
 	return redirectDone(ex, err, listPage(ex), "removed")
 }
 
