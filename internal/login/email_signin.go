@@ -125,14 +125,7 @@ func (s *Service) SignInEmail(ctx context.Context, in EmailForm) (SignedIn, erro
 		return s.refuseInFlow(ctx, form, err)
 	}
 	refund()
-	browser := in.Browser
-	if e.Session.ID != "" {
-		e.Known = s.cfg.Sessions.IssueKnownBrowser(in.Tenant, a.Email.Login, browser.Actor.Known, s.cfg.Now())
-		browser.Sessions, browser.Actor = e.Accounts, browser.Actor.AsSession(e.Session)
-		browser.Actor.Known = e.Known.Reveal()
-	}
-	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, browser)
-	return e, err
+	return s.continueSignedIn(ctx, form, a, e)
 }
 
 // countEmailGuess counts a guess of a mailed code with the passwords of its account, before it is compared.

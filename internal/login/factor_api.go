@@ -104,13 +104,19 @@ func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequ
 		return Result{}, fmt.Errorf("prove second factor: %w", err)
 	}
 	refund()
+	return d.conclude(ctx, tenant, a, r.Actor)
+}
+
+// conclude returns what the committed sign-in of an account results in. Unless a proof is pending, it signs
+// the tokens and makes the browser known to the account.
+func (d *apiSignIn) conclude(ctx context.Context, tenant auth.TenantID, a auth.Account, actor auth.Actor) (Result, error) {
 	if d.result.Pending.Token != "" {
 		return d.result, nil
 	}
 	if err := d.finish(ctx); err != nil {
 		return Result{}, err
 	}
-	d.result.Known = s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, r.Actor.Known, s.cfg.Now())
+	d.result.Known = d.s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, actor.Known, d.s.cfg.Now())
 	return d.result, nil
 }
 

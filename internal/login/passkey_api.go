@@ -63,14 +63,7 @@ func (s *Service) Passkey(ctx context.Context, tenant auth.TenantID, r PasskeyRe
 	if err != nil {
 		return Result{}, fmt.Errorf("sign in with a passkey: %w", err)
 	}
-	if d.result.Pending.Token != "" {
-		return d.result, nil
-	}
-	if err := d.finish(ctx); err != nil {
-		return Result{}, err
-	}
-	d.result.Known = s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, r.Actor.Known, s.cfg.Now())
-	return d.result, nil
+	return d.conclude(ctx, tenant, a, r.Actor)
 }
 
 // passkey verifies the response, consumes its ceremony, and begins the session if that is enough.
