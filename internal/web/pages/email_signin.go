@@ -114,7 +114,7 @@ func (s *Handlers) MailLinkPage(ex *router.Exchange, r *http.Request) error {
 	p := ui.EmailElsewhere{Page: newPage(ex)}
 	code, id, ok := login.ParseSignInLink(linkToken(r))
 	if !ok {
-		p.Bad = p.Say(ui.LinkIncomplete)
+		p.Bad, p.Login = p.Say(ui.LinkIncomplete), tenantPath(ex, PathLogin)
 		return render(ex, http.StatusBadRequest, p)
 	}
 	own, err := s.flows.Owned(r.Context(), ex.Tenant.ID, id, flow.Browser{Secret: ex.BrowserCookie()})

@@ -35,8 +35,9 @@ func (p EmailCode) Render(w io.Writer) error { return render(w, "email_code.html
 // the code to enter there.
 type EmailElsewhere struct {
 	Page
-	Code string // empty for an incomplete link
-	Bad  string
+	Code  string // empty for an incomplete link
+	Bad   string
+	Login string // URL of the sign-in page, for an incomplete link
 }
 
 // Render writes the page.

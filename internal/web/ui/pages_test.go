@@ -56,9 +56,11 @@ func samples(lang Lang) []sample {
 
 func signSamples(p Page) []sample {
 	fields := []string{"email", "password", "submit"}
-	done := func(k Key) Done {
+	done := func(k, elsewhere Key) Done {
 		d := p.Done(k)
-		d.Next, d.Elsewhere = "/login", p.Say(LinkElsewhere)
+		if d.Next = "/login"; elsewhere != "" {
+			d.Elsewhere = p.Say(elsewhere)
+		}
 		return d
 	}
 	return []sample{
@@ -72,7 +74,7 @@ func signSamples(p Page) []sample {
 		{"email_code_filled", EmailCode{Page: p, Form: form, Email: alice, Code: "ABCD-EFGH", Again: "/login/email?flow=flow-1&again", Login: "/login"}, []string{"code", "submit"}},
 		{"email_code_bad", EmailCode{Page: p, Form: form, Email: alice, Ticked: true, Bad: p.Say(BadMailedCode), Again: "/login/email?flow=flow-1&again", Login: "/login"}, []string{"code", "submit", "bad"}},
 		{"email_elsewhere", EmailElsewhere{Page: p, Code: "ABCD-EFGH"}, []string{"code"}},
-		{"email_elsewhere_bad", EmailElsewhere{Page: p, Bad: p.Say(LinkIncomplete)}, []string{"bad"}},
+		{"email_elsewhere_bad", EmailElsewhere{Page: p, Bad: p.Say(LinkIncomplete), Login: "/login"}, []string{"bad", "login"}},
 		{"login_passkey", Login{Page: p, Form: form, Forgot: "/forgot-password", Passkey: Passkey{Form: form, Button: UsePasskey, Use: "sign_in", Options: `{"challenge":"AAAA"}`, Background: true}}, append(fields, "passkey", "use-passkey", "forgot")},
 		{"login_both", Login{Page: p, Form: form, Names: auth.IdentifyByBoth, Email: "alice", Bad: p.Say(BadName), Remember: true, Forgot: "/forgot-password"}, append(fields, "bad")},
 		{"register_both", Register{Page: p, Form: form, Names: auth.IdentifyByBoth, MinLength: 15, Login: "/login"}, append(fields, "username")},
@@ -94,15 +96,15 @@ func signSamples(p Page) []sample {
 		{"rescue_bad", Rescue{Page: p, Login: "/login", Bad: p.Say(LinkUsed)}, []string{"login"}},
 		{"recovery", Confirm{Page: p, Title: p.Say(RecoveryTitle), Text: []string{p.Say(RecoveryLead, p.Tenant), p.Say(RecoveryCancel)}, Action: "/cancel-recovery", Token: "wwl_abc", Submit: p.Say(RecoverySubmit)}, []string{"submit"}},
 		{"keep", Confirm{Page: p, Title: p.Say(KeepTitle), Text: []string{p.Say(KeepLead, p.Tenant)}, Action: "/keep-account", Token: "wwl_abc", Submit: p.Say(KeepSubmit)}, []string{"submit"}},
-		{"keep_done", done(Kept), []string{"next"}},
+		{"keep_done", done(Kept, ""), []string{"next"}},
 		{"secure", Confirm{Page: p, Title: p.Say(SecureTitle), Text: []string{p.Say(SecureLead, p.Tenant), p.Say(SecureRestore, alice)}, Action: "/secure-account", Token: "wwl_abc",
 			Submit: p.Say(SecureSubmit), Not: p.Say(SecureNot)}, []string{"submit"}},
 		{"secure_bad", Confirm{Page: p, Title: p.Say(SecureTitle), Bad: p.Say(SecureBad), Login: "/login"}, []string{"login"}},
-		{"secure_done", done(Locked), []string{"next"}},
+		{"secure_done", done(Locked, ""), []string{"next"}},
 		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Once: "wwp_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete), Forgot: "/forgot-password"}, []string{"forgot"}},
-		{"reset_done", done(PasswordIsSet), []string{"next"}},
-		{"verify_done", done(AddressProved), []string{"next"}},
+		{"reset_done", done(PasswordIsSet, LinkElsewhere), []string{"next"}},
+		{"verify_done", done(AddressProved, LinkElsewhere), []string{"next"}},
 	}
 }
 
@@ -176,7 +178,7 @@ func accountSamples(p Page) []sample {
 	codes := []string{"K7QD-2M9X-PB4T-WZ3H", "8FJN-RC5V-6YLE-T2KA", "D4WB-9XQH-M3GP-J7SZ"}
 	return []sample{
 		{"account", overview, []string{"account", "logout", "overview"}},
-		{"account_deletion", Overview{Frame: frame(0, ""), DeleteAt: seen}, []string{"keep", "logout"}},
+		{"account_deletion", Overview{Frame: overview.Frame, Rows: overview.Rows, DeleteAt: seen}, []string{"keep", "logout"}},
 		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
 		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
 		{"account_email_username", Address{Frame: frame(2, "/account"), Names: auth.IdentifyByBoth, Username: "alice", BadName: p.Say(NameTaken), Rename: "/account/email/username"}, []string{"email", "username", "rename", "badname"}},
