@@ -95,9 +95,11 @@ func TestMe(t *testing.T) {
 	if me["name"] != "Alice B." {
 		t.Errorf("name %v", me["name"])
 	}
-	for _, body := range []string{`{"email_verified":true}`, `{"id":"x"}`, `{"roles":["admin"]}`, `{"tenant_id":"x"}`, `{"Name":"x"}`} {
+	for _, body := range []string{`{"email":"x@example.com"}`, `{"email_verified":true}`, `{"id":"x"}`, `{"roles":["admin"]}`, `{"tenant_id":"x"}`, `{"Name":"x"}`} {
 		h.requireReply(h.do(request("PATCH", "/api/v1/me", body, bearer(tk))), 400, "member_unknown")
 	}
+	h.requireReply(h.post("/api/v1/me/username", `{"username":"alice","current_password":"wrong"}`, bearer(tk)), 403, "wrong_password")
+	h.requireReply(h.post("/api/v1/me/keep", "", bearer(tk)), 204, "")
 	export := h.requireReply(h.get("/api/v1/me/export", bearer(tk)), 200, "").json(t)
 	if export["account"].(map[string]any)["email"] != "alice@example.com" {
 		t.Errorf("export %v", export)

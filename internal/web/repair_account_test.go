@@ -14,7 +14,7 @@ func TestRepair_S2_ChangeByTheAPI(t *testing.T) {
 	cookie := h.signInBrowser("victim@example.com")
 	victim := h.tokens(h.login("victim@example.com", pass))
 	ask := func(email string) string {
-		h.requireReply(h.do(request("PATCH", "/api/v1/me", fmt.Sprintf(`{"email":%q,"current_password":%q}`, email, pass), bearer(mallory))), 200, "")
+		h.requireReply(h.post("/api/v1/me/email", fmt.Sprintf(`{"email":%q,"current_password":%q}`, email, pass), bearer(mallory)), 200, "")
 		return h.link()
 	}
 	send := func(link, password string, headers ...string) reply {

@@ -106,7 +106,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 			post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, bearer()).Want(t, 204)
 		}, by("account", "password.changed", "success"))
 		step("ask for an address", func() {
-			s.Do(t, "PATCH", api("/me"), body{"email": bob, "current_password": otherPassword}, bearer()).Want(t, 200)
+			post(t, s, "/me/email", body{"email": bob, "current_password": otherPassword}, bearer()).Want(t, 200)
 		}, by("account", "account.email_change_requested", "success"))
 		link = servertest.LinkToken(t, s.WaitMail(t, bob))
 		step("prove it", func() { post(t, s, "/verify-email", body{"token": link, "password": otherPassword}).Want(t, 200) }, by("anonymous", "account.email_changed", "success"))

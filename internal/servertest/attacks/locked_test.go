@@ -67,7 +67,7 @@ func TestAttack_PW_14_UndoneAddress(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		thief := s.SignUp(t, alice)
-		s.Do(t, "PATCH", api("/me"), body{"email": eve, "current_password": servertest.Password}, servertest.Bearer(thief.AccessToken)).Want(t, 200)
+		post(t, s, "/me/email", body{"email": eve, "current_password": servertest.Password}, servertest.Bearer(thief.AccessToken)).Want(t, 200)
 		post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, eve))}, servertest.Bearer(thief.AccessToken)).Want(t, 200)
 		notice := servertest.LinkToken(t, s.WaitMail(t, alice))
 

@@ -171,7 +171,7 @@ func TestAttack_PW_05_CurrentPassword(t *testing.T) {
 			for _, current := range []string{"", wrongPassword, strings.ToUpper(servertest.Password), servertest.Password + " "} {
 				post(t, s, "/password/change", body{"current_password": current, "new_password": otherPassword}, by).WantCode(t, 403, "wrong_password")
 				s.Do(t, "DELETE", api("/me"), body{"current_password": current}, by).WantCode(t, 403, "wrong_password")
-				s.Do(t, "PATCH", api("/me"), body{"email": eve, "current_password": current}, by).WantCode(t, 403, "wrong_password")
+				post(t, s, "/me/email", body{"email": eve, "current_password": current}, by).WantCode(t, 403, "wrong_password")
 			}
 			if n := queryValue[int](t, db, "SELECT count(*) FROM audit WHERE outcome = 'failure'") - before; n != 12 {
 				t.Errorf("%d audit lines for 12 failures", n)
@@ -410,7 +410,7 @@ func TestAttack_PW_14_OwnProfile(t *testing.T) {
 				post(t, s, "/register", `{"email":"`+bob+`","password":"`+servertest.Password+`",`+member+`}`, jsonType).WantCode(t, 400, "member_unknown")
 			}
 		})
-		s.Do(t, "PATCH", api("/me"), body{"email": eve, "current_password": servertest.Password}, by).Want(t, 200)
+		post(t, s, "/me/email", body{"email": eve, "current_password": servertest.Password}, by).Want(t, 200)
 		mine := decode[struct {
 			Email    string
 			Verified bool `json:"email_verified"`

@@ -108,7 +108,7 @@ func exerciseEverything(t *testing.T, s *servertest.Server, seen secrets) {
 	second := tokens("refresh", rotate(t, s, first.RefreshToken))
 	me(t, s, servertest.Bearer(second.AccessToken+"x")).Want(t, 401)
 	s.Do(t, "PATCH", api("/me"), body{"name": "Alice"}, by).Want(t, 200)
-	s.Do(t, "PATCH", api("/me"), body{"email": bob, "current_password": servertest.Password}, by).Want(t, 200)
+	post(t, s, "/me/email", body{"email": bob, "current_password": servertest.Password}, by).Want(t, 200)
 	change := servertest.LinkToken(t, s.WaitMail(t, bob))
 	seen.add("link of a new address", change)
 	post(t, s, "/verify-email", body{"token": change, "password": servertest.Password}).Want(t, 200)

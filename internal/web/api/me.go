@@ -3,26 +3,32 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/store"
-	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 var (
 	OpMe       = operation{id: "me", topic: "account", summary: "Read the account"}
-	OpMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
-		summary: "Update the account",
-		doc:     "Only the members that are present change. A new email address requires the current password and a sign-in within the last five minutes (insufficient_user_authentication), and takes effect when the link mailed to it is used."}
+	OpMeUpdate = operation{id: "update-me", topic: "account",
+		summary: "Update name and language",
+		doc:     "Only the members that are present change."}
+	OpEmailChange = operation{id: "change-email", topic: "account",
+		summary: "Change the email address",
+		doc:     "Requires the current password. The account keeps its address until the link mailed to the new one is used. The current address cancels a pending change." + freshDoc}
+	OpUsernameChange = operation{id: "change-username", topic: "account", errors: []int{http.StatusConflict},
+		summary: "Change the user name",
+		doc:     "Requires the current password. An empty user name removes it." + freshDoc}
 	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete the account",
-		doc:     "Requires the current password and a sign-in within the last five minutes (insufficient_user_authentication). Deletes all data of the user and ends every session and token. Where the tenant delays deletions, the account has delete_at until then, and its user can keep it."}
+		doc:     "Requires the current password. Deletes all data of the user and ends every session and token. Where the tenant delays deletions, the account has delete_at until then, and its user can keep it." + freshDoc}
 	OpMeKeep = operation{id: "keep-me", topic: "account", status: http.StatusNoContent,
 		summary: "Cancel the deletion of the account",
 		doc:     "Does nothing where no deletion is pending."}
 	OpMeExport = operation{id: "export-me", topic: "account",
-		summary: "Export all data of the account"}
+		summary: "Export all data of the account", doc: strings.TrimSpace(freshDoc)}
 )
 
 // Me is the account of the signed-in user.
@@ -75,29 +81,39 @@ func (s *Handlers) Me(ctx context.Context, _ *struct{}) (*meOut, error) {
 
 // MeChange is an update of the account.
 type MeChange struct {
-	Name            *string `json:"name,omitempty" example:"Alice"`
-	Locale          *string `json:"locale,omitempty" doc:"The language of the pages: en or de, or empty for that of the browser." example:"de"`
-	Email           *string `json:"email,omitempty" doc:"Pending until its link is used." example:"alice@example.org"`
-	Username        *string `json:"username,omitempty" doc:"Empty removes it." example:"alice"`
-	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address or the user name."`
+	Name   *string `json:"name,omitempty" example:"Alice"`
+	Locale *string `json:"locale,omitempty" doc:"The language of the pages: en or de, or empty for that of the browser." example:"de"`
 }
 
-// MeUpdate returns the handler that changes the account. Only callers that the principal admits may change
-// the names with which the user signs in.
-func (s *Handlers) MeUpdate(names router.Principal) func(context.Context, *struct{ Body MeChange }) (*meOut, error) {
-	return func(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
-		if in.Body.Email != nil || in.Body.Username != nil {
-			if err := names.Admit(exchangeOf(ctx)); err != nil {
-				return nil, err
-			}
-		}
-		return s.updateMe(ctx, in.Body)
-	}
+// MeUpdate changes the user's name and language.
+func (s *Handlers) MeUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+	return s.update(ctx, account.Patch{Name: in.Body.Name, Locale: in.Body.Locale})
 }
 
-func (s *Handlers) updateMe(ctx context.Context, change MeChange) (*meOut, error) {
+// EmailChange is a new email address.
+type EmailChange struct {
+	Email           string `json:"email" example:"alice@example.org"`
+	CurrentPassword string `json:"current_password" writeOnly:"true"`
+}
+
+// EmailChange mails a link to the new address, which changes the account's address.
+func (s *Handlers) EmailChange(ctx context.Context, in *struct{ Body EmailChange }) (*meOut, error) {
+	return s.update(ctx, account.Patch{Email: &in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: exchangeOf(ctx).BrowserCookie()})
+}
+
+// UsernameChange is a new user name.
+type UsernameChange struct {
+	Username        string `json:"username" doc:"Empty removes it." example:"alice"`
+	CurrentPassword string `json:"current_password" writeOnly:"true"`
+}
+
+// UsernameChange changes the user name, or removes it.
+func (s *Handlers) UsernameChange(ctx context.Context, in *struct{ Body UsernameChange }) (*meOut, error) {
+	return s.update(ctx, account.Patch{Username: &in.Body.Username, CurrentPassword: in.Body.CurrentPassword})
+}
+
+func (s *Handlers) update(ctx context.Context, patch account.Patch) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	patch := account.Patch{Name: change.Name, Locale: change.Locale, Email: change.Email, Username: change.Username, CurrentPassword: change.CurrentPassword, Browser: ex.BrowserCookie()}
 	if _, err := s.accounts.Update(ctx, ex.Tenant.ID, ex.Actor.Account(), patch, ex.RequestActor()); err != nil {
 		return nil, err
 	}
