@@ -1,9 +1,11 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,28 @@ type fixture struct {
 	db       *store.DB
 	hasher   *password.Hasher
 	sessions *session.Service
+	limiter  *countedLimiter
+}
+
+// countedLimiter counts its calls: with Redis each is a round trip.
+type countedLimiter struct {
+	limit.Limiter
+	calls atomic.Int64
+}
+
+func (l *countedLimiter) Take(ctx context.Context, key string, r limit.Rate, n int) (limit.Decision, error) {
+	l.calls.Add(1)
+	return l.Limiter.Take(ctx, key, r, n)
+}
+
+func (l *countedLimiter) TakeAll(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
+	l.calls.Add(1)
+	return l.Limiter.TakeAll(ctx, buckets)
+}
+
+func (l *countedLimiter) RefundAll(ctx context.Context, buckets []limit.Bucket) error {
+	l.calls.Add(1)
+	return l.Limiter.RefundAll(ctx, buckets)
 }
 
 // The passwords of the tests meet every policy.
@@ -79,6 +103,8 @@ func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*ac
 	for _, f := range with {
 		f(&cfg)
 	}
+	h.limiter = &countedLimiter{Limiter: cfg.Limiter}
+	cfg.Limiter = h.limiter
 	h.Service = account.New(cfg)
 	return h
 }
@@ -246,15 +272,16 @@ func (h *fixture) events(kind auth.EventKind) []auth.Event {
 type traces struct {
 	Audit, Outbox int
 	Hashes        uint64
+	Limits        int64 // calls of the limiter
 }
 
 // measureTraces returns the traces of one call.
 func (h *fixture) measureTraces(fn func()) traces {
 	h.t.Helper()
 	h.takeMails()
-	audit, hashes := len(h.events("")), h.hasher.Stats().Done
+	audit, hashes, limits := len(h.events("")), h.hasher.Stats().Done, h.limiter.calls.Load()
 	fn()
-	return traces{Audit: len(h.events("")) - audit, Hashes: h.hasher.Stats().Done - hashes, Outbox: len(h.takeMails())}
+	return traces{Audit: len(h.events("")) - audit, Hashes: h.hasher.Stats().Done - hashes, Limits: h.limiter.calls.Load() - limits, Outbox: len(h.takeMails())}
 }
 
 func reasonCodes(e *auth.Error) string {

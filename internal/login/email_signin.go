@@ -128,13 +128,16 @@ func (s *Service) SignInEmail(ctx context.Context, in EmailForm) (SignedIn, erro
 	return s.continueSignedIn(ctx, form, a, e)
 }
 
-// countEmailGuess counts a guess of a mailed code with the passwords of its account, before it is compared.
+// countEmailGuess counts a guess of a mailed code with the passwords of its account, before the code counts. A
+// wrong guess is counted alike for every address, with or without an account.
 func (s *Service) countEmailGuess(ctx context.Context, in EmailForm, f auth.Flow) (refund func(), err error) {
 	var account auth.AccountID
 	var code mailedCode
+	var right bool
 	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
-		v, c, live, err := codeUse{auth.ProofEmailLink, f.ID}.read(tx)
-		account, code = v.Account, c
+		u := codeUse{auth.ProofEmailLink, f.ID}
+		v, c, live, err := u.read(tx)
+		account, code, right = v.Account, c, u.match(s.codeText(tx, u, v.Account, c.Nonce), in.Code)
 		if err == nil && !live && v.UsedAt.IsZero() {
 			err = errInvalidCode()
 		}
@@ -152,7 +155,7 @@ func (s *Service) countEmailGuess(ctx context.Context, in EmailForm, f auth.Flow
 	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
 		return nil, err
 	}
-	if account != "" {
+	if right {
 		if err := s.countSuccess(ctx, in.Tenant, account); err != nil {
 			return nil, err
 		}

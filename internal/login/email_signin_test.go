@@ -157,7 +157,18 @@ func TestEmailSignInIsUniform(t *testing.T) {
 		h.insertAccount("off@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
 		h.insertAccount("new@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
 		h.signInByMail()
+		cost := func(email string) int64 { // a mail and a wrong code
+			before := h.limiter.calls.Load()
+			_, err := h.enterCode(h.askForMail(email), "AAAA-AAAA")
+			h.requireRefused(err, "invalid_code")
+			return h.limiter.calls.Load() - before
+		}
+		known := cost("ann@example.test")
+		h.takeMails(auth.MailSignIn)
 		for _, email := range []string{"nobody@example.test", "off@example.test", "new@example.test"} {
+			if n := cost(email); n != known {
+				t.Errorf("%s: %d calls of the limiter, %d of an account", email, n, known)
+			}
 			form := h.askForMail(email)
 			if list := h.takeMails(auth.MailSignIn); len(list) != 0 {
 				t.Errorf("%s: %+v", email, list)

@@ -1,7 +1,9 @@
 package login_test
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +40,28 @@ type fixture struct {
 	flows    *flow.Service
 	tokens   *token.Service
 	cfg      login.Config
+	limiter  *countedLimiter
+}
+
+// countedLimiter counts its calls: with Redis each is a round trip.
+type countedLimiter struct {
+	limit.Limiter
+	calls atomic.Int64
+}
+
+func (l *countedLimiter) Take(ctx context.Context, key string, r limit.Rate, n int) (limit.Decision, error) {
+	l.calls.Add(1)
+	return l.Limiter.Take(ctx, key, r, n)
+}
+
+func (l *countedLimiter) TakeAll(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
+	l.calls.Add(1)
+	return l.Limiter.TakeAll(ctx, buckets)
+}
+
+func (l *countedLimiter) RefundAll(ctx context.Context, buckets []limit.Bucket) error {
+	l.calls.Add(1)
+	return l.Limiter.RefundAll(ctx, buckets)
 }
 
 func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*login.Config)) {
@@ -78,7 +102,8 @@ func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*lo
 	for _, f := range with {
 		f(&h.cfg)
 	}
-	h.hasher = h.cfg.Hasher
+	h.limiter = &countedLimiter{Limiter: h.cfg.Limiter}
+	h.hasher, h.cfg.Limiter = h.cfg.Hasher, h.limiter
 	h.Service = login.New(h.cfg)
 	return h
 }
@@ -159,16 +184,17 @@ type response struct {
 	RetryAfter time.Duration
 	Hashes     uint64
 	Audit      int
+	Limits     int64 // calls of the limiter
 }
 
 func (h *fixture) observeRefusal(email, pw string) response {
 	h.t.Helper()
-	hashes, audit := h.hasher.Stats().Done, len(h.events(""))
+	hashes, audit, limits := h.hasher.Stats().Done, len(h.events("")), h.limiter.calls.Load()
 	e, ok := errors.AsType[*auth.Error](h.signInPassword(email, pw))
 	if !ok {
 		h.t.Fatalf("%s: not refused", email)
 	}
-	return response{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
+	return response{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit, h.limiter.calls.Load() - limits}
 }
 
 // browser is a browser with its two cookies.

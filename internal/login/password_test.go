@@ -74,7 +74,8 @@ func TestAttack_PW_03_SpacesAndUnicode(t *testing.T) {
 func TestAttack_BF_01_OneResponse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		shut := func(a *auth.Account) { a.DisabledAt = a.CreatedAt }
-		h.insertAccount("alice@example.test", good)
+		h.setTenant(func(v *auth.Settings) { v.Identifiers = auth.IdentifyByBoth })
+		h.insertAccount("alice@example.test", good, func(a *auth.Account) { a.Username = "alice" })
 		h.insertAccount("shut@example.test", good, shut)
 		h.insertAccount("without@example.test", "")
 		h.insertAccount("shut-without@example.test", "", shut)
@@ -86,6 +87,8 @@ func TestAttack_BF_01_OneResponse(t *testing.T) {
 		}
 		for email, pw := range map[string]string{
 			"nobody@example.test":       another,
+			"alice":                     another,
+			"nobody":                    another,
 			"shut@example.test":         another,
 			"SHUT@example.test":         good,
 			"without@example.test":      another,
