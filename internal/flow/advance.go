@@ -180,9 +180,10 @@ func (s *Service) withheldScope(tx *store.Tx, c auth.Client, account auth.Accoun
 }
 
 // show stores the facts on which the page depends, and returns the page's step. It stores the account that
-// is asked with the flow, so that the answer counts for that account.
+// is asked with the flow, so that the answer counts for that account. It returns ErrStateChanged when another
+// request has changed the account since the state was read.
 func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step, browser Browser) (Step, error) {
-	tenant, flow := state.Tenant.ID, state.Flow
+	tenant, flow, before := state.Tenant.ID, state.Flow, state.Flow
 	var fresh secret.Text
 	var err error
 	asks := next.Kind == auth.StepConsent || next.Kind == auth.StepDeviceConfirm
@@ -196,9 +197,9 @@ func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step
 	case flow.Browser == "":
 		fresh = browser.EnsureSecret()
 		flow.Browser = secret.Digest(browser.Secret)
-		err = s.bind(ctx, tenant, flow)
+		err = s.bind(ctx, tenant, before, flow)
 	case switched:
-		err = s.update(ctx, tenant, flow)
+		err = s.bind(ctx, tenant, before, flow)
 	}
 	if err != nil {
 		return Step{}, err

@@ -296,21 +296,24 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, flow auth.Fl
 	return flow, nil
 }
 
-func (s *Service) update(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return Update(tx, flow) })
-	if err != nil {
-		return fmt.Errorf("update flow: %w", err)
-	}
-	return nil
-}
-
-// bind gives a suspended flow to its browser, with the account that the step is about.
-func (s *Service) bind(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
+// bind gives a suspended flow to its browser, and a flow to the account that its page asks. It writes nothing
+// else, since a form may have changed the flow since it was read. It returns ErrStateChanged when one has
+// changed the account.
+func (s *Service) bind(ctx context.Context, tenant auth.TenantID, before, after auth.Flow) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := tx.BindFlow(flow.ID, flow.Browser, flow.CreatedAt.Add(Lifetime)); err != nil {
-			return mapFlowOver(err)
+		if before.Browser == "" {
+			if err := tx.BindFlow(after.ID, after.Browser, after.CreatedAt.Add(Lifetime)); err != nil {
+				return mapFlowOver(err)
+			}
 		}
-		return Update(tx, flow)
+		if before.Session == after.Session {
+			return nil
+		}
+		err := tx.SwitchFlow(after.ID, before.Session, after.Session)
+		if errors.Is(err, auth.ErrNotFound) {
+			err = ErrStateChanged
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("bind flow: %w", err)

@@ -257,6 +257,77 @@ func TestSuspendedFlowGoesToOneBrowser(t *testing.T) {
 	})
 }
 
+// TestPageKeepsConcurrentForm: a page that is shown writes the account that it asks, and nothing over what a form
+// has written since the page's state was read.
+func TestPageKeepsConcurrentForm(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		alice, bob := h.signIn("alice@example.test"), h.signIn("bob@example.test")
+		b := newBrowser(alice)
+		begin := func() auth.FlowID {
+			step, err := h.Start(t.Context(), tenant, auth.FlowDevice, b)
+			h.requireStep(step, err, auth.StepDeviceCode)
+			h.update(step.Flow.ID, func(f *auth.Flow) { f.Device = "device" })
+			return step.Flow.ID
+		}
+		show := func(id auth.FlowID, form func(*auth.Flow)) (flow.Step, error) {
+			var state auth.FlowState
+			h.requireOK(h.write(func(tx *store.Tx) (err error) {
+				state, err = h.State(tx, auth.Flow{ID: id}, b)
+				return err
+			}))
+			h.update(id, form)
+			return flow.Show(h.Service, t.Context(), state, auth.Next(state), b)
+		}
+
+		id := begin()
+		proof := auth.Proof{Method: auth.ProofPassword, Account: bob.Account.ID, At: h.clock.Now()}
+		step, err := show(id, func(f *auth.Flow) { f.Failures, f.Remember, f.Proofs = 3, true, []auth.Proof{proof} })
+		h.requireStep(step, err, auth.StepDeviceConfirm)
+		if f := h.update(id, func(*auth.Flow) {}); f.Session != alice.Session.ID || f.Failures != 3 || !f.Remember || len(f.Proofs) != 1 {
+			t.Errorf("after the page: %+v", f)
+		}
+
+		id = begin()
+		if _, err := show(id, func(f *auth.Flow) { f.Session = bob.Session.ID }); !errors.Is(err, flow.ErrStateChanged) {
+			t.Errorf("another account was chosen: %v", err)
+		}
+		if f := h.update(id, func(*auth.Flow) {}); f.Session != bob.Session.ID {
+			t.Errorf("the page undid the choice: %+v", f)
+		}
+
+		id = begin()
+		var together sync.WaitGroup
+		for range 16 {
+			together.Go(func() {
+				if _, err := h.Continue(t.Context(), tenant, id, b); err != nil {
+					t.Error(err)
+				}
+			})
+			together.Go(func() { h.update(id, func(f *auth.Flow) { f.Failures++ }) })
+		}
+		together.Wait()
+		if f := h.update(id, func(*auth.Flow) {}); f.Failures != 16 || f.Session != alice.Session.ID {
+			t.Errorf("%d of 16 failures counted, session %q", f.Failures, f.Session)
+		}
+	})
+}
+
+// update changes a stored flow as a form does, and returns it.
+func (h *fixture) update(id auth.FlowID, change func(*auth.Flow)) (f auth.Flow) {
+	h.t.Helper()
+	err := h.write(func(tx *store.Tx) (err error) {
+		if f, err = tx.Flow(id); err != nil {
+			return err
+		}
+		change(&f)
+		return flow.Update(tx, f)
+	})
+	if err != nil {
+		h.t.Error(err)
+	}
+	return f
+}
+
 func TestFinishSucceedsOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		b := newBrowser()

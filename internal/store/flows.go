@@ -35,6 +35,14 @@ func (tx *Tx) UpdateFlow(f auth.Flow) error {
 		encodeJSON(f.Proofs), f.Ceremony, f.Failures, boolToInt(f.Remember), boolToInt(f.OfferPasskey), tx.tenant, f.ID, millis(tx.Now))
 }
 
+// SwitchFlow makes another account's session that of a flow, for which nothing is proved or allowed yet.
+// It returns ErrNotFound when the flow is over or has another session than from.
+func (tx *Tx) SwitchFlow(id auth.FlowID, from, to auth.SessionID) error {
+	return execRow(tx.q, `UPDATE flows SET session_id = $1, proved_at = NULL, allowed = $2
+		WHERE tenant_id = $3 AND id = $4 AND COALESCE(session_id, '') = $5 AND done_at IS NULL AND expires_at > $6`,
+		nullText(to), encodeJSON(auth.Scope(nil)), tx.tenant, id, from, millis(tx.Now))
+}
+
 // ConsumeCeremony ends the WebAuthn ceremony of a flow with its first response. Of any number of
 // concurrent calls, on any number of nodes, one succeeds; the rest get ErrNotFound.
 func (tx *Tx) ConsumeCeremony(id auth.FlowID, ceremony string) error {
