@@ -121,5 +121,8 @@ func (s *Service) endAccess(tx *store.Tx, id auth.AccountID, reason string) erro
 	if _, err := tx.DeleteTrustedBrowsers(id); err != nil {
 		return err
 	}
-	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail, auth.UseRescue)
+	if err := tx.DeleteRescues(id); err != nil {
+		return err
+	}
+	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail)
 }

@@ -32,6 +32,8 @@ type Proof struct {
 	// counts as two factors. DeviceBound says that the passkey never leaves its authenticator.
 	UserVerified bool `json:"user_verified,omitempty"`
 	DeviceBound  bool `json:"device_bound,omitempty"`
+	// Link is the digest of the token of a rescue link. The proof counts while the link is there.
+	Link string `json:"link,omitempty"`
 }
 
 // Authentication is the result of proofs, in the terms of OpenID Connect Core §2.

@@ -3,26 +3,40 @@ package flow
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // LiveProofs returns the proofs of a flow that count. A password counts until it is replaced: its
-// owner may have replaced it because somebody else knows it.
+// owner may have replaced it because somebody else knows it. A rescue link counts until another one replaces it.
 func LiveProofs(tx *store.Tx, f auth.Flow) ([]auth.Proof, error) {
 	proofs := f.LiveProofs(tx.Now)
-	i := slices.IndexFunc(proofs, func(p auth.Proof) bool { return p.Method == auth.ProofPassword })
-	if i < 0 {
-		return proofs, nil
-	}
-	since, err := tx.PasswordSince(proofs[i].Account)
-	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return nil, fmt.Errorf("read time of password: %w", err)
-	}
-	if err != nil || proofs[i].At.Before(since) {
-		return nil, nil // what was proved beside it was to complete this sign-in
+	for _, p := range proofs {
+		live, err := isLive(tx, p)
+		if err != nil {
+			return nil, fmt.Errorf("read proof: %w", err)
+		}
+		if !live {
+			return nil, nil // what was proved beside it was to complete this sign-in
+		}
 	}
 	return proofs, nil
+}
+
+func isLive(tx *store.Tx, p auth.Proof) (live bool, err error) {
+	switch p.Method {
+	case auth.ProofPassword:
+		since, e := tx.PasswordSince(p.Account)
+		live, err = !p.At.Before(since), e
+	case auth.ProofRescueLink:
+		_, err = tx.SingleUse(auth.UseRescue, p.Link)
+		live = true
+	default:
+		return true, nil
+	}
+	if errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	}
+	return live, err
 }

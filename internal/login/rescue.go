@@ -39,7 +39,7 @@ func (s *Service) ResetFactors(ctx context.Context, tenant auth.TenantID, accoun
 		if removed, err = s.replaceFactors(tx, a, list, auth.Event{Kind: auth.EventFactorsReset, Actor: actor}); err != nil {
 			return err
 		}
-		if err := tx.DeleteSingleUses(account, auth.UseRescue); err != nil {
+		if err := tx.DeleteRescues(account); err != nil {
 			return err
 		}
 		return tx.InsertFactor(auth.Factor{ID: auth.FactorID(secret.NewID(tx.Now)), Account: account, Kind: auth.FactorsReset, CreatedAt: tx.Now})
@@ -75,8 +75,8 @@ func (s *Service) replaceFactors(tx *store.Tx, a auth.Account, list []auth.Facto
 }
 
 // CreateRescue creates the token of a link with which the owner of an account replaces lost factors. It works
-// once, for an hour, in place of earlier ones, and only with the password. The owner gets a notice without
-// the link. Refusals: not_found, account_disabled, no_factor.
+// once, for an hour, in place of earlier ones, which end even where they were opened, and only with the password.
+// The owner gets a notice without the link. Refusals: not_found, account_disabled, no_factor.
 func (s *Service) CreateRescue(ctx context.Context, tenant auth.TenantID, account auth.AccountID, actor auth.Actor) (token secret.Text, expires time.Time, err error) {
 	token = secret.New(rescuePrefix)
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -96,7 +96,7 @@ func (s *Service) CreateRescue(ctx context.Context, tenant auth.TenantID, accoun
 		if !hasSecondFactor(list) {
 			return errNoFactor()
 		}
-		if err := tx.DeleteSingleUses(account, auth.UseRescue); err != nil {
+		if err := tx.DeleteRescues(account); err != nil {
 			return err
 		}
 		expires = tx.Now.Add(rescueLifetime)
@@ -122,20 +122,12 @@ func (s *Service) RescueUsable(ctx context.Context, tenant auth.TenantID, token 
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.SingleUse(auth.UseRescue, secret.Digest(token))
-		if errors.Is(err, auth.ErrNotFound) {
-			usable = false
-			return nil
-		} else if err != nil {
-			return err
+		usable = err == nil && use.UsedAt.IsZero() && tx.Now.Before(use.ExpiresAt)
+		if err == nil && !usable {
+			usable, err = hasOpenedRescue(tx, token, b)
 		}
-		usable = use.UsedAt.IsZero() && tx.Now.Before(use.ExpiresAt)
-		if usable {
-			return nil
-		}
-		f, err := tx.Flow(rescueFlow(token))
-		usable = err == nil && f.Browser == secret.Digest(b.Secret)
 		if errors.Is(err, auth.ErrNotFound) {
-			err = nil
+			return nil
 		}
 		return err
 	})
@@ -143,6 +135,20 @@ func (s *Service) RescueUsable(ctx context.Context, tenant auth.TenantID, token 
 		return false, fmt.Errorf("read rescue link: %w", err)
 	}
 	return usable, nil
+}
+
+// hasOpenedRescue reports whether the browser has used a rescue link that no other one has replaced.
+func hasOpenedRescue(tx *store.Tx, token string, b flow.Browser) (bool, error) {
+	if _, err := tx.SingleUse(auth.UseRescue, secret.Digest(token)); errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	f, err := tx.Flow(rescueFlow(token))
+	if errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && f.Browser == secret.Digest(b.Secret), err
 }
 
 // Rescue uses a rescue link and begins the flow in which its owner enters the password and adds a factor. In
@@ -155,11 +161,10 @@ func (s *Service) Rescue(ctx context.Context, tenant auth.TenantID, token string
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.Consume(auth.UseRescue, secret.Digest(token))
 		if errors.Is(err, auth.ErrNotFound) {
-			f, err := tx.Flow(id)
-			if errors.Is(err, auth.ErrNotFound) || err == nil && f.Browser != secret.Digest(b.Secret) {
-				return refuseRescue(tx, "", "link_unknown_spent_or_expired", b.Actor)
+			if opened, err := hasOpenedRescue(tx, token, b); err != nil || opened {
+				return err
 			}
-			return err
+			return refuseRescue(tx, "", "link_unknown_spent_or_expired", b.Actor)
 		} else if err != nil {
 			return err
 		}
@@ -172,7 +177,7 @@ func (s *Service) Rescue(ctx context.Context, tenant auth.TenantID, token string
 		}
 		err = tx.InsertFlow(auth.Flow{
 			ID: id, Kind: auth.FlowAccount, Browser: secret.Digest(b.Secret), CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(flow.Lifetime),
-			Proofs: []auth.Proof{{Method: auth.ProofRescueLink, Account: a.ID, At: tx.Now}},
+			Proofs: []auth.Proof{{Method: auth.ProofRescueLink, Account: a.ID, At: tx.Now, Link: use.Digest}},
 		})
 		if err != nil {
 			return err

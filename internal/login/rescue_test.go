@@ -216,6 +216,53 @@ func TestRescueLinks(t *testing.T) {
 	})
 }
 
+// TestAttack_MF_15_NewLinkEndsOpenedOne: a new link, and the removal of all factors, end the sign-in in which an
+// earlier link was opened, before and after the password.
+func TestAttack_MF_15_NewLinkEndsOpenedOne(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		h.addTOTP(a)
+		open := func() (secret.Text, *pendingSignIn) {
+			t.Helper()
+			token := h.createRescue(a)
+			p, err := (&browser{h: h}).rescue(token)
+			h.requireOK(err)
+			return token, p
+		}
+		first, before := open()
+		second, after := open()
+		after.password("ann@example.test")
+		third, p := open()
+		if e := before.password("ann@example.test"); e.Step.Kind != auth.StepFactor {
+			t.Errorf("the first link leads to %s", e.Step.Kind)
+		}
+		_, err := after.enrol(a)
+		h.requireRefused(err, "session_invalid")
+		for token, p := range map[secret.Text]*pendingSignIn{first: before, second: after} {
+			if ok, err := h.RescueUsable(t.Context(), tenant, token.Reveal(), p.form.Browser); ok || err != nil {
+				t.Errorf("a replaced link: %t, %v", ok, err)
+			}
+			_, err := h.Rescue(t.Context(), tenant, token.Reveal(), p.form.Browser)
+			h.requireRefused(err, "invalid_link")
+		}
+
+		p.password("ann@example.test")
+		if e, err := p.enrol(a); err != nil || e.Session.ACR != "2" {
+			t.Fatalf("%+v, %v", e.Session, err)
+		}
+		if ok, err := h.RescueUsable(t.Context(), tenant, third.Reveal(), p.form.Browser); !ok || err != nil {
+			t.Errorf("the finished link in its browser: %t, %v", ok, err)
+		}
+
+		_, p = open()
+		p.password("ann@example.test")
+		_, err = h.ResetFactors(t.Context(), tenant, a.ID, operator)
+		h.requireOK(err)
+		_, err = p.enrol(a)
+		h.requireRefused(err, "session_invalid")
+	})
+}
+
 // TestAttack_MF_15_OneLinkOnce: of 64 browsers with one link, one goes on.
 func TestAttack_MF_15_OneLinkOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {

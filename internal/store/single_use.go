@@ -92,6 +92,13 @@ func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKi
 	return nil
 }
 
+// DeleteRescues deletes the rescue links of the account, consumed ones included, which ends the sign-ins that
+// began with them.
+func (tx *Tx) DeleteRescues(account auth.AccountID) error {
+	_, err := execCount(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3`, tx.tenant, account, auth.UseRescue)
+	return err
+}
+
 // DeleteSingleUsesSince deletes the unconsumed secrets of a kind that the account got at the given
 // time or later.
 func (tx *Tx) DeleteSingleUsesSince(account auth.AccountID, kind auth.SingleUseKind, since time.Time) error {
