@@ -224,6 +224,9 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 			{"reset", "/password/reset", *l.Rate("reset.ip"), func() body { return body{"token": link, "password": servertest.Password} }},
 			{"refresh", "/refresh", *l.Rate("refresh.ip"), func() body { return body{"refresh_token": "wwr_x"} }},
 			{"login", "/login", *l.Rate("login.ip"), func() body { return body{"email": newEmail(), "password": wrongPassword} }},
+			{"second factor", "/login/mfa", *l.Rate("login.ip"), func() body { return body{"mfa_token": newEmail(), "factor": "totp", "code": "000000"} }},
+			{"mailed code", "/login/mfa/email-code", *l.Rate("login.ip"), func() body { return body{"mfa_token": newEmail()} }},
+			{"passkey", "/passkeys/finish", *l.Rate("login.ip"), func() body { return body{"credential": body{}} }},
 		} {
 			t.Run("BF-11 "+c.name+" from one address", func(t *testing.T) {
 				ip := fromIP(fmt.Sprintf("203.0.113.%d", i))
@@ -271,6 +274,30 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 			after := requireThrottled(t, refresh(t, s, token))
 			s.Clock.Advance(after)
 			refresh(t, s, token).Want(t, 200)
+		})
+		t.Run("BF-11 mails to sign in, from one address", func(t *testing.T) {
+			changeSettings(t, s, func(v *auth.Settings) { v.EmailSignIn = true })
+			b := s.Browser(t)
+			for i := range l.Rate("email_code.ip").Count + 1 {
+				b.Open("/login")
+				b.Open(b.Page.Link("by-mail"))
+				if b.Press("submit", "email", newEmail()); (b.Page.Status == 429) != (i == l.Rate("email_code.ip").Count) {
+					t.Fatalf("%d after %d: %s", b.Page.Status, i, b.Page.Text())
+				}
+			}
+		})
+		t.Run("BF-11 second factor of one account", func(t *testing.T) {
+			account := createAccount(t, s, bob)
+			app, codes := addApp(t, s, account), addRecoveryCodes(t, s, account)
+			guess := func(ip int, factor, code string) servertest.Response {
+				return post(t, s, "/login/mfa", body{"mfa_token": beginLogin(t, s, bob), "factor": factor, "code": code}, fromIP(fmt.Sprintf("192.0.2.%d", ip)))
+			}
+			for i := range 3 * l.Rate("factor.account").Count { // of all strangers
+				guess(i, []string{"totp", "recovery_code"}[i%2], "000000").WantCode(t, 400, "invalid_code")
+			}
+			requireThrottled(t, guess(100, "recovery_code", codes[1]))
+			s.Clock.Advance(requireThrottled(t, guess(101, "totp", app.code(t))))
+			guess(102, "totp", app.code(t)).Want(t, 200)
 		})
 		t.Run("BF-11 current password", func(t *testing.T) {
 			tokens := s.Login(t, alice, servertest.Password)
