@@ -146,6 +146,30 @@ func TestAttack_MF_01_OneCodeManyFlows(t *testing.T) {
 	}, func(c *login.Config) { c.Rates["factor.account"] = limit.Rate{Count: 1000, Per: time.Hour} })
 }
 
+// TestAttack_MF_02_FL_09_UsedSteps: neither a used code nor an older one signs in, also after the clock went back.
+func TestAttack_MF_02_FL_09_UsedSteps(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		seed := h.addTOTP(h.insertAccount("ann@example.test", good))
+		prove := func(code string) error {
+			p, _ := (&browser{h: h}).beginSignIn("ann@example.test", false)
+			_, err := p.prove(auth.ProofTOTP, code)
+			return err
+		}
+		h.clock.Advance(time.Hour)
+		older := h.codeOf(seed)
+		h.clock.Advance(30 * time.Second)
+		used := h.codeOf(seed)
+		h.requireOK(prove(used))
+
+		for _, back := range []time.Duration{0, 30 * time.Second, time.Hour} {
+			h.clock.Advance(-back)
+			for _, code := range []string{used, older, h.codeOf(seed)} {
+				h.requireRefused(prove(code), "invalid_code")
+			}
+		}
+	})
+}
+
 // TestAttack_MF_05_WrongCodesEndTheSignIn: ten wrong codes end the pending sign-in, and a new one goes on
 // counting.
 func TestAttack_MF_05_WrongCodesEndTheSignIn(t *testing.T) {
