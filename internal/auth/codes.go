@@ -69,6 +69,7 @@ const (
 	CodeAccountUnknown      Code = "account_unknown"
 	CodeClientDisabled      Code = "client_disabled"
 	CodeInvalidCredentials  Code = "invalid_credentials"
+	CodeInvalidLoginToken   Code = "invalid_login_token"
 	CodeInvalidMFAToken     Code = "invalid_mfa_token"
 	CodeInvalidPasskey      Code = "invalid_passkey"
 	CodeInvalidRefreshToken Code = "invalid_refresh_token"

@@ -40,30 +40,38 @@ func (s *Service) MailSignIn(ctx context.Context, in flow.FormRef, email string)
 	if err != nil {
 		return flow.Step{}, err
 	}
+	return step, s.mailSignIn(ctx, in.Tenant, email, in.Browser.Actor, func(tx *store.Tx) (auth.FlowID, error) {
+		f, err := s.cfg.Flows.Resume(tx, in)
+		return f.ID, err
+	})
+}
+
+// mailSignIn counts a mail and sends the code of the flow that write returns. Beyond the limit it only writes
+// the flow.
+func (s *Service) mailSignIn(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor, write func(*store.Tx) (auth.FlowID, error)) error {
 	address, err := auth.ParseEmail(email)
 	if err != nil {
-		return step, err
+		return err
 	}
-	actor := in.Browser.Actor
-	event := auth.Event{Kind: auth.EventCodeMailed, Outcome: auth.Failure, Actor: actor, Detail: map[string]string{"method": string(auth.ProofEmailLink), "reason": ReasonLimited}}
-	limited := s.countMail(ctx, "email_sign_in", in.Tenant, address.Login, actor)
+	limited := s.countMail(ctx, "email_sign_in", tenant, address.Login, actor)
 	if limited != nil && auth.KindOf(limited) != auth.KindThrottled {
-		return step, limited
+		return limited
 	}
-	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
-		tenant, err := tx.CurrentTenant()
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}
-		if !tenant.Settings.EmailSignIn {
+		if !t.Settings.EmailSignIn {
 			return errEmailSignInOff()
 		}
-		if limited != nil {
-			return tx.Record(event)
-		}
-		f, err := s.cfg.Flows.Resume(tx, in)
+		f, err := write(tx)
 		if err != nil {
 			return err
+		}
+		if limited != nil {
+			detail := map[string]string{"method": string(auth.ProofEmailLink), "reason": ReasonLimited}
+			return tx.Record(auth.Event{Kind: auth.EventCodeMailed, Outcome: auth.Failure, Actor: actor, Detail: detail})
 		}
 		a, err := tx.AccountByLogin(address.Login)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -72,12 +80,12 @@ func (s *Service) MailSignIn(ctx context.Context, in flow.FormRef, email string)
 		if a.Disabled() || !a.Verified() { // its password may be another person's
 			a = auth.Account{}
 		}
-		return s.enqueueCode(tx, codeUse{auth.ProofEmailLink, f.ID}, a, address.Login, actor)
+		return s.enqueueCode(tx, codeUse{auth.ProofEmailLink, f}, a, address.Login, actor)
 	})
 	if err != nil {
-		return step, fmt.Errorf("mail sign-in: %w", err)
+		return fmt.Errorf("mail sign-in: %w", err)
 	}
-	return step, nil
+	return nil
 }
 
 // SignInMailed reports whether a code works with which a user signs in in the flow, and returns the address
@@ -111,15 +119,17 @@ func (s *Service) SignInEmail(ctx context.Context, in EmailForm) (SignedIn, erro
 		return SignedIn{}, err
 	}
 	form := PasswordForm{FormRef: in.FormRef, Remember: in.Remember, RememberMe: in.RememberMe}
-	refund, err := s.countEmailGuess(ctx, in, f)
+	newDevice, refund, err := s.countEmailGuess(ctx, in.Tenant, emailGuess{f.ID, in.Code, in.Browser.Actor})
 	if err != nil {
 		return s.refuseInFlow(ctx, form, err)
 	}
 	var e SignedIn
 	var a auth.Account
 	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
-		a, e, err = s.proveEmail(tx, in, form)
-		return err
+		if a, e, err = s.proveEmail(tx, in, form); err != nil || e.Session.ID == "" || !newDevice {
+			return err
+		}
+		return notifyNewDevice(tx, a, in.Browser.Actor)
 	})
 	if err != nil {
 		return s.refuseInFlow(ctx, form, err)
@@ -128,39 +138,57 @@ func (s *Service) SignInEmail(ctx context.Context, in EmailForm) (SignedIn, erro
 	return s.continueSignedIn(ctx, form, a, e)
 }
 
-// countEmailGuess counts a guess of a mailed code with the passwords of its account, before the code counts. A
-// wrong guess is counted alike for every address, with or without an account.
-func (s *Service) countEmailGuess(ctx context.Context, in EmailForm, f auth.Flow) (refund func(), err error) {
-	var account auth.AccountID
+// emailGuess is a code that was entered instead of a password in a flow.
+type emailGuess struct {
+	flow  auth.FlowID
+	code  string
+	actor auth.Actor
+}
+
+// countEmailGuess counts a guess of a mailed code with the passwords of its account, before it is compared.
+// It reports whether the right code comes from a new device. After a wrong one nothing depends on whether
+// the account exists.
+func (s *Service) countEmailGuess(ctx context.Context, tenant auth.TenantID, g emailGuess) (newDevice bool, refund func(), err error) {
+	var a auth.Account // zero unless the code is right
 	var code mailedCode
-	var right bool
-	err = s.cfg.DB.ReadOne(ctx, in.Tenant, func(tx *store.Tx) error {
-		u := codeUse{auth.ProofEmailLink, f.ID}
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		u := codeUse{auth.ProofEmailLink, g.flow}
 		v, c, live, err := u.read(tx)
-		account, code, right = v.Account, c, u.match(s.codeText(tx, u, v.Account, c.Nonce), in.Code)
-		if err == nil && !live && v.UsedAt.IsZero() {
-			err = errInvalidCode()
+		code = c
+		switch {
+		case err != nil:
+			return err
+		case !live && v.UsedAt.IsZero():
+			return errInvalidCode()
+		case !u.match(s.codeText(tx, u, v.Account, c.Nonce), g.code) || !live || v.Account == "":
+			return nil
+		}
+		if a, err = tx.Account(v.Account); errors.Is(err, auth.ErrNotFound) {
+			return nil
 		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read mailed code: %w", err)
+		return false, nil, fmt.Errorf("read mailed code: %w", err)
 	}
-	known, err := s.cfg.Sessions.VerifyKnownBrowser(ctx, in.Tenant, code.Login, in.Browser.Actor.Known)
+	known, err := s.cfg.Sessions.VerifyKnownBrowser(ctx, tenant, code.Login, g.actor.Known)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
-	guess := limit.Attempt{Rule: "login", Account: string(in.Tenant) + "|" + code.Login, KnownBrowser: known, Addr: in.Browser.Actor.Addr()}
+	guess := limit.Attempt{Rule: "login", Account: string(tenant) + "|" + code.Login, KnownBrowser: known, Addr: g.actor.Addr()}
 	buckets := guess.GuessBuckets(s.cfg.Rates["login.account"])
 	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
-		return nil, err
+		return false, nil, err
 	}
-	if right {
-		if err := s.countSuccess(ctx, in.Tenant, account); err != nil {
-			return nil, err
+	if a.ID != "" {
+		if err := s.countSuccess(ctx, tenant, a.ID); err != nil {
+			return false, nil, err
+		}
+		if newDevice, err = s.isNewDevice(ctx, tenant, a, g.actor); err != nil {
+			return false, nil, err
 		}
 	}
-	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
+	return newDevice, func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
 }
 
 // proveEmail compares the code, and begins the session if that is enough. Otherwise it keeps the proof for
@@ -173,14 +201,14 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 	if a, e, ok, err := s.repeatEmail(tx, f, in, form); ok || err != nil {
 		return a, e, err
 	}
-	a, err := s.useSignInCode(tx, f.ID, in)
+	a, err := s.useSignInCode(tx, emailGuess{f.ID, in.Code, in.Browser.Actor})
 	if err != nil {
 		return a, SignedIn{}, err
 	}
 	p, actor := auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now}, in.Browser.Actor
 	params, need, trusted, err := s.checkInBrowser(tx, a, []auth.Proof{p}, actor)
 	if _, refused := errors.AsType[*auth.Error](err); refused {
-		return a, SignedIn{}, s.refuseEmail(tx, in, a.ID, ReasonRefused, err)
+		return a, SignedIn{}, refuseEmail(tx, actor, a.ID, ReasonRefused, err)
 	}
 	if err != nil {
 		return a, SignedIn{}, err
@@ -201,9 +229,9 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 	return a, e, recordFactorSignIn(tx, e.Session, p, actor)
 }
 
-// useSignInCode uses up the code that was mailed for a flow, and returns its account.
-func (s *Service) useSignInCode(tx *store.Tx, f auth.FlowID, in EmailForm) (auth.Account, error) {
-	u := codeUse{auth.ProofEmailLink, f}
+// useSignInCode uses up the code that was mailed for a flow, and returns its account. Wrong codes are recorded.
+func (s *Service) useSignInCode(tx *store.Tx, g emailGuess) (auth.Account, error) {
+	u := codeUse{auth.ProofEmailLink, g.flow}
 	v, code, live, err := u.read(tx)
 	if err != nil {
 		return auth.Account{}, err
@@ -213,9 +241,9 @@ func (s *Service) useSignInCode(tx *store.Tx, f auth.FlowID, in EmailForm) (auth
 		return auth.Account{}, err
 	}
 	if !live || !tenant.Settings.EmailSignIn {
-		return auth.Account{}, s.refuseEmail(tx, in, v.Account, "wrong_code", errInvalidCode())
+		return auth.Account{}, refuseEmail(tx, g.actor, v.Account, "wrong_code", errInvalidCode())
 	}
-	right := u.match(s.codeText(tx, u, v.Account, code.Nonce), in.Code)
+	right := u.match(s.codeText(tx, u, v.Account, code.Nonce), g.code)
 	a, err := tx.Account(v.Account)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return a, err
@@ -225,16 +253,16 @@ func (s *Service) useSignInCode(tx *store.Tx, f auth.FlowID, in EmailForm) (auth
 		if err := putMailedCode(tx, v, code); err != nil {
 			return a, err
 		}
-		return a, s.refuseEmail(tx, in, v.Account, "wrong_code", errInvalidCode())
+		return a, refuseEmail(tx, g.actor, v.Account, "wrong_code", errInvalidCode())
 	}
 	_, err = tx.Consume(auth.UseMailedCode, v.Digest)
 	return a, err
 }
 
 // refuseEmail records a refusal and commits it.
-func (s *Service) refuseEmail(tx *store.Tx, in EmailForm, account auth.AccountID, reason string, refusal error) error {
+func refuseEmail(tx *store.Tx, actor auth.Actor, account auth.AccountID, reason string, refusal error) error {
 	detail := map[string]string{"reason": reason, "method": string(auth.ProofEmailLink)}
-	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: in.Browser.Actor, Account: account, Detail: detail})
+	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: account, Detail: detail})
 	if err != nil {
 		return err
 	}

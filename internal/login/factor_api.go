@@ -21,27 +21,18 @@ const pendingLifetime = 10 * time.Minute
 // cookieResponse marks the flow of a sign-in that requested a session cookie.
 const cookieResponse = "cookie"
 
-// Pending is a sign-in by the JSON API whose password was right.
+// Pending is a sign-in by the JSON API whose first factor was right.
 type Pending struct {
 	Token   secret.Text        // continues it, for ten minutes
 	Need    auth.Need          // NeedFactor or NeedEnrolment
 	Methods []auth.ProofMethod // that can be proved
 }
 
-// keep stores the proof of the right password in a flow that only the returned token continues.
+// keep stores the first proof in a flow that only the returned token continues.
 func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 	d.result.Pending = Pending{Token: secret.New(TokenPrefix)}
-	f := auth.Flow{
-		ID: pendingID(d.result.Pending.Token.Reveal()), Browser: string(auth.FlowAPI), Kind: auth.FlowAPI, Proofs: []auth.Proof{p},
-		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(pendingLifetime),
-	}
-	f.Request.Scope = d.request.Scope
-	if d.request.Resource != "" {
-		f.Request.Resources = []string{d.request.Resource}
-	}
-	if d.request.Cookie {
-		f.Request.ResponseMode = cookieResponse
-	}
+	f := newPendingFlow(tx, d.result.Pending.Token, d.request)
+	f.Proofs = []auth.Proof{p}
 	list, err := tx.Factors(p.Account)
 	if err != nil {
 		return err
@@ -60,10 +51,35 @@ func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 	}
 	if ok, err := mailsCodes(tx, a); err != nil {
 		return err
-	} else if ok {
+	} else if ok && p.Method == auth.ProofPassword { // beside a mailed code it would be the same factor twice
 		d.result.Pending.Methods = append(d.result.Pending.Methods, auth.ProofEmailCode)
 	}
 	return tx.InsertFlow(f)
+}
+
+// newPendingFlow returns the flow that a token continues, which holds what the sign-in results in.
+func newPendingFlow(tx *store.Tx, token secret.Text, r Request) auth.Flow {
+	f := auth.Flow{
+		ID: pendingID(token.Reveal()), Browser: string(auth.FlowAPI), Kind: auth.FlowAPI,
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(pendingLifetime),
+	}
+	f.Request.Scope = r.Scope
+	if r.Resource != "" {
+		f.Request.Resources = []string{r.Resource}
+	}
+	if r.Cookie {
+		f.Request.ResponseMode = cookieResponse
+	}
+	return f
+}
+
+// requestOf returns what the sign-in of a pending flow results in.
+func requestOf(f auth.Flow, actor auth.Actor) Request {
+	r := Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: actor}
+	if len(f.Request.Resources) > 0 {
+		r.Resource = f.Request.Resources[0]
+	}
+	return r
 }
 
 // pendingID is the ID of the flow that a token continues. No page continues it, since it belongs to no
@@ -189,10 +205,7 @@ func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.P
 		d.result.Pending = Pending{Token: secret.Text(token), Need: need}
 		return tx.UpdateFlow(f)
 	}
-	d.request = Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: actor}
-	if len(f.Request.Resources) > 0 {
-		d.request.Resource = f.Request.Resources[0]
-	}
+	d.request = requestOf(f, actor)
 	if err := tx.FinishFlow(f.ID); errors.Is(err, auth.ErrNotFound) {
 		return errMFAToken()
 	} else if err != nil {
@@ -205,6 +218,34 @@ func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.P
 	return recordFactorSignIn(tx, v, p, actor)
 }
 
+// proveFirst begins a session if the first proof of an account is enough. Otherwise it keeps the proof.
+func (d *apiSignIn) proveFirst(tx *store.Tx, a auth.Account, p auth.Proof) error {
+	params, need, err := d.s.checkProofs(tx, a, []auth.Proof{p}, d.request.Actor)
+	if err != nil {
+		return err
+	}
+	if need == auth.NeedNothing {
+		v, err := d.begin(tx, a, params)
+		if err != nil {
+			return err
+		}
+		return recordFactorSignIn(tx, v, p, d.request.Actor)
+	}
+	if err := d.keep(tx, p); err != nil {
+		return err
+	}
+	d.result.Pending.Need = need
+	detail := map[string]string{"method": string(p.Method), "need": string(need)}
+	return tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: d.request.Actor, Account: a.ID, Detail: detail})
+}
+
+// refused reports whether err refuses the proofs of the sign-in. Other refusals, such as that of a resource,
+// leave no trace: the session that has begun is rolled back.
+func (d *apiSignIn) refused(err error) bool {
+	_, ok := errors.AsType[*auth.Error](err)
+	return ok && d.result.Session.ID == ""
+}
+
 func errMFAToken() error {
-	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidMFAToken, "mfa_token: one of a sign-in of the last ten minutes that is not complete; sign in with the password again")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidMFAToken, "mfa_token: one of a sign-in of the last ten minutes that is not complete; sign in again from the beginning")
 }

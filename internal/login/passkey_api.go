@@ -87,7 +87,7 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 			return s.refusePasskey(tx, r, in.Actor, refusal)
 		}
 		a, err = d.provePasskey(tx, in, r)
-		if _, refused := errors.AsType[*auth.Error](err); refused {
+		if d.refused(err) {
 			return s.refusePasskey(tx, r, in.Actor, err)
 		}
 		return err
@@ -138,20 +138,5 @@ func (d *apiSignIn) provePasskey(tx *store.Tx, in PasskeyRequest, r passkeyRespo
 	if in.Token != "" {
 		return a, d.complete(tx, f, a, p, in.Token, in.Actor)
 	}
-	params, need, err := d.s.checkProofs(tx, a, []auth.Proof{p}, in.Actor)
-	if err != nil {
-		return a, err
-	}
-	if need != auth.NeedNothing {
-		if err := d.keep(tx, p); err != nil {
-			return a, err
-		}
-		d.result.Pending.Need = need
-		return a, tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: in.Actor, Account: a.ID, Detail: map[string]string{"method": string(p.Method), "need": string(need)}})
-	}
-	v, err := d.begin(tx, a, params)
-	if err != nil {
-		return a, err
-	}
-	return a, recordFactorSignIn(tx, v, p, in.Actor)
+	return a, d.proveFirst(tx, a, p)
 }

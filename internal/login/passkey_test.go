@@ -150,6 +150,13 @@ func TestPasskeyByAPI(t *testing.T) {
 		}
 		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
 		h.requireOK(err)
+		before := h.countSessions(a)
+		refused := login.Request{Scope: auth.Scope{"openid"}, Resource: "https://api.example.test", Actor: browserActor}
+		_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Request: refused, Response: k.Get(t, options)})
+		h.requireRefused(err, "invalid_target")
+		if n := h.countSessions(a); n != before {
+			t.Errorf("a refused resource leaves %d sessions, want %d", n, before)
+		}
 		h.clock.Advance(5 * time.Minute)
 		_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Response: k.Get(t, options)})
 		h.requireRefused(err, "invalid_passkey")

@@ -144,6 +144,8 @@ func (s *Server) routes() {
 	api.Call(a, "POST /api/v1/login", d.api, anyone, limitLogin, api.OpLogin, a.Login)
 	api.Call(a, "POST /api/v1/login/mfa", d.api, anyone, limitLogin, api.OpLoginFactor, a.LoginFactor)
 	api.Call(a, "POST /api/v1/login/mfa/email-code", d.api, anyone, limitLogin, api.OpLoginCode, a.LoginCode)
+	api.Call(a, "POST /api/v1/login/email", d.api, anyone, limitEmailCode, api.OpLoginEmail, a.LoginEmail)
+	api.Call(a, "POST /api/v1/login/email/code", d.api, anyone, limitLogin, api.OpLoginEmailCode, a.LoginEmailCode)
 	api.Call(a, "POST /api/v1/passkeys/begin", d.api, anyone, limitAuthorize, api.OpPasskeyBegin, a.PasskeyBegin)
 	api.Call(a, "POST /api/v1/passkeys/finish", d.api, anyone, limitLogin, api.OpPasskeyFinish, a.PasskeyFinish)
 	api.Call(a, "POST /api/v1/refresh", d.api, anyone, limitRefresh, api.OpRefresh, a.Refresh)

@@ -221,6 +221,7 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 			{"verify", "/verify-email", *l.Rate("verify.ip"), func() body { return body{"token": link} }},
 			{"resend", "/verify-email/resend", *l.Rate("resend.ip"), func() body { return body{"email": newEmail()} }},
 			{"forgot", "/password/forgot", *l.Rate("forgot.ip"), func() body { return body{"email": newEmail()} }},
+			{"mail", "/login/email", *l.Rate("email_code.ip"), func() body { return body{"email": newEmail()} }},
 			{"reset", "/password/reset", *l.Rate("reset.ip"), func() body { return body{"token": link, "password": servertest.Password} }},
 			{"refresh", "/refresh", *l.Rate("refresh.ip"), func() body { return body{"refresh_token": "wwr_x"} }},
 			{"login", "/login", *l.Rate("login.ip"), func() body { return body{"email": newEmail(), "password": wrongPassword} }},

@@ -202,3 +202,36 @@ func TestAttack_MF_14_StepUpByMail(t *testing.T) {
 		}
 	})
 }
+
+// TestAttack_BF_01_MF_03_EmailSignInByAPI: the responses to known and unknown addresses are the same. The code
+// signs in where its token is, with a second factor if one is needed.
+func TestAttack_BF_01_MF_03_EmailSignInByAPI(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		ask := func(email string) servertest.Response { return post(t, s, "/login/email", body{"email": email}) }
+		ask(alice).Want(t, 404)
+		changeSettings(t, s, func(v *auth.Settings) { v.EmailSignIn = true })
+		hers := decode[body](t, ask(alice).Want(t, 202))
+		text, _ := mailWith(t, s, "Sign in")
+		others := decode[body](t, ask("nobody@example.test").Want(t, 202))
+		guess := func(v body, code string) servertest.Response {
+			return post(t, s, "/login/email/code", body{"login_token": v["login_token"], "code": code})
+		}
+		known, unknown := guess(hers, "AAAA-AAAA").Want(t, 400), guess(others, "AAAA-AAAA").Want(t, 400)
+		if a, b := decode[body](t, known), decode[body](t, unknown); a["code"] != "invalid_code" || a["code"] != b["code"] || a["detail"] != b["detail"] {
+			t.Errorf("BF-01 %s and %s", known.Body, unknown.Body)
+		}
+		guess(others, codeIn(t, text)).Want(t, 400)
+		if acr := acrOf(t, guess(hers, codeIn(t, text)).Want(t, 200)); acr != "1" {
+			t.Errorf("acr %q", acr)
+		}
+
+		setFactors(t, s, auth.FactorSettings{Policy: auth.FactorsRequired})
+		hers = decode[body](t, ask(alice).Want(t, 202))
+		text, _ = mailWith(t, s, "Sign in")
+		if v := decode[body](t, guess(hers, codeIn(t, text)).Want(t, 401)); v["code"] != "mfa_required" || v["mfa_token"] == nil {
+			t.Errorf("MF-03 %v", v)
+		}
+	})
+}

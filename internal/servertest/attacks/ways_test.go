@@ -69,11 +69,17 @@ var ways = map[string]way{
 				b.Open("/login")
 				b.Open(b.Page.Link("by-mail"))
 				b.Press("submit", "email", u.email).Want(u.t, 200)
-				m := u.s.WaitMail(u.t, u.email)
-				for m.Kind != auth.MailSignIn {
-					m = u.s.WaitMail(u.t, u.email)
-				}
-				return u.newSession(func() { b.Press("submit", "code", codeIn(u.t, m.Text)) })
+				code := u.signInCode()
+				return u.newSession(func() { b.Press("submit", "code", code) })
+			}
+		},
+	},
+	"code by mail in the API": {
+		issues: []string{"login.proveFirst"}, routes: []string{"POST /api/v1/login/email", "POST /api/v1/login/email/code"},
+		prepare: func(u *wayUser) func() string {
+			return func() string {
+				v := decode[body](u.t, post(u.t, u.s, "/login/email", body{"email": u.email}).Want(u.t, 202))
+				return acrOf(u.t, post(u.t, u.s, "/login/email/code", body{"login_token": v["login_token"], "code": u.signInCode()}))
 			}
 		},
 	},
@@ -106,7 +112,7 @@ var ways = map[string]way{
 		},
 	},
 	"passkey in the API": {
-		issues: []string{"login.provePasskey"}, routes: []string{"POST /api/v1/passkeys/begin", "POST /api/v1/passkeys/finish"}, strong: true,
+		routes: []string{"POST /api/v1/passkeys/begin", "POST /api/v1/passkeys/finish"}, strong: true,
 		prepare: func(u *wayUser) func() string {
 			k := u.addPasskey()
 			return func() string {
@@ -321,6 +327,16 @@ func (u *wayUser) newSession(fn func()) string {
 		}
 	}
 	return ""
+}
+
+// signInCode returns the code of the next mail that signs the user in.
+func (u *wayUser) signInCode() string {
+	u.t.Helper()
+	m := u.s.WaitMail(u.t, u.email)
+	for m.Kind != auth.MailSignIn {
+		m = u.s.WaitMail(u.t, u.email)
+	}
+	return codeIn(u.t, m.Text)
 }
 
 func (u *wayUser) signInOnPage() {

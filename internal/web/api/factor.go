@@ -12,13 +12,13 @@ import (
 
 var OpLoginFactor = operation{id: "login-mfa", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
 	summary: "Complete a sign-in with a second factor",
-	doc:     "Returns what the sign-in with the password requested: tokens, or 204 and the session cookie. mfa_token is that of the response mfa_required; it works for ten minutes, once, and nowhere else. Each code works once."}
+	doc:     "Returns what the first call of the sign-in requested: tokens, or 204 and the session cookie. mfa_token is that of the response mfa_required; it works for ten minutes, once, and nowhere else. Each code works once."}
 
 var OpLoginCode = operation{id: "login-mfa-email-code", topic: "sign in", status: http.StatusNoContent, errors: []int{http.StatusUnauthorized, http.StatusConflict},
 	summary: "Mail the code of a second factor again",
 	doc:     "For a sign-in whose factors are email_code. /api/v1/login has mailed the first one. A code works for ten minutes and five guesses, with its mfa_token only; while half of its life is left, the same code is mailed again."}
 
-// MFAToken continues a sign-in whose password was right.
+// MFAToken continues a sign-in whose first factor was right.
 type MFAToken struct {
 	MFAToken string `json:"mfa_token" writeOnly:"true" maxLength:"128" example:"wwf_…"`
 }
@@ -29,7 +29,7 @@ func (s *Handlers) LoginCode(ctx context.Context, in *struct{ Body MFAToken }) (
 	return nil, s.logins.MailPendingCode(ctx, ex.Tenant.ID, in.Body.MFAToken, ex.RequestActor())
 }
 
-// FactorCode is a second factor for a sign-in whose password was right.
+// FactorCode is a second factor for a sign-in whose first factor was right.
 type FactorCode struct {
 	MFAToken string `json:"mfa_token" writeOnly:"true" maxLength:"128" example:"wwf_…"`
 	Factor   string `json:"factor" enum:"totp,recovery_code,email_code" doc:"One of the factors of the response mfa_required."`
@@ -64,14 +64,14 @@ func (s *Handlers) loginResult(ex *router.Exchange, res login.Result) (*tokensOu
 	return tokens(res.Tokens), nil
 }
 
-// mfaRequired refuses a sign-in whose password was right until a second factor is proved.
+// mfaRequired refuses a sign-in whose first factor was right until a second factor is proved.
 func mfaRequired(pending login.Pending) error {
-	p := router.NewProblem(http.StatusUnauthorized, auth.CodeMFARequired, "the password is correct; send mfa_token with a code to /api/v1/login/mfa, or with a passkey to /api/v1/passkeys/begin, within ten minutes")
+	p := router.NewProblem(http.StatusUnauthorized, auth.CodeMFARequired, "one factor is proved; send mfa_token with a code to /api/v1/login/mfa, or with a passkey to /api/v1/passkeys/begin, within ten minutes")
 	if slices.Contains(pending.Methods, auth.ProofEmailCode) {
-		p.Detail = "the password is correct; a code was mailed: send it with mfa_token to /api/v1/login/mfa within ten minutes"
+		p.Detail = "one factor is proved; a code was mailed: send it with mfa_token to /api/v1/login/mfa within ten minutes"
 	}
 	if pending.Need == auth.NeedEnrolment {
-		p.Detail = "the password is correct; the account must add a second factor first, on the page /account"
+		p.Detail = "one factor is proved; the account must add a second factor first, on the page /account"
 	}
 	p.MFAToken = pending.Token.Reveal()
 	for _, m := range pending.Methods {
