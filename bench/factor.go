@@ -274,7 +274,8 @@ func (s *signIns) addApp(ctx context.Context, hash string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	app, err := s.logins.BeginTOTP(ctx, auth.DefaultTenant, id, "")
+	by := auth.Actor{Kind: auth.ActorAccount, ID: string(id), IP: "192.0.2.1"}
+	app, err := s.logins.BeginTOTP(ctx, auth.DefaultTenant, "", by)
 	if err != nil {
 		return "", err
 	}
@@ -282,6 +283,6 @@ func (s *signIns) addApp(ctx context.Context, hash string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = s.logins.ConfirmTOTP(ctx, auth.DefaultTenant, app.ID, code, auth.Actor{Kind: auth.ActorAccount, ID: string(id), IP: "192.0.2.1"})
+	_, err = s.logins.ConfirmTOTP(ctx, auth.DefaultTenant, app.ID, code, by)
 	return app.Secret.Reveal(), err
 }

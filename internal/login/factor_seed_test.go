@@ -9,7 +9,7 @@ func TestAttack_MF_07_SecretOfAnotherFlow(t *testing.T) {
 		a := h.insertAccount("ann@example.test", good)
 		eves, err := h.ContinueTOTP(t.Context(), tenant, a.ID, "eve")
 		h.requireOK(err)
-		page, err := h.BeginTOTP(t.Context(), tenant, a.ID, "")
+		page, err := h.BeginTOTP(t.Context(), tenant, "", owner(a))
 		h.requireOK(err)
 		anns, err := h.ContinueTOTP(t.Context(), tenant, a.ID, "ann")
 		h.requireOK(err)
@@ -18,6 +18,25 @@ func TestAttack_MF_07_SecretOfAnotherFlow(t *testing.T) {
 		}
 		if again, err := h.ContinueTOTP(t.Context(), tenant, a.ID, "ann"); err != nil || again != anns {
 			t.Errorf("the page again: %v", err)
+		}
+	})
+}
+
+// TestAttack_MF_07_SecretOfAnotherSession: a link to an app that was begun in another session shows no secret,
+// and a code of it adds nothing.
+func TestAttack_MF_07_SecretOfAnotherSession(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		eve, ann := owner(a), owner(a)
+		eve.Session, ann.Session = "eve", "ann"
+		app, err := h.BeginTOTP(t.Context(), tenant, "", eve)
+		h.requireOK(err)
+
+		_, err = h.PendingTOTP(t.Context(), tenant, app.ID, ann)
+		h.requireRefused(err, "factor_unknown")
+		h.requireRefused(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), ann), "factor_unknown")
+		if again, err := h.PendingTOTP(t.Context(), tenant, app.ID, eve); err != nil || again != app {
+			t.Errorf("the page of its session: %v", err)
 		}
 	})
 }

@@ -210,7 +210,7 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 		if err := checkEnrolment(tx, account, proofs); err != nil {
 			return p, err
 		}
-		if added, err := s.confirmTOTP(tx, account, in.Enrol, in.Code, in.Actor); err != nil || added {
+		if added, err := s.confirmTOTP(tx, account, appCode{App: in.Enrol, In: string(in.Flow), Code: in.Code}, in.Actor); err != nil || added {
 			return p, err
 		}
 		return p, errInvalidCode()

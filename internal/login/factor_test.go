@@ -29,7 +29,7 @@ func (h *fixture) codeOf(seed string) string {
 // addTOTP adds an authenticator app and returns its seed. The next step begins.
 func (h *fixture) addTOTP(a auth.Account) string {
 	h.t.Helper()
-	app, err := h.BeginTOTP(h.t.Context(), tenant, a.ID, "Phone")
+	app, err := h.BeginTOTP(h.t.Context(), tenant, "Phone", owner(a))
 	h.requireOK(err)
 	h.requireOK(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), owner(a)))
 	h.clock.Advance(30 * time.Second)
@@ -66,15 +66,15 @@ func (h *fixture) mails() (kinds []auth.MessageKind) {
 func TestAttack_MF_07_Enrolment(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("ann@example.test", good)
-		first, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone")
+		first, err := h.BeginTOTP(t.Context(), tenant, "Phone", owner(a))
 		h.requireOK(err)
-		second, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone")
+		second, err := h.BeginTOTP(t.Context(), tenant, "Phone", owner(a))
 		h.requireOK(err)
 		seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(second.Secret.Reveal())
 		if err != nil || len(seed) < 20 || first.Secret == second.Secret || !strings.Contains(second.URI.Reveal(), second.Secret.Reveal()) {
 			t.Errorf("seed of %d bytes, %v", len(seed), err)
 		}
-		if again, err := h.PendingTOTP(t.Context(), tenant, a.ID, second.ID); err != nil || again != second {
+		if again, err := h.PendingTOTP(t.Context(), tenant, second.ID, owner(a)); err != nil || again != second {
 			t.Errorf("the page again: %v", err)
 		}
 		h.requireRefused(h.confirmTOTP(first.ID, h.codeOf(first.Secret.Reveal()), owner(a)), "factor_unknown")
@@ -86,7 +86,7 @@ func TestAttack_MF_07_Enrolment(t *testing.T) {
 		h.requireOK(h.confirmTOTP(second.ID, code, owner(a)))
 		h.requireOK(h.confirmTOTP(second.ID, code, owner(a))) // the form sent twice
 		h.requireRefused(h.confirmTOTP(second.ID, "000000", owner(a)), "invalid_code")
-		_, err = h.PendingTOTP(t.Context(), tenant, a.ID, second.ID)
+		_, err = h.PendingTOTP(t.Context(), tenant, second.ID, owner(a))
 		h.requireRefused(err, "factor_unknown")
 		if list, _, err := h.Factors(t.Context(), tenant, a.ID); err != nil || len(list) != 1 || list[0].Name != "Phone" {
 			t.Errorf("%+v, %v", list, err)
@@ -104,12 +104,12 @@ func TestFactorsBelongToOneAccount(t *testing.T) {
 		h.addTOTP(ann)
 		list, _, err := h.Factors(t.Context(), tenant, ann.ID)
 		h.requireOK(err)
-		pending, err := h.BeginTOTP(t.Context(), tenant, ann.ID, "Tablet")
+		pending, err := h.BeginTOTP(t.Context(), tenant, "Tablet", owner(ann))
 		h.requireOK(err)
 		h.requireRefused(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(eve)), "factor_unknown")
 		h.requireRefused(h.RenameFactor(t.Context(), tenant, eve.ID, list[0].ID, "x"), "factor_unknown")
 		h.requireRefused(h.confirmTOTP(pending.ID, h.codeOf(pending.Secret.Reveal()), owner(eve)), "factor_unknown")
-		_, err = h.PendingTOTP(t.Context(), tenant, eve.ID, pending.ID)
+		_, err = h.PendingTOTP(t.Context(), tenant, pending.ID, owner(eve))
 		h.requireRefused(err, "factor_unknown")
 		h.requireOK(h.RenameFactor(t.Context(), tenant, ann.ID, list[0].ID, "Old phone"))
 		if list, _, err := h.Factors(t.Context(), tenant, ann.ID); err != nil || len(list) != 1 || list[0].Name != "Old phone" {
@@ -123,7 +123,7 @@ func TestAttack_MF_05_GuessesAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("ann@example.test", good)
 		for i := range 10 {
-			app, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone") // each with a new secret
+			app, err := h.BeginTOTP(t.Context(), tenant, "Phone", owner(a)) // each with a new secret
 			h.requireOK(err)
 			if i%2 == 0 {
 				h.requireRefused(h.confirmTOTP(app.ID, "000000", owner(a)), "invalid_code")
@@ -131,7 +131,7 @@ func TestAttack_MF_05_GuessesAreCounted(t *testing.T) {
 				h.requireRefused(h.ConfirmRecoveryCodes(t.Context(), tenant, "AAAA-AAAA-AAAA-AAAA", owner(a)), "invalid_code")
 			}
 		}
-		app, err := h.BeginTOTP(t.Context(), tenant, a.ID, "Phone")
+		app, err := h.BeginTOTP(t.Context(), tenant, "Phone", owner(a))
 		h.requireOK(err)
 		h.requireRefused(h.confirmTOTP(app.ID, h.codeOf(app.Secret.Reveal()), owner(a)), "rate_limited")
 		h.clock.Advance(15 * time.Minute) // it ends by itself

@@ -20,14 +20,14 @@ type TOTPEnrolment struct {
 	URI    secret.Text // otpauth, the content of the QR code
 }
 
-// BeginTOTP begins to add an authenticator app with a new secret. It replaces one that was begun
-// and not finished. Refusals: too_many_factors.
-func (s *Service) BeginTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, name string) (TOTPEnrolment, error) {
+// BeginTOTP begins to add an authenticator app with a new secret, in the session of the actor. It replaces
+// one that was begun and not finished. Refusals: too_many_factors.
+func (s *Service) BeginTOTP(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor) (TOTPEnrolment, error) {
 	name, err := auth.ParseName(name)
 	if err != nil {
 		return TOTPEnrolment{}, err
 	}
-	return s.beginTOTP(ctx, tenant, auth.Factor{Account: account, Name: name})
+	return s.beginTOTP(ctx, tenant, auth.Factor{Account: actor.Account(), Name: name, Data: auth.FactorData{AddedIn: string(actor.Session)}})
 }
 
 // beginTOTP begins to add an app with this account and name, in the given flow or session.
@@ -82,14 +82,14 @@ func (s *Service) describeTOTP(tx *store.Tx, f auth.Factor, app otp.TOTP) (TOTPE
 	return TOTPEnrolment{ID: f.ID, Secret: secret.Text(app.Secret()), URI: secret.Text(app.URI(t.Name, a.Email.Address))}, nil
 }
 
-// ContinueTOTP returns the authenticator app that the account has begun to add in a flow or session, or begins
-// to add one. Whoever has begun to add one elsewhere knows its secret, so each has one of its own.
-func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, in string) (TOTPEnrolment, error) {
+// ContinueTOTP returns the authenticator app that the account has begun to add in a flow, or begins to add
+// one. Whoever has begun to add one elsewhere knows its secret, so each has one of its own.
+func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, in auth.FlowID) (TOTPEnrolment, error) {
 	var pending auth.FactorID
 	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.Factors(account)
 		for _, f := range list {
-			if f.Kind == auth.ProofTOTP && !f.Usable() && f.Data.AddedIn == in {
+			if f.Kind == auth.ProofTOTP && !f.Usable() && f.Data.AddedIn == string(in) {
 				pending = f.ID
 			}
 		}
@@ -99,18 +99,22 @@ func (s *Service) ContinueTOTP(ctx context.Context, tenant auth.TenantID, accoun
 		return TOTPEnrolment{}, fmt.Errorf("read authenticator apps: %w", err)
 	}
 	if pending == "" {
-		return s.beginTOTP(ctx, tenant, auth.Factor{Account: account, Data: auth.FactorData{AddedIn: in}})
+		return s.beginTOTP(ctx, tenant, auth.Factor{Account: account, Data: auth.FactorData{AddedIn: string(in)}})
 	}
-	return s.PendingTOTP(ctx, tenant, account, pending)
+	return s.pendingTOTP(ctx, tenant, account, pending, string(in))
 }
 
-// PendingTOTP returns the authenticator app that is being added, for the page that asks for its
-// first code. It never returns the secret of one that counts. Refusals: factor_unknown.
-func (s *Service) PendingTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID) (TOTPEnrolment, error) {
+// PendingTOTP returns the authenticator app that is being added in the session of the actor, for the page
+// that asks for its first code. It never returns the secret of one that counts. Refusals: factor_unknown.
+func (s *Service) PendingTOTP(ctx context.Context, tenant auth.TenantID, id auth.FactorID, actor auth.Actor) (TOTPEnrolment, error) {
+	return s.pendingTOTP(ctx, tenant, actor.Account(), id, string(actor.Session))
+}
+
+func (s *Service) pendingTOTP(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID, in string) (TOTPEnrolment, error) {
 	var out TOTPEnrolment
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		f, err := readTOTP(tx, account, id)
-		if err == nil && f.Usable() {
+		if err == nil && (f.Usable() || f.Data.AddedIn != in) {
 			err = mapFactorUnknown(auth.ErrNotFound)
 		}
 		if err != nil {
@@ -156,7 +160,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 		return "", err
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		if added, err := s.confirmTOTP(tx, account, id, code, actor); err != nil || !added {
+		if added, err := s.confirmTOTP(tx, account, appCode{App: id, In: string(actor.Session), Code: code}, actor); err != nil || !added {
 			return err
 		}
 		cookie, err = s.strengthen(tx, auth.Proof{Method: auth.ProofTOTP, Account: account, At: tx.Now}, actor)
@@ -169,17 +173,26 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 	return cookie, nil
 }
 
+// appCode is the first code of an authenticator app that is added in a flow or session.
+type appCode struct {
+	App  auth.FactorID
+	In   string
+	Code string
+}
+
 // confirmTOTP reports whether the app counts since this code. The code of a form that was sent twice proves
 // nothing again.
-func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, id auth.FactorID, code string, actor auth.Actor) (added bool, err error) {
-	f, err := readTOTP(tx, account, id)
-	if err != nil {
+func (s *Service) confirmTOTP(tx *store.Tx, account auth.AccountID, first appCode, actor auth.Actor) (added bool, err error) {
+	f, err := readTOTP(tx, account, first.App)
+	switch {
+	case err != nil:
 		return false, err
+	case f.Usable():
+		return false, repeatTOTP(tx, f, first.Code)
+	case f.Data.AddedIn != first.In:
+		return false, mapFactorUnknown(auth.ErrNotFound)
 	}
-	if f.Usable() {
-		return false, repeatTOTP(tx, f, code)
-	}
-	if err := useTOTP(tx, f, code); err != nil {
+	if err := useTOTP(tx, f, first.Code); err != nil {
 		return false, err
 	}
 	return true, s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)

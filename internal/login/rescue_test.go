@@ -42,7 +42,7 @@ func (p *pendingSignIn) password(email string) login.SignedIn {
 // enrol adds an authenticator app in the flow.
 func (p *pendingSignIn) enrol(a auth.Account) (login.SignedIn, error) {
 	p.h.t.Helper()
-	app, err := p.h.ContinueTOTP(p.h.t.Context(), tenant, a.ID, string(p.form.Flow))
+	app, err := p.h.ContinueTOTP(p.h.t.Context(), tenant, a.ID, p.form.Flow)
 	p.h.requireOK(err)
 	e, err := p.h.SignInFactor(p.h.t.Context(), login.FactorForm{FormRef: p.form, Method: auth.ProofTOTP, Enrol: app.ID, Code: p.h.codeOf(app.Secret.Reveal())})
 	p.keepCookies(e)

@@ -89,11 +89,12 @@ func (h *fixture) addTOTP(email string) (seed string) {
 	h.Helper()
 	a, err := h.cfg.Accounts.Find(h.Context(), auth.DefaultTenant, email)
 	h.requireOK(err)
-	app, err := h.cfg.Logins.BeginTOTP(h.Context(), auth.DefaultTenant, a.ID, "Phone")
+	by := auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID)}
+	app, err := h.cfg.Logins.BeginTOTP(h.Context(), auth.DefaultTenant, "Phone", by)
 	h.requireOK(err)
 	code, err := totp.GenerateCode(app.Secret.Reveal(), h.now)
 	h.requireOK(err)
-	_, err = h.cfg.Logins.ConfirmTOTP(h.Context(), auth.DefaultTenant, app.ID, code, auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID)})
+	_, err = h.cfg.Logins.ConfirmTOTP(h.Context(), auth.DefaultTenant, app.ID, code, by)
 	h.requireOK(err)
 	return app.Secret.Reveal()
 }

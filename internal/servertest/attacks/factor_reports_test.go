@@ -18,13 +18,14 @@ func TestReported_SetupCodeAgain(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		account := createAccount(t, s, alice)
-		e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, account, "")
+		owner := auth.Actor{Kind: auth.ActorAccount, ID: string(account)}
+		e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, "", owner)
 		if err != nil {
 			t.Fatal(err)
 		}
 		app := authenticatorApp{s, e.Secret.Reveal()}
 		setup := app.code(t)
-		if _, err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, setup, auth.Actor{Kind: auth.ActorAccount, ID: string(account)}); err != nil {
+		if _, err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, setup, owner); err != nil {
 			t.Fatal(err)
 		}
 		token := beginLogin(t, s, alice)
@@ -126,7 +127,7 @@ func TestReported_UnfinishedSetup(t *testing.T) {
 		account := createAccount(t, s, alice)
 		begin := func() authenticatorApp {
 			t.Helper()
-			e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, account, "")
+			e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, "", auth.Actor{Kind: auth.ActorAccount, ID: string(account)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,12 +24,12 @@ type authenticatorApp struct {
 // addApp adds an authenticator app to an account. The next code of it has not been used.
 func addApp(t testing.TB, s *servertest.Server, account auth.AccountID) authenticatorApp {
 	t.Helper()
-	e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, account, "Phone")
+	owner := auth.Actor{Kind: auth.ActorAccount, ID: string(account), IP: "192.0.2.1"}
+	e, err := s.Logins.BeginTOTP(t.Context(), auth.DefaultTenant, "Phone", owner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := authenticatorApp{s, e.Secret.Reveal()}
-	owner := auth.Actor{Kind: auth.ActorAccount, ID: string(account), IP: "192.0.2.1"}
 	if _, err := s.Logins.ConfirmTOTP(t.Context(), auth.DefaultTenant, e.ID, app.code(t), owner); err != nil {
 		t.Fatal(err)
 	}

@@ -377,10 +377,10 @@ func (u *wayUser) invite() string {
 // addTOTP adds an authenticator app and returns its secret.
 func (u *wayUser) addTOTP() string {
 	u.t.Helper()
-	app, err := u.s.Logins.BeginTOTP(u.t.Context(), auth.DefaultTenant, u.id, "Phone")
+	by := auth.Actor{Kind: auth.ActorAccount, ID: string(u.id)}
+	app, err := u.s.Logins.BeginTOTP(u.t.Context(), auth.DefaultTenant, "Phone", by)
 	u.requireOK(err)
 	secret := app.Secret.Reveal()
-	by := auth.Actor{Kind: auth.ActorAccount, ID: string(u.id)}
 	_, err = u.s.Logins.ConfirmTOTP(u.t.Context(), auth.DefaultTenant, app.ID, codeOfApp(u.t, u.s, secret), by)
 	u.requireOK(err)
 	return secret

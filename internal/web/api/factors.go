@@ -16,7 +16,7 @@ var (
 		doc:     "The authenticator apps and passkeys of the account, and how many recovery codes are left."}
 	OpTOTPBegin = operation{id: "begin-totp", topic: "second factors", status: http.StatusCreated, errors: []int{http.StatusConflict},
 		summary: "Begin to add an authenticator app",
-		doc:     "Returns a new secret, which is shown only now. The app counts once a code of it is confirmed. An app that was begun before and not confirmed is forgotten." + freshDoc}
+		doc:     "Returns a new secret, which is shown only now. The app counts once a code of it is confirmed in the same session. An app that was begun before and not confirmed is forgotten." + freshDoc}
 	OpTOTPConfirm = operation{id: "confirm-totp", topic: "second factors", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "Confirm an authenticator app",
 		doc:     "Takes the code that the app shows. The owner is notified by mail. The next sign-in needs the app, and another code." + freshDoc}
@@ -88,7 +88,7 @@ type TOTPEnrolment struct {
 // TOTPBegin begins to add an authenticator app.
 func (s *Handlers) TOTPBegin(ctx context.Context, in *struct{ Body TOTPName }) (*struct{ Body TOTPEnrolment }, error) {
 	ex := exchangeOf(ctx)
-	app, err := s.logins.BeginTOTP(ctx, ex.Tenant.ID, ex.Actor.Account(), in.Body.Name)
+	app, err := s.logins.BeginTOTP(ctx, ex.Tenant.ID, in.Body.Name, ex.RequestActor())
 	if err != nil {
 		return nil, err
 	}

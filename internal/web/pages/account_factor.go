@@ -121,7 +121,7 @@ func (s *Handlers) FactorRemove(ex *router.Exchange, r *http.Request) error {
 
 // FactorBegin makes the secret of a new authenticator app, and leads to the page that shows it.
 func (s *Handlers) FactorBegin(ex *router.Exchange, r *http.Request) error {
-	app, refusal := s.logins.BeginTOTP(r.Context(), ex.Tenant.ID, ex.Actor.Account(), "")
+	app, refusal := s.logins.BeginTOTP(r.Context(), ex.Tenant.ID, "", ex.RequestActor())
 	if refusal == nil {
 		return seeOther(ex, PathFactorAdd+"?factor="+url.QueryEscape(string(app.ID)))
 	}
@@ -139,7 +139,7 @@ func (s *Handlers) FactorAddPage(ex *router.Exchange, r *http.Request) error {
 
 // showFactorAdd shows the secret of an authenticator app while it does not count.
 func (s *Handlers) showFactorAdd(ex *router.Exchange, id auth.FactorID, status int, bad string) error {
-	app, err := s.logins.PendingTOTP(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account(), id)
+	app, err := s.logins.PendingTOTP(ex.Request.Context(), ex.Tenant.ID, id, ex.RequestActor())
 	if auth.KindOf(err) == auth.KindNotFound { // it counts, or another one was begun
 		return seeOther(ex, PathFactors)
 	}

@@ -112,7 +112,7 @@ func (s *Handlers) EnrolPage(ex *router.Exchange, st flow.Step) error {
 }
 
 func (s *Handlers) showEnrolment(ex *router.Exchange, st flow.Step, status int, bad string) error {
-	app, err := s.logins.ContinueTOTP(ex.Request.Context(), ex.Tenant.ID, st.Proving.Account.ID, string(st.Flow.ID))
+	app, err := s.logins.ContinueTOTP(ex.Request.Context(), ex.Tenant.ID, st.Proving.Account.ID, st.Flow.ID)
 	if err != nil {
 		return err
 	}
