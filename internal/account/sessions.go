@@ -42,7 +42,8 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 }
 
 // EndOtherSessions ends every session of the account except keep, which may be empty, with
-// their refresh tokens. It returns how many.
+// their refresh tokens, and the trust in all browsers but that of the actor. It returns how
+// many sessions.
 func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID, keep auth.SessionID, actor auth.Actor) (int64, error) {
 	var n int64
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -52,7 +53,11 @@ func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id
 		if n, err = s.cfg.Sessions.EndAll(tx, id, keep, endReason(id, actor)); err != nil {
 			return err
 		}
-		detail := map[string]string{"ended": strconv.FormatInt(n, 10), "kept": string(keep)}
+		untrusted, err := s.cfg.Sessions.EndOtherTrust(tx, id, actor.Trusted)
+		if err != nil {
+			return err
+		}
+		detail := map[string]string{"ended": strconv.FormatInt(n, 10), "kept": string(keep), "untrusted": strconv.FormatInt(untrusted, 10)}
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: detail})
 	})
 	if err != nil {

@@ -129,6 +129,25 @@ func (s *Service) UseTrust(tx *store.Tx, account auth.AccountID, cookie string, 
 	return "", nil
 }
 
+// EndOtherTrust ends the trust of an account in all browsers but the one with the cookie, which may be empty. It
+// returns how many.
+func (s *Service) EndOtherTrust(tx *store.Tx, account auth.AccountID, cookie string) (n int64, err error) {
+	all, err := tx.TrustedBrowsers(account)
+	if err != nil {
+		return 0, fmt.Errorf("read trusted browsers: %w", err)
+	}
+	for _, v := range all {
+		if HoldsTrust(cookie, v.ID) {
+			continue
+		}
+		if err := tx.DeleteTrustedBrowser(account, v.ID); err != nil {
+			return 0, fmt.Errorf("end trust: %w", err)
+		}
+		n++
+	}
+	return n, nil
+}
+
 // HoldsTrust reports whether the cookie of a trusted browser is that of the given one.
 func HoldsTrust(cookie string, id auth.TrustedBrowserID) bool {
 	return slices.ContainsFunc(trustedTokens(cookie), func(token string) bool {

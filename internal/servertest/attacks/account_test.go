@@ -9,6 +9,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -85,6 +86,67 @@ func TestAccountPages_TwoFactor(t *testing.T) {
 			servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName)+"; "+browserCookie+"="+b.Cookie(browserCookie)))
 		if repeat.Status != 303 {
 			t.Errorf("the form sent twice: %d %s", repeat.Status, repeat.Body)
+		}
+	})
+}
+
+// TestAttack_SE_09_MF_06_SignOutEverywhereElse: after a change of factors the page offers to end all other
+// sessions (ASVS 7.4.3). That forgets trusted browsers, except the one that asks.
+func TestAttack_SE_09_MF_06_SignOutEverywhereElse(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		app := addApp(t, s, createAccount(t, s, alice))
+		signInTrusted := func() *servertest.Browser {
+			b := s.Browser(t)
+			b.Open("/account/two-factor")
+			signIn(t, b, alice).At(t, "/login/factor")
+			b.Press("submit", "code", app.code(t), "trust", "on").Want(t, 200).At(t, "/account/two-factor")
+			app.advance()
+			return b
+		}
+		here, there := signInTrusted(), signInTrusted()
+		tokens := decode[servertest.Tokens](t, finishLogin(t, s, beginLogin(t, s, alice), app.code(t)).Want(t, 200))
+		if here.Page.Has("others") {
+			t.Error("the offer stands without a change")
+		}
+		here.Open(here.Page.Link("codes"))
+		here.Press("create").Want(t, 200)
+		here.Press("submit", "code", shownCode.FindStringSubmatch(string(here.Page.Body))[1]).Want(t, 200).At(t, "/account/two-factor")
+		there.Open("/account").Want(t, 200).At(t, "/account")
+
+		here.Press("others").Want(t, 200).At(t, "/account/sessions")
+		if here.Page.Has("end-1") || here.Page.Has("forget-1") || !here.Page.Has("forget-0") {
+			t.Errorf("%s", here.Page.Text())
+		}
+		s.Do(t, "GET", api("/me"), nil, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
+		there.Open("/account")
+		signIn(t, there, alice).At(t, "/login/factor")
+		here.Restart()
+		here.Open("/account")
+		signIn(t, here, alice).At(t, "/account")
+	})
+}
+
+// TestAttack_MF_13_LastFactorOnPage: the page says why the last factor stays while one is required.
+func TestAttack_MF_13_LastFactorOnPage(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		app := addApp(t, s, createAccount(t, s, alice))
+		b := s.Browser(t)
+		b.Open("/account/two-factor")
+		signIn(t, b, alice).At(t, "/login/factor")
+		b.Press("submit", "code", app.code(t)).Want(t, 200)
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy = auth.FactorsRequired })
+
+		b.Open(b.Page.Link("edit-0"))
+		b.Press("remove").Want(t, 409)
+		if text := b.Page.Text(); !b.Page.Has("edit-0") || b.Page.Has("others") || !strings.Contains(text, "A second step is required for your account. Add another one first.") || strings.Contains(text, "App removed") {
+			t.Errorf("%s", text)
+		}
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy = auth.FactorsOptional })
+		b.Open(b.Page.Link("edit-0"))
+		if b.Press("remove").Want(t, 200).At(t, "/account/two-factor"); b.Page.Has("edit-0") || !b.Page.Has("others") {
+			t.Errorf("%s", b.Page.Text())
 		}
 	})
 }

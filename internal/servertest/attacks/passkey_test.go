@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/passkey/passkeytest"
 	"github.com/watchword-auth/watchword/internal/servertest"
@@ -83,6 +84,15 @@ func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
 		b.Open(b.Page.Link("edit-1")).Want(t, 200)
 		b.Press("remove").Want(t, 200).At(t, "/account/passkeys")
 		if b.Page.Has("edit-1") {
+			t.Error(b.Page.Text())
+		}
+		if !b.Page.Has("others") {
+			t.Errorf("the page does not offer to end other sessions: %s", b.Page.Text())
+		}
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy = auth.FactorsRequired })
+		b.Open(b.Page.Link("edit-0")).Want(t, 200)
+		b.Press("remove").Want(t, 409) // the page of passkeys, with the reason
+		if !b.Page.Has("edit-0") || !b.Page.Has("use-passkey") || !strings.Contains(b.Page.Text(), "A second step is required") {
 			t.Error(b.Page.Text())
 		}
 		s.Clock.Advance(6 * time.Minute)

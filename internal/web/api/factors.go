@@ -8,6 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
+const othersDoc = " Other sessions of the account continue: DELETE /api/v1/me/sessions ends them."
+
 const freshDoc = " Requires a sign-in of the last five minutes, with a second factor if the account has one: else 401 insufficient_user_authentication."
 
 var (
@@ -19,18 +21,18 @@ var (
 		doc:     "Returns a new secret, which is shown only now. The app counts once a code of it is confirmed in the same session. An app that was begun before and not confirmed is forgotten." + freshDoc}
 	OpTOTPConfirm = operation{id: "confirm-totp", topic: "second factors", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "Confirm an authenticator app",
-		doc:     "Takes the code that the app shows. The owner is notified by mail. The next sign-in needs the app, and another code." + freshDoc}
+		doc:     "Takes the code that the app shows. The owner is notified by mail. The next sign-in needs the app, and another code." + othersDoc + freshDoc}
 	OpFactorRename = operation{id: "rename-factor", topic: "second factors", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "Rename a second factor", doc: "The name is for the user." + freshDoc}
 	OpFactorRemove = operation{id: "remove-factor", topic: "second factors", status: http.StatusNoContent, errors: []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Remove a second factor",
-		doc:     "The owner is notified by mail. The recovery codes go with the last one." + freshDoc}
+		doc:     "The owner is notified by mail. The recovery codes go with the last one." + othersDoc + freshDoc}
 	OpRecoveryBegin = operation{id: "create-recovery-codes", topic: "second factors", status: http.StatusCreated, errors: []int{http.StatusConflict},
 		summary: "Create recovery codes",
 		doc:     "Returns ten new codes, which are shown only now. They count, instead of those of before, once one of them is confirmed." + freshDoc}
 	OpRecoveryConfirm = operation{id: "confirm-recovery-codes", topic: "second factors", status: http.StatusNoContent,
 		summary: "Confirm recovery codes",
-		doc:     "Takes one of the new codes, which shows that the user has kept them. It stays usable. The owner is notified by mail." + freshDoc}
+		doc:     "Takes one of the new codes, which shows that the user has kept them. It stays usable. The owner is notified by mail." + othersDoc + freshDoc}
 )
 
 // Factor is a second factor of the account.

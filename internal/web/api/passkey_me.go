@@ -19,7 +19,7 @@ var (
 		doc:     "Returns the options for navigator.credentials.create. They work once, for five minutes, in this session." + freshDoc}
 	OpPasskeyAdd = operation{id: "add-passkey", topic: "account", status: http.StatusCreated, errors: []int{http.StatusConflict},
 		summary: "Add a passkey",
-		doc:     "Takes the response to the options, in its JSON form. The owner is notified by mail. The same response again changes nothing." + freshDoc}
+		doc:     "Takes the response to the options, in its JSON form. The owner is notified by mail. The same response again changes nothing." + othersDoc + freshDoc}
 )
 
 // Passkey is a passkey of the account.

@@ -12,7 +12,8 @@ var (
 	OpSessions = operation{id: "sessions", topic: "sessions",
 		summary: "List sessions"}
 	OpSessionsEnd = operation{id: "end-other-sessions", topic: "sessions", status: http.StatusNoContent,
-		summary: "End all other sessions"}
+		summary: "End all other sessions",
+		doc:     "Also ends the trust in other browsers: they need a second factor again. A browser that sends its cookie keeps it."}
 	OpSessionEnd = operation{id: "end-session", topic: "sessions", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "End a session"}
 )
@@ -53,10 +54,12 @@ func (s *Handlers) SessionList(ctx context.Context, _ *struct{}) (*sessionsOut, 
 	return &out, nil
 }
 
-// SessionsEnd ends all sessions of the account but this one.
+// SessionsEnd ends all sessions of the account but this one, and the trust in all other browsers.
 func (s *Handlers) SessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	_, err := s.accounts.EndOtherSessions(ctx, ex.Tenant.ID, ex.Actor.Account(), ex.Actor.Session, ex.RequestActor())
+	actor := ex.RequestActor()
+	actor.Trusted = ex.TrustedCookie()
+	_, err := s.accounts.EndOtherSessions(ctx, ex.Tenant.ID, actor.Account(), actor.Session, actor)
 	return nil, err
 }
 

@@ -32,6 +32,7 @@ const (
 	PathDelete      = "/account/data/delete"
 	PathDeleted     = "/account/deleted"
 	pathNewPassword = PathPassword + "/link"
+	pathEndOthers   = PathSessions + "/end-others"
 )
 
 // accountPages are the pages that have a link on all pages of the account, in this order.
@@ -151,8 +152,12 @@ func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 // accountNotices are the notices of the account's pages after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{
 	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
-	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept, "username": ui.UsernameSaved,
+	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "others": ui.OthersEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept, "username": ui.UsernameSaved,
 }
+
+// factorChanges are those of accountNotices after which the pages offer to end all other sessions, which
+// may be of somebody who signed in without the factor.
+var factorChanges = []string{"added", "removed", "codes", "passkey"}
 
 // accountFrame returns what the pages of the account share. The action of the form is the path.
 func (s *Handlers) accountFrame(ex *router.Exchange, action string) ui.Frame {
@@ -171,8 +176,12 @@ func (s *Handlers) accountFrame(ex *router.Exchange, action string) ui.Frame {
 			f.Up = tenantPath(ex, p.path) // the last is the nearest
 		}
 	}
-	if k, ok := accountNotices[ex.Request.URL.Query().Get("done")]; ok {
+	done := ex.Request.URL.Query().Get("done")
+	if k, ok := accountNotices[done]; ok {
 		f.Notice = f.Say(k)
+	}
+	if here != PathSessions && slices.Contains(factorChanges, done) {
+		f.OfferEnd = tenantPath(ex, pathEndOthers)
 	}
 	return f
 }

@@ -114,7 +114,11 @@ func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 func (s *Handlers) FactorRemove(ex *router.Exchange, r *http.Request) error {
 	err := s.logins.RemoveFactor(r.Context(), ex.Tenant.ID, auth.FactorID(r.PostForm.Get("factor")), ex.RequestActor())
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLastFactor {
-		return s.showFactors(ex, http.StatusConflict, strings.Join(newPage(ex).Refusal(e), " "))
+		show := s.showFactors
+		if factorKind(ex) == auth.ProofPasskey {
+			show = s.showPasskeys
+		}
+		return show(ex, http.StatusConflict, strings.Join(newPage(ex).Refusal(e), " "))
 	}
 	return redirectDone(ex, err, listPage(ex), "removed")
 }

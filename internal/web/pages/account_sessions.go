@@ -15,7 +15,7 @@ func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Sessions{Frame: s.accountFrame(ex, ""), End: tenantPath(ex, PathSessions+"/end"), EndOthers: tenantPath(ex, PathSessions+"/end-others"), Secure: tenantPath(ex, PathSessions+"/secure")}
+	p := ui.Sessions{Frame: s.accountFrame(ex, ""), End: tenantPath(ex, PathSessions+"/end"), EndOthers: tenantPath(ex, pathEndOthers), Secure: tenantPath(ex, PathSessions+"/secure")}
 	for _, v := range list {
 		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
 	}
@@ -42,10 +42,12 @@ func (s *Handlers) SessionEnd(ex *router.Exchange, r *http.Request) error {
 	return redirectDone(ex, err, PathSessions, "session")
 }
 
-// SessionEndOthers ends all sessions of the account but this one.
+// SessionEndOthers ends all sessions of the account but this one, and the trust in all other browsers.
 func (s *Handlers) SessionEndOthers(ex *router.Exchange, r *http.Request) error {
-	_, err := s.accounts.EndOtherSessions(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.Actor.Session, ex.RequestActor())
-	return redirectDone(ex, err, PathSessions, "session")
+	actor := ex.RequestActor()
+	actor.Trusted = ex.TrustedCookie()
+	_, err := s.accounts.EndOtherSessions(r.Context(), ex.Tenant.ID, actor.Account(), actor.Session, actor)
+	return redirectDone(ex, err, PathSessions, "others")
 }
 
 // AppsPage lists the clients that the user has allowed.

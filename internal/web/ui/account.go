@@ -20,6 +20,9 @@ type Frame struct {
 	Logout  string // URL of the form that signs out
 	Notice  string // what was done, or empty
 	Bad     string // what went wrong, or empty
+
+	// OfferEnd is the URL of the form that ends all other sessions, where the page offers that.
+	OfferEnd string
 }
 
 // Link is a link to a page of the account.

@@ -166,6 +166,7 @@ func accountSamples(p Page) []sample {
 		return f
 	}
 	noted := func(f Frame, k Key) Frame { f.Notice = p.Say(k); return f }
+	offered := func(f Frame) Frame { f.OfferEnd = "/account/sessions/end-others"; return f }
 	refused := func(f Frame, k Key) Frame { f.Bad = p.Say(k); return f }
 	overview := Overview{Frame: frame(0, "")}
 	for i, status := range []string{"Alice Liddell", alice, p.Say(PasswordStatus), p.Count(1, FactorOne, FactorMany) + " · " + p.Count(2, CodeOne, CodeMany), p.Count(3, SessionOne, SessionMany), p.Say(AppNone), p.Say(DataStatus)} {
@@ -187,7 +188,7 @@ func accountSamples(p Page) []sample {
 		{"account_password_bad", Password{Frame: frame(3, "/account"), MinLength: 8, Mail: "/account/password/link", Wrong: p.Say(PasswordWrong),
 			Refused: p.Refusal(&auth.Error{Reasons: []auth.Reason{{Code: "common", Msg: "is one of the most common passwords"}}})}, []string{"wrong", "refused"}},
 		{"account_password_none", Password{Frame: frame(3, "/account"), None: true, Mail: "/account/password/link"}, []string{"new-password"}},
-		{"account_factors", Factors{Frame: noted(frame(4, "/account"), FactorAdded), On: true, Apps: apps, NewCodes: "/account/two-factor/codes", Codes: 2}, []string{"edit-0", "edit-1", "add", "codes", "left"}},
+		{"account_factors", Factors{Frame: offered(noted(frame(4, "/account"), FactorAdded)), On: true, Apps: apps, NewCodes: "/account/two-factor/codes", Codes: 2}, []string{"others", "edit-0", "edit-1", "add", "codes", "left"}},
 		{"account_factors_off", Factors{Frame: frame(4, "/account")}, []string{"add"}},
 		{"account_factor", FactorEdit{Frame: frame(4, "/account/two-factor"), Factor: apps[0], Value: "Phone", Last: true, Remove: "/account/two-factor/edit/remove"}, []string{"name", "submit", "remove"}},
 		{"account_factor_add", add, []string{"qr", "secret", "code", "submit", "cancel", "bad"}},

@@ -218,6 +218,7 @@ const (
 	CodesSaved        Key = "codes.done"
 	PasskeyAdded      Key = "passkeys.added"
 	SessionEnded      Key = "sessions.done"
+	OthersEnded       Key = "sessions.others_done"
 	TrustEnded        Key = "sessions.forgotten"
 	AppRemoved        Key = "apps.done"
 	AccountDeleted    Key = "data.deleted"
