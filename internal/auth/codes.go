@@ -115,6 +115,7 @@ const (
 	CodeEmailTaken        Code = "email_taken"
 	CodeLastAdministrator Code = "last_administrator"
 	CodeLastFactor        Code = "last_factor"
+	CodeLastPasskey       Code = "last_passkey"
 	CodeNoFactor          Code = "no_factor"
 	CodeNoSecret          Code = "no_secret"
 	CodePasskeyTaken      Code = "passkey_taken"

@@ -49,3 +49,10 @@ func (f Factor) Usable() bool {
 
 // DeviceBound reports whether the factor is a passkey that never leaves its authenticator.
 func (f Factor) DeviceBound() bool { return f.Kind == ProofPasskey && !f.Data.BackupEligible }
+
+// SignsIn reports whether the factor is a passkey that can be the only factor of a sign-in: the authenticator
+// finds it without its ID. Browsers may not report that of a new passkey. A passkey on several devices is
+// always found, and so is one that has signed in without its ID.
+func (f Factor) SignsIn() bool {
+	return f.Kind == ProofPasskey && f.Usable() && (f.Data.Discoverable || f.Data.BackupEligible)
+}

@@ -50,7 +50,7 @@ func (s *Service) RenameFactor(ctx context.Context, tenant auth.TenantID, accoun
 
 // RemoveFactor removes one of the account's authenticators and mails a notice. With the last one
 // the recovery codes go, which would give a second factor to nobody. Refusals: factor_unknown;
-// last_factor while the policy requires one.
+// last_factor while the policy requires one; last_passkey while the account has no other first factor.
 func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id auth.FactorID, actor auth.Actor) error {
 	account := actor.Account()
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -70,10 +70,11 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		if _, err := tx.DeleteTrustedBrowsers(account); err != nil { // it may be lost together with a browser
 			return err
 		}
-		if err := checkStillEnough(tx, account); err != nil {
+		rest := slices.Delete(slices.Clone(list), i, i+1)
+		if err := checkStillEnough(tx, account, list[i], rest); err != nil {
 			return err
 		}
-		if rest := slices.Delete(slices.Clone(list), i, i+1); !hasSecondFactor(rest) {
+		if !hasSecondFactor(rest) {
 			if _, err := tx.DeleteFactors(account, auth.ProofRecoveryCode); err != nil {
 				return err
 			}
@@ -86,8 +87,9 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 	return nil
 }
 
-// checkStillEnough refuses as last_factor when the policy requires a factor that the account does not have.
-func checkStillEnough(tx *store.Tx, account auth.AccountID) error {
+// checkStillEnough refuses as last_passkey when nothing is left with which the owner of an account can begin
+// to sign in, and as last_factor when the policy requires a factor that the account does not have any more.
+func checkStillEnough(tx *store.Tx, account auth.AccountID, removed auth.Factor, rest []auth.Factor) error {
 	t, err := tx.CurrentTenant()
 	if err != nil {
 		return err
@@ -99,6 +101,14 @@ func checkStillEnough(tx *store.Tx, account auth.AccountID) error {
 	a, err := tx.Account(account)
 	if err != nil {
 		return err
+	}
+	_, err = tx.PasswordHash(account)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return err
+	}
+	mails := t.Settings.EmailSignIn && a.Verified()
+	if err != nil && !mails && removed.Kind == auth.ProofPasskey && !slices.ContainsFunc(rest, auth.Factor.SignsIn) {
+		return auth.Refuse(auth.KindConflict, auth.CodeLastPasskey, "the account has no password; add another passkey first")
 	}
 	signIn, err := newSignIn(tx, t, c, a, []auth.Proof{{Method: auth.ProofPassword, Account: account, At: tx.Now}})
 	if err == nil && signIn.LacksFactor() {

@@ -225,12 +225,13 @@ func passkeyOf(f auth.Factor) (passkey.Passkey, error) {
 type verified struct {
 	passkey.Assertion
 	factor auth.Factor
+	found  bool // without its ID, by the authenticator
 }
 
 // verifyAssertion verifies the response of an authenticator to a ceremony. Refusals are
 // invalid_passkey and passkey_unknown; the latter only for a passkey that was one of the tenant.
 func (s *Service) verifyAssertion(ctx context.Context, tenant auth.TenantID, c ceremony, response []byte) (verified, error) {
-	var v verified
+	v := verified{found: c.Use == PasskeySignIn}
 	find := func(id, handle []byte) (u passkey.User, err error) {
 		err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 			v.factor, err = tx.FactorByLookup(auth.ProofPasskey, secret.Encode(id))
@@ -274,6 +275,7 @@ func (s *Service) usePasskey(tx *store.Tx, v verified, actor auth.Actor) (auth.P
 	}
 	f.Counter = max(f.Counter, int64(v.Passkey.Counter))
 	f.Data.BackupEligible, f.Data.BackedUp = f.Data.BackupEligible || v.Passkey.BackupEligible, v.Passkey.BackedUp
+	f.Data.Discoverable = f.Data.Discoverable || v.found
 	if err := tx.UpdateFactor(f); err != nil {
 		return auth.Proof{}, err
 	}

@@ -475,3 +475,50 @@ func TestAcceptedOffer(t *testing.T) {
 		}
 	})
 }
+
+// TestLastPasskeyStays: without a password, the last passkey that can sign in is removed only where its owner
+// can sign in by mail.
+func TestLastPasskeyStays(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", "")
+		first := h.addPasskey(a, newAuthenticator())
+		key := newAuthenticator()
+		key.FindsByID = true
+		second := h.addPasskey(a, key) // cannot sign in by itself
+		remove := func(f auth.Factor) error { return h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)) }
+		h.requireRefused(remove(first), "last_passkey")
+		third := h.addPasskey(a, newAuthenticator())
+		h.requireOK(remove(first))
+		h.requireOK(remove(second))
+		h.addTOTP(a)
+		h.requireRefused(remove(third), "last_passkey")
+		h.setTenant(func(s *auth.Settings) { s.EmailSignIn = true })
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			unproved := a
+			unproved.EmailVerifiedAt = time.Time{}
+			return tx.UpdateAccount(unproved)
+		}))
+		h.requireRefused(remove(third), "last_passkey")
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.UpdateAccount(a) }))
+		h.requireOK(remove(third))
+		if list, err := h.Passkeys(t.Context(), tenant, a.ID); err != nil || len(list.List) != 0 {
+			t.Errorf("%+v, %v", list.List, err)
+		}
+	})
+}
+
+// TestPasskeyThatSignedInIsFound: a passkey of which the browser reported nothing counts as one that can sign in
+// by itself once it has.
+func TestPasskeyThatSignedInIsFound(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", "")
+		first, second := newAuthenticator(), newAuthenticator()
+		first.FindsByID, second.FindsByID = true, true
+		f := h.addPasskey(a, first)
+		h.addPasskey(a, second)
+		h.requireRefused(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)), "last_passkey")
+		_, err := (&browser{h: h}).signInPasskey(second)
+		h.requireOK(err)
+		h.requireOK(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)))
+	})
+}

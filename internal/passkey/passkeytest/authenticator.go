@@ -23,6 +23,7 @@ type Authenticator struct {
 	NoUser    bool   // the user is not present
 	Verifies  bool   // it verifies the user
 	Synced    bool   // its passkeys are backed up
+	FindsByID bool   // its browser reports no discoverable passkey
 	Counter   uint32 // of the next response; 0 for an authenticator that does not count
 	AAGUID    [16]byte
 	Challenge string // overrides the challenge of the options
@@ -94,7 +95,7 @@ func (a *Authenticator) create(t testing.TB, challenge string, k key) []byte {
 	attestation = append(attestation, authData...)
 	return encode(t, map[string]any{
 		"id": encoding.EncodeToString(k.id), "rawId": encoding.EncodeToString(k.id), "type": "public-key", "authenticatorAttachment": "platform",
-		"clientExtensionResults": map[string]any{"credProps": map[string]any{"rk": true}},
+		"clientExtensionResults": map[string]any{"credProps": map[string]any{"rk": !a.FindsByID}},
 		"response": map[string]any{
 			"clientDataJSON": encoding.EncodeToString(clientData), "attestationObject": encoding.EncodeToString(attestation),
 			"transports": []string{"internal", "hybrid"},

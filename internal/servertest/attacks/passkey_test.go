@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/passkey/passkeytest"
 	"github.com/watchword-auth/watchword/internal/servertest"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // publicKey is the response that begins a passkey ceremony.
@@ -95,6 +96,12 @@ func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
 		if !b.Page.Has("edit-0") || !b.Page.Has("use-passkey") || !strings.Contains(b.Page.Text(), "A second step is required") {
 			t.Error(b.Page.Text())
 		}
+		dropPassword(t, s, "alice@example.test")
+		b.Open(b.Page.Link("edit-0")).Want(t, 200)
+		b.Press("remove").Want(t, 409)
+		if !strings.Contains(b.Page.Text(), "no password") {
+			t.Error(b.Page.Text())
+		}
 		s.Clock.Advance(6 * time.Minute)
 		b.Open("/account/passkeys").Want(t, 200).At(t, "/login")
 
@@ -104,10 +111,12 @@ func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
 		s.Do(t, "POST", "/api/v1/passkeys/finish", map[string]any{"credential": json.RawMessage(first.Get(t, begun.PublicKey))}).Want(t, 200).Decode(t, &tokens)
 		bearer := servertest.Bearer(tokens.AccessToken)
 		s.Do(t, "POST", "/api/v1/me/passkeys/begin", nil, bearer).Want(t, 200).Decode(t, &begun)
-		s.Do(t, "POST", "/api/v1/me/passkeys", map[string]any{"credential": json.RawMessage(second.Create(t, begun.PublicKey)), "name": "Phone"}, bearer).Want(t, 201)
 		var list struct {
-			Passkeys []struct{ Name string }
+			Passkeys []struct{ ID, Name string }
 		}
+		s.Do(t, "GET", "/api/v1/me/passkeys", nil, bearer).Want(t, 200).Decode(t, &list)
+		s.Do(t, "DELETE", "/api/v1/me/factors/"+list.Passkeys[0].ID, nil, bearer).WantCode(t, 409, "last_passkey")
+		s.Do(t, "POST", "/api/v1/me/passkeys", map[string]any{"credential": json.RawMessage(second.Create(t, begun.PublicKey)), "name": "Phone"}, bearer).Want(t, 201)
 		s.Do(t, "GET", "/api/v1/me/passkeys", nil, bearer).Want(t, 200).Decode(t, &list)
 		if len(list.Passkeys) != 2 || list.Passkeys[1].Name != "Phone" {
 			t.Errorf("%+v", list)
@@ -187,4 +196,19 @@ func TestNoPasskeys(t *testing.T) {
 	}
 	b.Press("submit", "email", "alice@example.test", "password", servertest.Password, "passkeys", "yes").Want(t, 200).At(t, "/account")
 	s.Do(t, "POST", "/api/v1/passkeys/begin", map[string]any{}).Want(t, 409)
+}
+
+// dropPassword takes the password of an account away, as of one that was imported without one.
+func dropPassword(t *testing.T, s *servertest.Server, email string) {
+	t.Helper()
+	err := s.DB.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		a, err := tx.AccountByLogin(email)
+		if err != nil {
+			return err
+		}
+		return tx.DeletePassword(a.ID)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -113,7 +113,7 @@ func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 // FactorRemove removes an authenticator app.
 func (s *Handlers) FactorRemove(ex *router.Exchange, r *http.Request) error {
 	err := s.logins.RemoveFactor(r.Context(), ex.Tenant.ID, auth.FactorID(r.PostForm.Get("factor")), ex.RequestActor())
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLastFactor {
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind == auth.KindConflict {
 		show := s.showFactors
 		if factorKind(ex) == auth.ProofPasskey {
 			show = s.showPasskeys
