@@ -33,6 +33,7 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 		"RSA 1024":                {rs, rs.jwk(map[string]any{"n": encodeBase64(short)})},
 		"RSA e = 1":               {rs, rs.jwk(map[string]any{"e": "AQ"})},
 		"RSA e = 2":               {rs, rs.jwk(map[string]any{"e": "Ag"})},
+		"RSA e = 2^31 - 1":        {rs, rs.jwk(map[string]any{"e": encodeBase64(big.NewInt(1<<31 - 1).Bytes())})},
 		"RSA e even":              {rs, rs.jwk(map[string]any{"e": encodeBase64(big.NewInt(65538).Bytes())})},
 		"use enc":                 {es, es.jwk(map[string]any{"use": "enc"})},
 		"use unknown":             {es, es.jwk(map[string]any{"use": "Sig"})},

@@ -152,6 +152,9 @@ func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 	return k, nil
 }
 
+// maxRSABits bounds the cost of a verification.
+const maxRSABits = 8192
+
 // algorithmsOf returns the algorithms that a key can verify, and rejects weak keys.
 func algorithmsOf(public any) ([]jose.SignatureAlgorithm, error) {
 	switch pub := public.(type) {
@@ -170,7 +173,9 @@ func algorithmsOf(public any) ([]jose.SignatureAlgorithm, error) {
 		switch {
 		case pub.N.BitLen() < 2048:
 			return nil, fmt.Errorf("RSA key of %d bits, needs at least 2048", pub.N.BitLen())
-		case pub.E < 3 || pub.E&1 == 0 || pub.E > 1<<31-1:
+		case pub.N.BitLen() > maxRSABits: // a proof brings its own key, so its sender chooses the cost
+			return nil, fmt.Errorf("RSA key of %d bits, allowed are %d", pub.N.BitLen(), maxRSABits)
+		case pub.E < 3 || pub.E&1 == 0 || pub.E > 65537:
 			return nil, fmt.Errorf("RSA exponent %d", pub.E)
 		case pub.N.Bit(0) == 0:
 			return nil, errors.New("even RSA modulus")

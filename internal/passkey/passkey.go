@@ -124,10 +124,19 @@ func (r *RelyingParty) Create(n Creation) (options []byte, c Ceremony, err error
 
 // FinishCreate verifies a RegistrationResponseJSON and returns the passkey to store.
 func (r *RelyingParty) FinishCreate(c Ceremony, u User, response []byte) (Passkey, error) {
+	if err := checkSize(response); err != nil {
+		return Passkey{}, err
+	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
 	if err != nil {
 		return Passkey{}, refused(err)
 	}
+	object := &parsed.Response.AttestationObject
+	if err := checkKey(object.AuthData.AttData.CredentialPublicKey); err != nil {
+		return Passkey{}, refused(err)
+	}
+	// No attestation was asked for, and none gives rights: verifying one would only cost time.
+	object.Format, object.AttStatement, object.SubStatements = string(protocol.AttestationFormatNone), nil, nil
 	session := r.session(c)
 	session.CredParams = algorithms
 	session.Extensions.Requested = []string{protocol.ExtensionCredProps}
@@ -198,6 +207,9 @@ type Assertion struct {
 // without a user; with a user, it gets the handle of the ceremony. An error of find is returned
 // as it is.
 func (r *RelyingParty) FinishRequest(c Ceremony, response []byte, find func(id, handle []byte) (User, error)) (Assertion, error) {
+	if err := checkSize(response); err != nil {
+		return Assertion{}, err
+	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(response)
 	if err != nil {
 		return Assertion{}, refused(err)
@@ -217,6 +229,9 @@ func (r *RelyingParty) FinishRequest(c Ceremony, response []byte, find func(id, 
 	i := slices.IndexFunc(u.Passkeys, func(p Passkey) bool { return string(p.ID) == string(parsed.RawID) })
 	if i < 0 {
 		return Assertion{}, fmt.Errorf("%w: the user has no such passkey", ErrRefused)
+	}
+	if err := checkKey(u.Passkeys[i].PublicKey); err != nil { // stored before keys were bounded
+		return Assertion{}, refused(err)
 	}
 	// Password managers change the flag for passkeys that exist, when they begin to sync them. Nothing
 	// attests it, so a refusal would protect nobody.

@@ -2,6 +2,7 @@ package passkey_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -252,6 +253,59 @@ func TestAttack_MF_12_Counter(t *testing.T) {
 }
 
 // TestConditionalCreation: only the options for it allow a creation without a gesture.
+// rsaKey returns a COSE_Key of RSA with RS256.
+func rsaKey(modulus, exponent []byte) []byte {
+	key := []byte{0xa4, 0x01, 0x03, 0x03, 0x39, 0x01, 0x00, 0x20, 0x59} // kty RSA, alg RS256, n
+	key = append(binary.BigEndian.AppendUint16(key, uint16(len(modulus))), modulus...)
+	return append(append(key, 0x21, byte(0x40+len(exponent))), exponent...) // e
+}
+
+// TestAttack_HT_15_LargeKeys registers keys whose verification would cost seconds. Whoever registered one
+// could then send signatures without an account.
+func TestAttack_HT_15_LargeKeys(t *testing.T) {
+	t.Parallel()
+	modulus := func(size int) []byte {
+		n := secret.Bytes(size)
+		n[0], n[size-1] = 0xff, n[size-1]|1
+		return n
+	}
+	for name, tt := range map[string]struct {
+		key            []byte
+		reason, stored string // why it is refused, when it is new and when it is stored; empty if it is not
+	}{
+		"2048 bits":      {rsaKey(modulus(256), []byte{1, 0, 1}), "", ""},
+		"4096 bits":      {rsaKey(modulus(512), []byte{0, 1, 0, 1}), "", ""},
+		"4104 bits":      {rsaKey(modulus(513), []byte{1, 0, 1}), "4096 bits", "4096 bits"},
+		"a large key":    {rsaKey(modulus(4<<10), []byte{1, 0, 1}), "1024", "1024"},
+		"a large body":   {rsaKey(modulus(40<<10), []byte{1, 0, 1}), "16384", "1024"},
+		"large exponent": {rsaKey(modulus(256), []byte{0x7f, 0xff, 0xff, 0xff}), "65537", "65537"},
+		"exponent 3":     {rsaKey(modulus(256), []byte{3}), "65537", "65537"},
+		"no key":         {[]byte{0xa0}, "its key", "its key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.authenticator.PublicKey = tt.key
+			if _, err := f.create(false); tt.reason == "" {
+				if err != nil {
+					t.Errorf("created: %v", err)
+				}
+			} else if !errors.Is(err, passkey.ErrRefused) || !strings.Contains(err.Error(), tt.reason) {
+				t.Errorf("created: %v", err)
+			}
+			f = newFixture(t)
+			f.user.Passkeys[0].PublicKey = tt.key // as an earlier version stored it
+			if _, err := f.authenticate(true, true); !errors.Is(err, passkey.ErrRefused) || tt.stored != "" && !strings.Contains(err.Error(), tt.stored) {
+				t.Errorf("authenticated: %v", err)
+			}
+		})
+	}
+	f := newFixture(t)
+	if _, err := passkey.ParseResponse(append(bytes.Repeat([]byte(" "), 16<<10), f.authenticator.Get(t, []byte(`{"challenge":"YQ"}`))...)); !errors.Is(err, passkey.ErrRefused) {
+		t.Errorf("parsed: %v", err)
+	}
+}
+
 func TestConditionalCreation(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

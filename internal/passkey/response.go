@@ -26,6 +26,9 @@ func ParseResponse(raw []byte) (Response, error) {
 			ClientData string `json:"clientDataJSON"`
 		} `json:"response"`
 	}
+	if err := checkSize(raw); err != nil {
+		return Response{}, err
+	}
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return Response{}, refused(err)
 	}

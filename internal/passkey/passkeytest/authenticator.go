@@ -29,6 +29,7 @@ type Authenticator struct {
 	Challenge string // overrides the challenge of the options
 	Type      string // overrides the type of the client data
 	Handle    []byte // overrides the user handle of assertions
+	PublicKey []byte // overrides the COSE_Key of new passkeys
 	// Tamper changes the client data and the authenticator data before they are signed.
 	Tamper func(clientData, authData []byte) (newClientData, newAuthData []byte)
 
@@ -171,6 +172,9 @@ func (a *Authenticator) attested(t testing.TB, k key) []byte {
 	out := append([]byte{}, a.AAGUID[:]...)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(k.id)))
 	out = append(out, k.id...)
+	if a.PublicKey != nil {
+		return append(out, a.PublicKey...)
+	}
 	out = append(out, 0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20) // kty EC2, alg ES256, crv P-256, x
 	out = append(out, point[1:33]...)
 	out = append(out, 0x22, 0x58, 0x20) // y
