@@ -151,7 +151,7 @@ func newProvider(database, algorithm string) (*provider, error) {
 		return nil, err
 	}
 	v := &provider{process: s.process, server: s, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
-	out, err := runCommand("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
+	out, err := runCommand("", s.env, s.binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
 		"--scope", "openid", "--scope", "email", "--id-token-alg", algorithm, "--json")
 	if err != nil {
 		return v, err

@@ -5,7 +5,7 @@
 // and its ratio to "hello", a bare net/http server that responds with six bytes. Requests per second
 // are printed too, but the load generator shares the machine, so they are a lower bound.
 //
-//	bench -binary bin/watchword [-span 5s] [-only refresh,login] [-accounts 1000000]
+//	bench -binary bin/watchword [-span 5s] [-only refresh,login] [-accounts 1000000] [-before PATH]
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 
 var (
 	binary   = flag.String("binary", "bin/watchword", "the server under measurement")
+	before   = flag.String("before", "", "a server of another version, to compare with; empty leaves the comparison out")
 	span     = flag.Duration("span", 5*time.Second, "how long each line is measured")
 	only     = flag.String("only", "", "comma-separated sections; empty for all")
 	accounts = flag.Int("accounts", 1_000_000, "accounts in the large database of the flatness section")
@@ -46,6 +47,7 @@ var sections = []section{
 	{"refresh", refreshSection},
 	{"login", loginSection},
 	{"factor", factorSection},
+	{"before", beforeSection},
 	{"timing", timingSection},
 	{"storm", stormSection},
 	{"start", startSection},

@@ -20,7 +20,7 @@ type machineClient struct {
 
 // createMachineClient registers a machine client with the command line.
 func (s *server) createMachineClient() (c machineClient, err error) {
-	out, err := runCommand("", s.env, *binary, "client", "create", "--name", "bench", "--type", "machine", "--scope", "orders:read", "--json")
+	out, err := runCommand("", s.env, s.binary, "client", "create", "--name", "bench", "--type", "machine", "--scope", "orders:read", "--json")
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &c)
 	}

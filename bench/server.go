@@ -15,8 +15,9 @@ import (
 // server is a Watchword under measurement.
 type server struct {
 	*process
-	dir string
-	env []string
+	binary string
+	dir    string
+	env    []string
 }
 
 const passphrase = "plain-sailing-42"
@@ -56,7 +57,7 @@ func newServer(name, database, config string) (*server, error) {
 	if database != "" {
 		env = append(env, "WATCHWORD_DATABASE="+database)
 	}
-	return &server{dir: dir, env: env, process: &process{name: name, addr: addr}}, nil
+	return &server{binary: *binary, dir: dir, env: env, process: &process{name: name, addr: addr}}, nil
 }
 
 func startWatchword(name, database string) (*server, error) {
@@ -64,15 +65,20 @@ func startWatchword(name, database string) (*server, error) {
 }
 
 func startConfigured(name, database, config string) (*server, error) {
+	return startBinary(*binary, name, database, config)
+}
+
+func startBinary(binary, name, database, config string) (*server, error) {
 	s, err := newServer(name, database, config)
 	if err != nil {
 		return nil, err
 	}
+	s.binary = binary
 	return s, s.waitUntilReady()
 }
 
 func (s *server) waitUntilReady() (err error) {
-	s.process, err = start(s.name, s.addr, s.env, *binary, "serve")
+	s.process, err = start(s.name, s.addr, s.env, s.binary, "serve")
 	return err
 }
 
@@ -99,7 +105,7 @@ func (s *server) signInUsers(n int) ([]pair, error) {
 func email(i int) string { return fmt.Sprintf("user%d@example.test", i) }
 
 func (s *server) createUser(email string) error {
-	_, err := runCommand(passphrase+"\n", s.env, *binary, "user", "create", "--email", email, "--password-stdin", "--verified")
+	_, err := runCommand(passphrase+"\n", s.env, s.binary, "user", "create", "--email", email, "--password-stdin", "--verified")
 	return err
 }
 

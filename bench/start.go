@@ -41,7 +41,7 @@ func startSection(b *bench) error {
 
 // startAndPoll starts the server and polls it until it responds.
 func (s *server) startAndPoll() error {
-	p, err := startProcess(s.name, s.addr, s.env, *binary, "serve")
+	p, err := startProcess(s.name, s.addr, s.env, s.binary, "serve")
 	if err != nil {
 		return err
 	}

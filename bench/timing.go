@@ -54,7 +54,7 @@ func measureRefusals(name, config string, classes []*class) error {
 			return err
 		}
 	}
-	if _, err := runCommand("", s.env, *binary, "user", "disable", "disabled@example.test"); err != nil {
+	if _, err := runCommand("", s.env, s.binary, "user", "disable", "disabled@example.test"); err != nil {
 		return err
 	}
 	for range 5 { // locks the accounts that can be locked, warms up the others
