@@ -59,9 +59,9 @@ func (t TOTP) Match(code string, now time.Time, last int64) (step int64, ok bool
 	if len(code) != t.Digits {
 		return 0, false
 	}
-	present := now.Unix() / int64(t.Period/time.Second)
+	seed, present := t.Secret(), now.Unix()/int64(t.Period/time.Second)
 	for s := present - skew; s <= present+skew; s++ { // always all of them, in the same time
-		want, err := t.code(s)
+		want, err := t.code(seed, s)
 		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && s > last && !ok {
 			step, ok = s, true
 		}
@@ -69,17 +69,18 @@ func (t TOTP) Match(code string, now time.Time, last int64) (step int64, ok bool
 	return step, ok
 }
 
-// code returns the code of a step (RFC 4226 §5.3).
-func (t TOTP) code(step int64) (string, error) {
+var algorithms = map[Algorithm]otp.Algorithm{SHA1: otp.AlgorithmSHA1, SHA256: otp.AlgorithmSHA256, SHA512: otp.AlgorithmSHA512}
+
+// code returns the code of a step (RFC 4226 §5.3). The seed is in base32.
+func (t TOTP) code(seed string, step int64) (string, error) {
 	if step < 0 {
 		return "", fmt.Errorf("step %d is before the epoch", step)
 	}
-	algorithms := map[Algorithm]otp.Algorithm{SHA1: otp.AlgorithmSHA1, SHA256: otp.AlgorithmSHA256, SHA512: otp.AlgorithmSHA512}
 	algorithm, ok := algorithms[t.Algorithm]
 	if !ok {
 		return "", fmt.Errorf("algorithm %q: want SHA1, SHA256 or SHA512", t.Algorithm)
 	}
-	return hotp.GenerateCodeCustom(t.Secret(), uint64(step), hotp.ValidateOpts{Digits: otp.Digits(t.Digits), Algorithm: algorithm})
+	return hotp.GenerateCodeCustom(seed, uint64(step), hotp.ValidateOpts{Digits: otp.Digits(t.Digits), Algorithm: algorithm})
 }
 
 var base32Encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
