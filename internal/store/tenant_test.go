@@ -202,6 +202,8 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Flow":                  func(tx *store.Tx) (any, error) { return tx.Flow("x") },
 	"UpdateFlow":            func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
 	"BindFlow":              func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
+	"SwitchFlow":            func(tx *store.Tx) (any, error) { return nil, tx.SwitchFlow("x", "", "y") },
+	"DeleteRescues":         func(tx *store.Tx) (any, error) { return nil, tx.DeleteRescues("x") },
 	"ConsumeCeremony":       func(tx *store.Tx) (any, error) { return nil, tx.ConsumeCeremony("x", "x") },
 	"FinishFlow":            func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
 	"Consent":               func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
