@@ -15,7 +15,9 @@ func scanAccount(s scanner, a *auth.Account) error {
 
 // Account returns ErrNotFound for an unknown ID and for one of another tenant.
 func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
-	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return readOnce(tx, "accounts", string(id), func() (auth.Account, error) {
+		return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	})
 }
 
 // AccountByLogin finds an account by its canonical login.

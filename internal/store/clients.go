@@ -17,7 +17,9 @@ func scanClient(s scanner, c *auth.Client) error {
 
 // Client returns ErrNotFound for an unknown client and for one of another tenant.
 func (tx *Tx) Client(id auth.ClientID) (auth.Client, error) {
-	return queryRow(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return readOnce(tx, "clients", string(id), func() (auth.Client, error) {
+		return queryRow(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	})
 }
 
 // Clients lists the tenant's clients by id.

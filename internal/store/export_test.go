@@ -60,7 +60,7 @@ func CountStatements(t testing.TB, db *DB, fn func(*Tx) error) int {
 	c := &counting{}
 	err := db.backend.write(t.Context(), func(q querier) error {
 		*c = counting{querier: q}
-		return fn(&Tx{Now: db.now(), tenant: auth.DefaultTenant, q: c, db: db})
+		return fn(db.tenantTx(auth.DefaultTenant, c))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -82,3 +82,6 @@ func (c *counting) exec(text string, args ...any) (sql.Result, error) {
 	c.n++
 	return c.querier.exec(text, args...)
 }
+
+// DropKept makes a transaction read again what it has read.
+func DropKept(tx *Tx) { tx.q.kept = nil }

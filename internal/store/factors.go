@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
@@ -24,8 +26,11 @@ func (tx *Tx) InsertFactor(f auth.Factor) error {
 
 // Factors lists the factors of an account, the oldest first, those that are not proved included.
 func (tx *Tx) Factors(account auth.AccountID) ([]auth.Factor, error) {
-	return queryRows(tx.q, scanFactor, "SELECT "+factorCols+` FROM credentials
-		WHERE tenant_id = $1 AND account_id = $2 AND kind <> 'password' ORDER BY id LIMIT 1000`, tx.tenant, account)
+	list, err := readOnce(tx, "credentials", string(account), func() ([]auth.Factor, error) {
+		return queryRows(tx.q, scanFactor, "SELECT "+factorCols+` FROM credentials
+			WHERE tenant_id = $1 AND account_id = $2 AND kind <> 'password' ORDER BY id LIMIT 1000`, tx.tenant, account)
+	})
+	return slices.Clone(list), err // callers remove some
 }
 
 // FactorRoles returns the roles of an account if the tenant has policies of roles, and none

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -23,7 +24,11 @@ func (tx *Tx) InsertFlow(f auth.Flow) error {
 
 // Flow returns a flow, finished and expired ones included.
 func (tx *Tx) Flow(id auth.FlowID) (auth.Flow, error) {
-	return queryRow(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	f, err := readOnce(tx, "flows", string(id), func() (auth.Flow, error) {
+		return queryRow(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	})
+	f.Proofs = slices.Clip(f.Proofs) // callers append
+	return f, err
 }
 
 // UpdateFlow writes the decisions of the user; ErrNotFound when the flow is over.

@@ -91,7 +91,7 @@ func scanRedemptionState(row scanner, r *RedemptionState) error {
 func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r RedemptionState) (Redemption, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).redeem(digest, decide, (*Tx).consumeCodeByCAS)
+			return db.tenantTx(tenant, q).redeem(digest, decide, (*Tx).consumeCodeByCAS)
 		}))
 	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {

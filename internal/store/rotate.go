@@ -25,7 +25,7 @@ type Rotation struct {
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r RefreshState) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, result Rotation) (bool, error) {
+			return db.tenantTx(tenant, q).rotate(id, decide, func(tx *Tx, r RefreshState, result Rotation) (bool, error) {
 				done, err := tx.rotateFamilyByCAS(r, result)
 				if done {
 					// The token is consumed. A client that gets an error now would present it

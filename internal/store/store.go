@@ -192,7 +192,7 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, run func(context.Co
 	}
 	queued := false
 	err := run(ctx, func(q querier) error {
-		tx := &Tx{Now: db.now(), tenant: tenant, q: q, db: db}
+		tx := db.tenantTx(tenant, q)
 		err := fn(tx)
 		queued = tx.queued
 		return err
@@ -233,8 +233,12 @@ func (db *DB) WriteSystem(ctx context.Context, fn func(*SystemTx) error) error {
 	return db.translateError(db.backend.write(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
 }
 
+func (db *DB) tenantTx(tenant auth.TenantID, q querier) *Tx {
+	return &Tx{Now: db.now(), tenant: tenant, q: &keepingQuerier{querier: q}, db: db}
+}
+
 func (db *DB) systemTx(q querier) *SystemTx {
-	return &SystemTx{Now: db.now(), q: q, db: db}
+	return &SystemTx{Now: db.now(), q: &keepingQuerier{querier: q}, db: db}
 }
 
 // commitError is an error after which the transaction commits.

@@ -10,7 +10,9 @@ func scanTenant(s scanner, t *auth.Tenant) error {
 
 // CurrentTenant returns the transaction's own tenant.
 func (tx *Tx) CurrentTenant() (auth.Tenant, error) {
-	return queryRow(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
+	return readOnce(tx, "tenants", "", func() (auth.Tenant, error) {
+		return queryRow(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
+	})
 }
 
 // Tenants lists every tenant by id.

@@ -27,7 +27,7 @@ type Tx struct {
 	Now time.Time
 
 	tenant auth.TenantID
-	q      querier
+	q      *keepingQuerier
 	db     *DB
 	queued bool // a message was enqueued
 }
@@ -40,7 +40,7 @@ type SystemTx struct {
 	// Now is the time of the transaction.
 	Now time.Time
 
-	q  querier
+	q  *keepingQuerier
 	db *DB
 }
 
