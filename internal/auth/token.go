@@ -243,4 +243,5 @@ const (
 	UseMailedCode    SingleUseKind = "mailed_code"      // a code that was mailed for one flow
 	UsePasskey       SingleUseKind = "passkey"          // the challenge of a passkey ceremony outside of flows; Data is the ceremony
 	UsePasskeyOffer  SingleUseKind = "passkey_offer"    // no passkey is offered to the account before its expiry
+	UseWrongCodes    SingleUseKind = "wrong_codes"      // counts the wrong codes of the account in a day; Data is their number
 )

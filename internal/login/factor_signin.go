@@ -5,14 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// maxFailures is how many wrong codes end a sign-in, which then begins again with the first factor.
-const maxFailures = 10
+const (
+	// maxFailures is how many wrong codes end a sign-in, which then begins again with the first factor.
+	maxFailures = 10
+	// noticedFailures is how many wrong codes of an account within noticePause send a notice, once in that time.
+	noticedFailures = 10
+	noticePause     = 24 * time.Hour
+)
 
 // FactorForm is the form of the page that asks for a second factor.
 type FactorForm struct {
@@ -252,16 +260,16 @@ func checkEnrolment(tx *store.Tx, account auth.AccountID, proofs []auth.Proof) e
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first
-// factor, and the owner gets a notice.
+// factor.
 func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod, actor auth.Actor, account auth.AccountID, refusal error) error {
 	f.Failures++
 	if f.Failures >= maxFailures {
 		f.Proofs, f.Failures = nil, 0
-		if err := notifyGuessed(tx, account, actor); err != nil {
-			return err
-		}
 	}
 	if err := flow.Update(tx, f); err != nil {
+		return err
+	}
+	if err := countWrongCode(tx, account, actor); err != nil {
 		return err
 	}
 	detail := map[string]string{"reason": "wrong_code", "method": string(method)}
@@ -271,8 +279,25 @@ func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod,
 	return store.CommitWith(refusal)
 }
 
-// notifyGuessed notifies the owner of an account that someone knows the password and not the second factor.
-func notifyGuessed(tx *store.Tx, account auth.AccountID, actor auth.Actor) error {
+// countWrongCode counts a wrong code of an account, over all its sign-ins. One of them in a day, after too many,
+// notifies the owner that someone knows the password and not the second factor.
+func countWrongCode(tx *store.Tx, account auth.AccountID, actor auth.Actor) error {
+	v, err := tx.SingleUse(auth.UseWrongCodes, secret.Digest(string(account)))
+	switch {
+	case errors.Is(err, auth.ErrNotFound) || err == nil && !tx.Now.Before(v.ExpiresAt):
+		v = auth.SingleUse{Kind: auth.UseWrongCodes, Digest: secret.Digest(string(account)), Account: account, Data: "0",
+			CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(noticePause)}
+	case err != nil:
+		return fmt.Errorf("read number of wrong codes: %w", err)
+	}
+	n, err := strconv.Atoi(v.Data)
+	if err != nil {
+		return fmt.Errorf("read number of wrong codes: %w", err)
+	}
+	v.Data = strconv.Itoa(n + 1)
+	if err := tx.PutSingleUse(v); err != nil || n+1 != noticedFailures {
+		return err
+	}
 	a, err := tx.Account(account)
 	if err != nil {
 		return err
