@@ -26,7 +26,7 @@ func (h *fixture) insertSignedInClient(a auth.Account, id auth.ClientID) (p sign
 		if err := tx.InsertClient(c); err != nil {
 			return err
 		}
-		series, _, err := h.sessions.StartRememberMe(tx, a.ID, session.AuthContext{})
+		series, _, err := h.sessions.StartRememberMe(tx, a.ID, session.AuthContext{AuthAt: tx.Now})
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,8 @@ type Flow struct {
 	Request AuthorizationRequest // FlowAuthorize; for FlowDevice its Client, Scope and Resources
 	Device  string               // FlowDevice: digest of the device code
 	Session SessionID            // chosen or started by the user in this flow; or AddAccount
-	// ProvedAt is when the user authenticated within this flow.
+	// ProvedAt is when the user authenticated within this flow, or proved a second factor for a session that is
+	// older than the flow.
 	ProvedAt time.Time
 	// Proofs are what the user has proved in this flow so far, until a session begins.
 	Proofs []Proof
@@ -50,7 +51,7 @@ type Flow struct {
 // Live reports whether the flow can continue at the given time.
 func (f Flow) Live(at time.Time) bool { return f.DoneAt.IsZero() && at.Before(f.ExpiresAt) }
 
-// proofLifetime is how long a proof counts before the session begins.
+// proofLifetime is how long a proof counts before the session begins, or another proof completes it.
 const proofLifetime = 10 * time.Minute
 
 // LiveProofs returns the proofs of the flow that count at the given time.

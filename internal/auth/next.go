@@ -255,8 +255,8 @@ func (n FlowState) lacks(p SignedInAccount) StepKind {
 	s := n.SignIn(p, p.Session.Proofs())
 	s.Established = true
 	_, need := s.Decide()
-	if need == NeedEnrolment && n.Now.Sub(p.Session.AuthAt) > enrolmentAge {
-		return StepLogin
+	if need != NeedNothing && s.Required() > s.reachable() && n.Now.Sub(p.Session.AuthAt) > enrolmentAge {
+		return StepLogin // before a second factor, which alone makes the session no more recent
 	}
 	return stepsOfNeeds[need]
 }
@@ -368,10 +368,10 @@ func (n FlowState) matchesHint(p SignedInAccount) bool {
 }
 
 // mustReauthenticate reports whether the user has to authenticate again. An authentication within
-// the flow is recent enough for it, however long the consent page was open.
+// the flow is recent enough for it, however long the consent page was open. A second factor alone is none.
 func (n FlowState) mustReauthenticate(p SignedInAccount) bool {
 	r := n.Flow.Request
-	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID {
+	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID && !p.Session.AuthAt.Before(n.Flow.CreatedAt) {
 		return false
 	}
 	if n.prompts(PromptLogin) {

@@ -39,8 +39,10 @@ type Proof struct {
 // Authentication is the result of proofs, in the terms of OpenID Connect Core §2.
 type Authentication struct {
 	Assurance Assurance
-	AMR       []string  // RFC 8176
-	At        time.Time // of the newest proof
+	AMR       []string // RFC 8176
+	// At is when the user authenticated: the time of the newest proof. If the assurance rests on a proof that is older
+	// than that by proofLifetime, it is the time of this one, so a code alone makes no old sign-in new.
+	At time.Time
 	// Trusted says that the first factor was proved in a trusted browser.
 	Trusted bool
 }
@@ -48,6 +50,22 @@ type Authentication struct {
 // Authenticate returns what the proofs of an account amount to. It ignores proofs of other
 // accounts. Assurance and AMR are computed here only.
 func Authenticate(account AccountID, proofs []Proof) Authentication {
+	out := amount(account, proofs)
+	newest := slices.SortedFunc(slices.Values(proofs), func(a, b Proof) int { return b.At.Compare(a.At) })
+	for i, p := range newest {
+		if amount(account, newest[:i+1]).Assurance < out.Assurance {
+			continue
+		}
+		if out.At.Sub(p.At) >= proofLifetime {
+			out.At = p.At
+		}
+		break
+	}
+	return out
+}
+
+// amount is Authenticate with the time of the newest proof.
+func amount(account AccountID, proofs []Proof) Authentication {
 	var out Authentication
 	var known, mailed, second, code, verified, passkey, bound bool
 	for _, p := range proofs {

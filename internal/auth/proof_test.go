@@ -66,6 +66,47 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// TestAttack_MF_06_OldProofs: a user authenticated when the older of the proofs was given on which the assurance
+// rests. Proofs within ten minutes are one sign-in.
+func TestAttack_MF_06_OldProofs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		before, now string
+		age         time.Duration
+		old         bool
+	}{
+		{"password", "totp", 10 * time.Minute, true},
+		{"password", "totp", 10*time.Minute - time.Millisecond, false},
+		{"password", "passkey", time.Hour, true},
+		{"password", "passkey+uv", time.Hour, false},
+		{"password totp", "password", time.Hour, true},
+		{"password totp", "totp", time.Hour, true},
+		{"password totp", "password totp", time.Hour, false},
+		{"password passkey+uv", "totp", time.Hour, true},
+		{"password", "rescue_link trusted_browser magic", time.Hour, true},
+		{"password trusted_browser", "password", time.Hour, false},
+		{"email_link", "email_code", time.Hour, true},
+		{"totp", "password", time.Hour, true},
+	} {
+		var proofs []auth.Proof
+		for _, m := range strings.Fields(c.now) {
+			proofs = append(proofs, proof(m))
+		}
+		for _, m := range strings.Fields(c.before) {
+			p := proof(m)
+			p.At = p.At.Add(-c.age)
+			proofs = append(proofs, p)
+		}
+		want := proofTime
+		if c.old {
+			want = want.Add(-c.age)
+		}
+		if got := auth.Authenticate("alice", proofs); !got.At.Equal(want) {
+			t.Errorf("%+v: at %v", c, got.At)
+		}
+	}
+}
+
 func TestAuthenticateIgnoresProofsOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, account := range []auth.AccountID{"eve", ""} {

@@ -161,10 +161,11 @@ func (s *Service) CheckForm(ctx context.Context, form FormRef) (auth.Flow, error
 }
 
 // CompleteSignIn records, in the transaction that starts or renews the session, that the user has
-// just signed in within this flow.
+// just signed in within this flow, or made the session stronger.
 func CompleteSignIn(tx *store.Tx, flow auth.Flow, v auth.Session) error {
-	flow.Proofs, flow.Ceremony, flow.Failures = nil, "", 0
-	return Update(tx, bindSession(flow, v))
+	flow = bindSession(flow, v)
+	flow.Proofs, flow.Ceremony, flow.Failures, flow.ProvedAt = nil, "", 0, tx.Now
+	return Update(tx, flow)
 }
 
 // Choose records which account of this browser the user has chosen. The empty session means another

@@ -52,7 +52,7 @@ func repeat(over auth.Flow, now time.Time) auth.Flow {
 	f := restart(over, now)
 	if until := repeatEnd(over); f.Kind == auth.FlowAuthorize && now.Before(until) {
 		f.Session, f.ProvedAt, f.Allowed, f.Denied = over.Session, over.ProvedAt, over.Allowed, over.Denied
-		f.ExpiresAt = until
+		f.CreatedAt, f.ExpiresAt = over.CreatedAt, until // a sign-in since then is one within the flow
 	}
 	return f
 }

@@ -152,7 +152,7 @@ func (s *Service) refuseInFlow(ctx context.Context, form PasswordForm, refusal e
 }
 
 func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, params session.Params, form PasswordForm) (SignedIn, error) {
-	series, rememberMe, err := s.updateRememberMe(tx, a.ID, form, session.AuthContext{ACR: params.ACR, AMR: params.AMR})
+	series, rememberMe, err := s.updateRememberMe(tx, a.ID, form, session.AuthContext{ACR: params.ACR, AMR: params.AMR, AuthAt: params.AuthAt})
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -205,7 +205,7 @@ func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, form Pa
 	}
 	switch {
 	case !form.Remember && own:
-		return old.ID, "", tx.RenewRememberMe(old.ID, tx.Now, p.ACR, p.AMR)
+		return old.ID, "", tx.RenewRememberMe(old.ID, p.AuthAt, p.ACR, p.AMR)
 	case !form.Remember:
 		return "", "", nil
 	case own:
@@ -233,7 +233,7 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 			}
 			continue
 		}
-		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.AuthContext{ACR: params.ACR, AMR: params.AMR, RememberMe: params.RememberMe})
+		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.AuthContext{ACR: params.ACR, AMR: params.AMR, AuthAt: params.AuthAt, RememberMe: params.RememberMe})
 		if errors.Is(err, auth.ErrNotFound) {
 			continue // the session has ended meanwhile
 		}

@@ -92,7 +92,7 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 		h.clock.Advance(30 * time.Minute)
 		var again string
 		h.write(func(tx *store.Tx) error {
-			got, c, err := h.sessions.Reauthenticate(tx, v.ID, session.AuthContext{ACR: "2", AMR: []string{"otp"}})
+			got, c, err := h.sessions.Reauthenticate(tx, v.ID, session.AuthContext{ACR: "2", AMR: []string{"otp"}, AuthAt: tx.Now})
 			again = c.Reveal()
 			if got.ID != v.ID || got.AuthAt != tx.Now || got.ACR != "2" || got.ExpiresAt != tx.Now.Add(absolute) || got.IdleAt != tx.Now.Add(idle) {
 				t.Errorf("%+v", got)

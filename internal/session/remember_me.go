@@ -76,7 +76,7 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, a AuthCo
 	id := secret.Bytes(16)
 	token := encodeSeries(RememberMePrefix, id, secret.Bytes(32))
 	v := auth.RememberMe{
-		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: tx.Now, ACR: a.ACR, AMR: a.AMR,
+		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: a.AuthAt, ACR: a.ACR, AMR: a.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
 	}
 	if err := tx.InsertRememberMe(v); err != nil {

@@ -190,10 +190,12 @@ func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Sessi
 	return nil
 }
 
-// AuthContext describes how a user has just authenticated.
+// AuthContext describes how a user has just authenticated. AuthAt is older than that when the assurance rests
+// on an older proof.
 type AuthContext struct {
 	ACR        string
 	AMR        []string
+	AuthAt     time.Time
 	RememberMe auth.RememberMeID // the new remember-me series of the session, if there is one
 }
 
@@ -223,7 +225,7 @@ func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p AuthContext)
 		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
-	v.ACR, v.AMR, v.AuthAt = p.ACR, p.AMR, tx.Now
+	v.ACR, v.AMR, v.AuthAt = p.ACR, p.AMR, p.AuthAt
 	if p.RememberMe != "" {
 		v.RememberMe = p.RememberMe
 	}

@@ -69,12 +69,12 @@ func TestAttack_MF_14_StepUp(t *testing.T) {
 		if got := stringList(fetchMetadata(t, s, "/.well-known/openid-configuration")["acr_values_supported"]); !slices.Equal(got, auth.ACRs) {
 			t.Errorf("acr_values_supported %q", got)
 		}
-		apis, b := newStepUpAPI(t, s), u.signedInBrowser() // before there is a second factor
+		apis, b, old := newStepUpAPI(t, s), u.signedInBrowser(), u.signedInBrowser() // before there is a second factor
 		secret := u.addTOTP()
 		s.Clock.Advance(30 * time.Second) // to its next code
-		tokens := func(more ...string) (access string) {
+		redeemed := func(answer url.Values) (access string) {
 			t.Helper()
-			v := redeem(t, s, c, b.Open(authorizationQuery(c, more...)).Answer(t))
+			v := redeem(t, s, c, answer)
 			access = v["access_token"].(string)
 			a, id := decodeJWT(t, access), decodeJWT(t, v["id_token"].(string))
 			for _, name := range []string{"acr", "auth_time", "sub"} {
@@ -84,6 +84,7 @@ func TestAttack_MF_14_StepUp(t *testing.T) {
 			}
 			return access
 		}
+		tokens := func(more ...string) string { return redeemed(b.Open(authorizationQuery(c, more...)).Answer(t)) }
 		wantSignIn := func(access, acr string, at time.Time, amr ...string) {
 			t.Helper()
 			v := decodeJWT(t, access)
@@ -127,6 +128,24 @@ func TestAttack_MF_14_StepUp(t *testing.T) {
 		recent := tokens("max_age", "300")
 		wantSignIn(recent, "2", s.Clock.Now(), "mfa", "otp", "pwd")
 		apis.wantAllowed("/send", recent)
+
+		// A code alone makes an old session stronger, and not more recent.
+		s.Clock.Advance(4 * time.Minute)
+		old.Open(authorizationQuery(c, "acr_values", "2")).At(t, "/login/factor")
+		strong = redeemed(old.Press("submit", "code", codeOfApp(t, s, secret)).Answer(t))
+		wantSignIn(strong, "2", first, "mfa", "otp", "pwd")
+		apis.wantAllowed("/pay", strong)
+		apis.wantRefused("/send", strong, `max_age="300"`)
+		old.Open("/account/email").At(t, "/login")
+
+		// Who asks for both gets both, in one flow.
+		s.Clock.Advance(30 * time.Second)
+		old.Open(authorizationQuery(c, "acr_values", "2", "max_age", "300")).At(t, "/login")
+		signIn(t, old, alice).At(t, "/login/factor")
+		recent = redeemed(old.Press("submit", "code", codeOfApp(t, s, secret)).Answer(t))
+		wantSignIn(recent, "2", s.Clock.Now(), "mfa", "otp", "pwd")
+		apis.wantAllowed("/send", recent)
+		old.Open("/account/email").At(t, "/account/email")
 	})
 }
 
