@@ -71,7 +71,7 @@ func TestDeletionIsCancelled(t *testing.T) {
 		h.requireRefused(h.KeepByLink(t.Context(), tenant, link, alice), "invalid_link")
 
 		request()
-		h.requireOK(h.Lock(t.Context(), tenant, a.ID, actorOf(a)))
+		h.lock(a, actorOf(a))
 		h.clock.Advance(2 * week)
 		h.requireOK(h.RemoveDue(t.Context()))
 		if got := h.find("alice@example.test").DeleteAt; !got.IsZero() || len(h.events(auth.EventAccountKept)) < 2 {

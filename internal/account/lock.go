@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -17,35 +18,53 @@ import (
 // it ends, and nobody signs in until a new password is set by a mailed link. A second factor is
 // needed afterwards as before.
 //
-// The link of a notice also gives the account back the address to which it was mailed. If the
-// account had no second factor before the notice, the link removes those that it has: an attacker
-// may have added them, and the owner could never sign in. Of several links the oldest wins: using
-// one deletes those that were mailed later, perhaps to the address of an attacker.
+// The link of a notice also gives the account back the address to which it was mailed. Of several
+// links the oldest wins: using one deletes those that were mailed later, perhaps to the address of
+// an attacker.
+//
+// Locking removes the factors that an attacker may have added (suspects). Where nothing is left
+// that tells the owner from an attacker, the account is disabled too, and an operator decides.
 
 // Lock locks an account for its owner, who is signed in. Locking it again changes nothing.
 // Refusal: not_found.
-func (s *Service) Lock(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
+func (s *Service) Lock(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) (SecureOutcome, error) {
+	var out SecureOutcome
 	token := secret.New(linkPrefix)
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		out = SecureOutcome{}
 		a, err := tx.Account(id)
 		if err != nil || a.Locked() {
 			return err
 		}
-		event := auth.Event{Kind: auth.EventAccountLocked, Actor: actor, Account: id, Detail: map[string]string{"by": "page"}}
-		if err := s.lock(tx, a, event); err != nil {
+		began, err := sessionBegan(tx, actor)
+		if err != nil {
 			return err
 		}
-		return s.sendUnlockLink(tx, a, token, actor)
+		event := auth.Event{Kind: auth.EventAccountLocked, Actor: actor, Account: id, Detail: map[string]string{"by": "page"}}
+		out, err = s.secure(tx, a, securing{began: began, token: token, event: event})
+		return err
 	})
-	return mapNotFound("lock account", err)
+	return out, mapNotFound("lock account", err)
 }
 
-// SecureOutcome describes what the link of a notice does, or has done.
+// sessionBegan returns when the session of the actor began; now without one.
+func sessionBegan(tx *store.Tx, actor auth.Actor) (time.Time, error) {
+	v, err := tx.Session(actor.Session)
+	if errors.Is(err, auth.ErrNotFound) {
+		return tx.Now, nil
+	}
+	return v.CreatedAt, err
+}
+
+// SecureOutcome describes what locking an account does, or has done.
 type SecureOutcome struct {
 	// Restored is the address that the account gets back; empty if it has that address.
 	Restored string
-	// NotMailed says that the account is locked, but another account has its former address now. No
-	// link for a new password was mailed.
+	// Removed says that factors are removed, which someone else may have added.
+	Removed bool
+	// NotMailed says that no link for a new password is mailed, and that the account is disabled
+	// until an operator enables it: another account has its former address, or none of the factors
+	// is left that it had.
 	NotMailed bool
 }
 
@@ -64,10 +83,15 @@ func (s *Service) SecureRequirements(ctx context.Context, tenant auth.TenantID, 
 		if err != nil {
 			return err
 		}
-		a, _, address, err := readSecured(tx, use)
-		if err == nil && address.Login != a.Email.Login {
+		a, data, address, err := readSecured(tx, use)
+		if err != nil {
+			return err
+		}
+		if address.Login != a.Email.Login {
 			out.Restored = address.Address
 		}
+		remove, lost, err := suspects(tx, a.ID, use.CreatedAt, data.Protected)
+		out.Removed, out.NotMailed = len(remove) > 0, lost
 		return err
 	})
 	if err != nil {
@@ -122,34 +146,129 @@ func (s *Service) Secure(ctx context.Context, tenant auth.TenantID, token string
 }
 
 func (s *Service) useSecureLink(tx *store.Tx, use auth.SingleUse, unlockToken secret.Text, actor auth.Actor) (SecureOutcome, error) {
-	var out SecureOutcome
 	a, data, address, err := readSecured(tx, use)
 	if err != nil {
-		return out, err
+		return SecureOutcome{}, err
 	}
 	if err := tx.DeleteSingleUsesSince(a.ID, auth.UseSecureAccount, use.CreatedAt); err != nil {
-		return out, err
+		return SecureOutcome{}, err
 	}
 	event := auth.Event{Kind: auth.EventAccountLocked, Actor: actor, Account: a.ID, Detail: map[string]string{"by": "link"}}
+	p := securing{began: use.CreatedAt, protected: data.Protected, token: unlockToken, event: event}
+	restored := ""
 	if address.Login != a.Email.Login {
-		free, err := removeUnverified(tx, address.Login, actor)
+		free, err := s.vacate(tx, address.Login, actor)
 		if err != nil {
-			return out, err
+			return SecureOutcome{}, err
 		}
-		if out.NotMailed = !free; free {
+		if p.taken = !free; free {
 			a.Email, a.EmailVerifiedAt = address, tx.Now
-			out.Restored, event.Detail["restored"] = address.Address, "true"
+			restored, event.Detail["restored"] = address.Address, "true"
 		}
 	}
-	if !data.Protected {
-		if err := removeFactors(tx, a.ID, actor); err != nil {
+	out, err := s.secure(tx, a, p)
+	out.Restored = restored
+	return out, err
+}
+
+// vacate deletes the account of a login whose owner has never proved the address, in use or not,
+// for the former owner, who has. An account that an operator created or gave roles stays. It
+// reports whether the login is free.
+func (s *Service) vacate(tx *store.Tx, login string, actor auth.Actor) (bool, error) {
+	other, err := tx.AccountByLogin(login)
+	if errors.Is(err, auth.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil || other.Verified() || other.Disabled() || other.Registrar == operatorRegistrar.String() {
+		return false, err
+	}
+	if roles, _, err := tx.Rights(other.ID); err != nil || len(roles) > 0 {
+		return false, err
+	}
+	if _, err := s.cfg.Sessions.EndAll(tx, other.ID, "", auth.EndProved); err != nil {
+		return false, err
+	}
+	return true, deleteUnproved(tx, other.ID, actor)
+}
+
+// securing describes how an account is locked.
+type securing struct {
+	began     time.Time // when an attacker may have begun
+	protected bool      // the account had a second factor before
+	taken     bool      // another account has its former address
+	token     secret.Text
+	event     auth.Event
+}
+
+// secure removes the factors that someone else may have added, locks the account, and mails its owner a
+// link for a new password. It disables an account whose owner that link would not tell from an attacker.
+func (s *Service) secure(tx *store.Tx, a auth.Account, p securing) (SecureOutcome, error) {
+	remove, lost, err := suspects(tx, a.ID, p.began, p.protected)
+	if err != nil {
+		return SecureOutcome{}, err
+	}
+	out := SecureOutcome{Removed: len(remove) > 0, NotMailed: p.taken || lost}
+	for _, f := range remove {
+		if err := tx.DeleteFactor(a.ID, f.ID); err != nil {
+			return out, err
+		}
+		if f.ProvedAt.IsZero() {
+			continue // it never counted
+		}
+		detail := map[string]string{"kind": string(f.Kind), "factor": string(f.ID)}
+		if err := tx.Record(auth.Event{Kind: auth.EventFactorRemoved, Actor: p.event.Actor, Account: a.ID, Detail: detail}); err != nil {
 			return out, err
 		}
 	}
-	if err := s.lock(tx, a, event); err != nil || out.NotMailed {
+	if out.NotMailed {
+		a.DisabledAt = tx.Now
+		if err := tx.Record(auth.Event{Kind: auth.EventAccountDisabled, Actor: p.event.Actor, Account: a.ID}); err != nil {
+			return out, err
+		}
+	}
+	if err := s.lock(tx, a, p.event); err != nil || out.NotMailed {
 		return out, err
 	}
-	return out, s.sendUnlockLink(tx, a, unlockToken, actor)
+	return out, s.sendUnlockLink(tx, a, unlockLink{p.token, remove, p.event.Actor})
+}
+
+// suspects returns the factors that someone else than the owner may have added: those of the last
+// 72 hours if the account has an older authenticator. Otherwise it returns those that were added
+// since an attacker may have begun, if an authenticator from before is left, and otherwise all. It
+// reports lost, and no factors, if the account had an authenticator before and has only others now: an
+// attacker may have replaced it, or its owner, whom the mailbox alone must not replace.
+func suspects(tx *store.Tx, id auth.AccountID, began time.Time, protected bool) (remove []auth.Factor, lost bool, err error) {
+	list, err := tx.Factors(id)
+	if err != nil {
+		return nil, false, err
+	}
+	notices, err := tx.LiveSingleUses(id, auth.UseSecureAccount)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, use := range notices {
+		var data session.SecureLink
+		if err := json.Unmarshal([]byte(use.Data), &data); err != nil {
+			return nil, false, fmt.Errorf("decode link of notice: %w", err)
+		}
+		protected = protected || data.Protected
+	}
+	stands := func(at time.Time) bool {
+		return slices.ContainsFunc(list, func(f auth.Factor) bool { return f.StandsBefore(at) })
+	}
+	from := time.Time{}
+	for _, at := range []time.Time{tx.Now.Add(-session.SecureLifetime), began} {
+		if from.IsZero() && stands(at) {
+			from = at
+		}
+	}
+	if from.IsZero() && protected && slices.ContainsFunc(list, auth.Factor.Authenticates) {
+		return nil, true, nil
+	}
+	remove = slices.DeleteFunc(list, func(f auth.Factor) bool {
+		return f.Kind == auth.FactorsReset || !f.ProvedAt.IsZero() && f.ProvedAt.Before(from)
+	})
+	return remove, false, nil
 }
 
 // removeFactors removes the second factors of an account that someone else may have added, and the trust in
@@ -203,17 +322,24 @@ func (s *Service) lock(tx *store.Tx, a auth.Account, event auth.Event) error {
 	return tx.Record(event)
 }
 
+// unlockLink is a link for a new password, and what its mail says.
+type unlockLink struct {
+	token   secret.Text
+	removed []auth.Factor
+	actor   auth.Actor
+}
+
 // sendUnlockLink mails the owner a link for a new password. Without room in the outbox the account
 // is locked nevertheless, and the owner requests a link later.
-func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, token secret.Text, actor auth.Actor) error {
-	l := link{kind: auth.UseResetPassword, account: a.ID, data: linkData{Login: a.Email.Login}, token: token, life: s.cfg.ResetLifetime}
+func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, u unlockLink) error {
+	l := link{kind: auth.UseResetPassword, account: a.ID, data: linkData{Login: a.Email.Login}, token: u.token, life: s.cfg.ResetLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
 	}
-	m := auth.Mail{To: a.Email.Address, Token: token.Reveal(), ExpiresAt: expires, IP: actor.IP, At: tx.Now}
+	m := auth.Mail{To: a.Email.Address, Token: u.token.Reveal(), ExpiresAt: expires, IP: u.actor.IP, At: tx.Now, Removed: auth.MailFactors(u.removed)}
 	if a.Verified() {
-		m.Name = a.Name
+		m.Name, m.Locale = a.Name, a.Locale
 	}
 	if err := tx.Enqueue(auth.MailAccountLocked, m); auth.KindOf(err) != auth.KindUnavailable {
 		return err

@@ -1,11 +1,15 @@
 package account_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
 )
@@ -18,6 +22,13 @@ func (h *fixture) requireLocked(a auth.Account, want bool) {
 	if err := token.CheckIssuance(auth.Tenant{}, a, auth.Client{}); a.Locked() != want || (err != nil) != want {
 		h.t.Fatalf("locked %v, %v; want %v", a.Locked(), err, want)
 	}
+}
+
+func (h *fixture) lock(a auth.Account, actor auth.Actor) account.SecureOutcome {
+	h.t.Helper()
+	out, err := h.Lock(h.t.Context(), tenant, a.ID, actor)
+	h.requireOK(err)
+	return out
 }
 
 func (h *fixture) changePassword(a auth.Account, current, next string) string {
@@ -40,9 +51,9 @@ func TestLock(t *testing.T) {
 		v, f, _ := h.signIn(a)
 		link := h.requestReset("alice@example.test")
 
-		h.requireOK(h.Lock(t.Context(), tenant, a.ID, actorOf(a)))
+		h.lock(a, actorOf(a))
 		m := h.requireMail(auth.MailAccountLocked, "alice@example.test")
-		h.requireOK(h.Lock(t.Context(), tenant, a.ID, actorOf(a)))
+		h.lock(a, actorOf(a))
 		if h.sessionLive(v, f) || len(h.takeMails()) != 0 || len(h.events(auth.EventAccountLocked)) != 1 {
 			t.Error("the session lives, or the account was locked twice")
 		}
@@ -55,7 +66,8 @@ func TestLock(t *testing.T) {
 		if len(h.events(auth.EventAccountUnlocked)) != 1 {
 			t.Error("no event of the unlocking")
 		}
-		h.requireRefused(h.Lock(t.Context(), tenant, "unknown", admin), "not_found")
+		_, err := h.Lock(t.Context(), tenant, "unknown", admin)
+		h.requireRefused(err, "not_found")
 	})
 }
 
@@ -70,7 +82,7 @@ func TestOperatorUnlocks(t *testing.T) {
 				return h.Enable(t.Context(), tenant, a.ID, admin)
 			},
 		} {
-			h.requireOK(h.Lock(t.Context(), tenant, a.ID, actorOf(a)))
+			h.lock(a, actorOf(a))
 			h.requireLocked(a, true)
 			if err := unlock(); err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -173,19 +185,190 @@ func TestAttack_PW_11_NoticeKeepsFactors(t *testing.T) {
 	})
 }
 
-// The former address may belong to another account by now.
-func TestSecureLinkOfTakenAddress(t *testing.T) {
+// TestAttack_MF_06_LockRemovesAddedFactors locks an account whose second factors the owner and an attacker have
+// added. A passkey that stays signs in alone.
+func TestAttack_MF_06_LockRemovesAddedFactors(t *testing.T) {
+	const old, young = 100 * time.Hour, 50 * time.Hour // before it is locked
+	totp, passkey, codes := auth.ProofTOTP, auth.ProofPasskey, auth.ProofRecoveryCode
+	type added struct {
+		kind auth.FactorKind
+		age  time.Duration
+	}
+	each(t, func(t *testing.T, h *fixture) {
+		for name, tc := range map[string]struct {
+			factors []added
+			began   time.Duration // the notice, or the session of the button
+			remain  string
+			want    account.SecureOutcome
+		}{
+			"added before the notice that is used":   {[]added{{totp, old}, {passkey, young}, {passkey, time.Hour}}, time.Hour, "totp", account.SecureOutcome{Removed: true}},
+			"recovery codes in place of the owner's": {[]added{{totp, old}, {codes, time.Hour}}, 2 * time.Hour, "totp", account.SecureOutcome{Removed: true}},
+			"the owner's are not old":                {[]added{{totp, young}, {codes, young}, {passkey, time.Hour}}, 2 * time.Hour, "recovery_code totp", account.SecureOutcome{Removed: true}},
+			"none before":                            {[]added{{totp, time.Hour}, {passkey, time.Minute}}, young, "", account.SecureOutcome{Removed: true}},
+			"nothing was added":                      {[]added{{totp, old}, {passkey, old}, {codes, old}}, time.Hour, "passkey recovery_code totp", account.SecureOutcome{}},
+			"none at all":                            {nil, time.Hour, "", account.SecureOutcome{}},
+		} {
+			for _, button := range []bool{false, true} {
+				a := h.newMember(fmt.Sprintf("%d@example.test", h.clock.Now().UnixNano()), good)
+				password, link, actor := good, "", actorOf(a)
+				at := func(age time.Duration) {
+					for _, f := range tc.factors {
+						if f.age == age {
+							h.insertFactor(a, f.kind)
+						}
+					}
+					if age == tc.began {
+						link = h.changePassword(a, password, another)
+						v, _, _ := h.signIn(a)
+						actor.Session = v.ID
+					}
+				}
+				for _, age := range []time.Duration{old, young, 2 * time.Hour, time.Hour, time.Minute} {
+					at(age)
+					h.clock.Advance(age - map[time.Duration]time.Duration{old: young, young: 2 * time.Hour, 2 * time.Hour: time.Hour, time.Hour: time.Minute}[age])
+				}
+				var out account.SecureOutcome
+				if button {
+					out = h.lock(a, actor)
+				} else {
+					need, err := h.SecureRequirements(t.Context(), tenant, link)
+					h.requireOK(err)
+					out, err = h.Secure(t.Context(), tenant, link, alice)
+					h.requireOK(err)
+					if need != out {
+						t.Errorf("%s: the page announces %+v", name, need)
+					}
+				}
+				m := h.requireMail(auth.MailAccountLocked, a.Email.Address)
+				if got := h.kinds(a); out != tc.want || got != tc.remain || len(m.Removed) != len(tc.factors)-len(strings.Fields(got)) {
+					t.Errorf("%s, button %v: %+v, left %q, mailed %+v; want %+v, %q", name, button, out, got, m.Removed, tc.want, tc.remain)
+				}
+				h.requireOK(h.Reset(t.Context(), tenant, m.Token, third, alice))
+				h.takeMails()
+			}
+		}
+	})
+}
+
+// TestAttack_PW_11_ReplacedFactor uses a link after the only authenticator was replaced, by an attacker or by the
+// owner. The mailbox alone must not decide who of them it was.
+func TestAttack_PW_11_ReplacedFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.newMember("alice@example.test", good)
+		v, _, _ := h.signIn(a)
+		h.insertTOTP(a)
+		h.clock.Advance(time.Second)
+		link := h.changePassword(a, good, another)
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			_, err := tx.DeleteFactors(a.ID, auth.ProofTOTP)
+			return err
+		}))
+		h.insertFactor(a, auth.ProofPasskey)
+		h.clock.Advance(time.Second)
+		need, err := h.SecureRequirements(t.Context(), tenant, link)
+		if h.requireOK(err); !need.NotMailed {
+			t.Errorf("the page announces %+v", need)
+		}
+		actor := actorOf(a)
+		actor.Session = v.ID
+		if out := h.lock(a, actor); !out.NotMailed || out.Removed || h.kinds(a) != "passkey" {
+			t.Errorf("outcome %+v", out)
+		}
+		h.requireNoWayBack(a)
+	})
+}
+
+// requireNoWayBack fails the test unless only an operator helps.
+func (h *fixture) requireNoWayBack(a auth.Account) {
+	h.t.Helper()
+	if n := len(h.takeMails()); n != 0 {
+		h.t.Errorf("%d mails", n)
+	}
+	h.requireOK(h.Forgot(h.t.Context(), tenant, account.LinkRequest{Email: h.address(a)}, eve))
+	if all := h.takeMails(); len(all) != 1 || all[0].Kind != auth.MailNone {
+		h.t.Errorf("outbox: %+v", all)
+	}
+	h.requireLocked(a, true)
+	h.requireOK(h.Enable(h.t.Context(), tenant, a.ID, admin))
+	h.requireLocked(a, false)
+}
+
+// TestAttack_PW_14_FormerAddressTaken registers the former address of a stolen account before its owner uses the
+// link. An address that nobody has proved is the owner's; a proved one leaves the account to an operator, since a
+// mail to its present address would give it to the attacker.
+func TestAttack_PW_14_FormerAddressTaken(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for _, proved := range []bool{false, true} {
+			a := h.newMember(fmt.Sprintf("alice%v@example.test", proved), good)
+			former := a.Email.Address
+			h.requireOK(h.verifyChange(h.requestEmailChange(a, good, fmt.Sprintf("eve%v@example.test", proved)), good, eve))
+			link := h.requireMail(auth.MailEmailChanged, former).Token
+			token := h.register(former, another)
+			if proved {
+				h.requireOK(h.verify(token, alice))
+			}
+			other := h.find(former)
+			v, f, _ := h.signIn(other)
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.TouchLogin(other.ID) }))
+
+			out, err := h.Secure(t.Context(), tenant, link, alice)
+			h.requireOK(err)
+			h.requireLocked(a, true)
+			if proved {
+				if !out.NotMailed || !h.sessionLive(v, f) {
+					t.Errorf("outcome %+v", out)
+				}
+				h.requireNoWayBack(a)
+				continue
+			}
+			if _, err := h.Get(t.Context(), tenant, other.ID); out.NotMailed || out.Restored != former || auth.KindOf(err) != auth.KindNotFound {
+				t.Errorf("outcome %+v, the other account: %v", out, err)
+			}
+			h.requireOK(h.Reset(t.Context(), tenant, h.requireMail(auth.MailAccountLocked, former).Token, third, alice))
+			h.takeMails()
+		}
+	})
+}
+
+// An account that an operator created, or to whom one gave roles, is not deleted for its address.
+func TestSecureLinkKeepsInvitedAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
 		h.requireOK(h.verifyChange(h.requestEmailChange(a, good, "new@example.test"), good, alice))
 		link := h.requireMail(auth.MailEmailChanged, "alice@example.test").Token
-		h.newMember("alice@example.test", another)
+		invited, err := h.Create(t.Context(), tenant, account.Creation{Email: "alice@example.test"}, admin)
+		h.requireOK(err)
 		out, err := h.Secure(t.Context(), tenant, link, alice)
-		if h.requireOK(err); !out.NotMailed || len(h.takeMails()) != 0 {
+		if h.requireOK(err); !out.NotMailed {
 			t.Errorf("outcome %+v", out)
 		}
-		h.requireLocked(a, true)
+		_, err = h.Get(t.Context(), tenant, invited.ID)
+		h.requireOK(err)
 	})
+}
+
+// insertFactor adds a factor that counts.
+func (h *fixture) insertFactor(a auth.Account, kind auth.FactorKind) {
+	h.t.Helper()
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		id := secret.NewID(tx.Now)
+		return tx.InsertFactor(auth.Factor{ID: auth.FactorID(id), Account: a.ID, Kind: kind, Lookup: id, CreatedAt: tx.Now, ProvedAt: tx.Now})
+	}))
+}
+
+// kinds returns the kinds of the account's factors, in alphabetical order.
+func (h *fixture) kinds(a auth.Account) string {
+	h.t.Helper()
+	var out []string
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
+		list, err := tx.Factors(a.ID)
+		for _, f := range list {
+			out = append(out, string(f.Kind))
+		}
+		return err
+	}))
+	slices.Sort(out)
+	return strings.Join(out, " ")
 }
 
 func (h *fixture) countFactors(a auth.Account) int {

@@ -109,11 +109,15 @@ func removeUnverified(tx *store.Tx, login string, actor auth.Actor) (bool, error
 	if err != nil || !free {
 		return false, err
 	}
-	if err := tx.DeleteAccount(a.ID); err != nil {
-		return false, err
+	return true, deleteUnproved(tx, a.ID, actor)
+}
+
+// deleteUnproved deletes an account for someone else, who has proved its address.
+func deleteUnproved(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
+	if err := tx.DeleteAccount(id); err != nil {
+		return err
 	}
-	event := auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: a.ID, Detail: map[string]string{"reason": "address_not_proved"}}
-	return true, tx.Record(event)
+	return tx.Record(auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: id, Detail: map[string]string{"reason": "address_not_proved"}})
 }
 
 // isReplaceable reports whether an account is only a registration. Its user has never signed

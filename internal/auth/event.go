@@ -33,7 +33,8 @@ const (
 	EventAccountUnlocked EventKind = "account.unlocked"
 	// An operator created an account.
 	EventAccountCreated EventKind = "account.created"
-	// An operator disabled an account; its sessions ended.
+	// An operator disabled an account, or its owner locked one that only an operator can give back; its
+	// sessions ended.
 	EventAccountDisabled EventKind = "account.disabled"
 	// An operator enabled an account again.
 	EventAccountEnabled EventKind = "account.enabled"

@@ -47,6 +47,12 @@ func (f Factor) Usable() bool {
 	return !f.ProvedAt.IsZero() && (f.Kind != ProofRecoveryCode || f.UsedAt.IsZero())
 }
 
+// Authenticates reports whether the factor is a usable authenticator: a recovery code only stands in for one.
+func (f Factor) Authenticates() bool { return f.Kind != ProofRecoveryCode && f.Usable() }
+
+// StandsBefore reports whether the factor is an authenticator that was proved before the given time.
+func (f Factor) StandsBefore(at time.Time) bool { return f.Authenticates() && f.ProvedAt.Before(at) }
+
 // DeviceBound reports whether the factor is a passkey that never leaves its authenticator.
 func (f Factor) DeviceBound() bool { return f.Kind == ProofPasskey && !f.Data.BackupEligible }
 

@@ -64,6 +64,28 @@ type Mail struct {
 	DeleteAt  time.Time  `json:"delete_at,omitzero"` // of the account
 	Factor    FactorKind `json:"factor,omitempty"`   // that the notice is about
 	Left      int        `json:"left,omitempty"`     // recovery codes
+	// Removed are the factors that were removed as someone else may have added them.
+	Removed []MailFactor `json:"removed,omitempty"`
+}
+
+// MailFactor is a factor in a mail.
+type MailFactor struct {
+	Kind  FactorKind `json:"kind"`
+	Added time.Time  `json:"added"`
+}
+
+// MailFactors returns the factors that counted, the recovery codes as one.
+func MailFactors(list []Factor) []MailFactor {
+	var out []MailFactor
+	codes := false
+	for _, f := range list {
+		if f.ProvedAt.IsZero() || f.Kind == ProofRecoveryCode && codes {
+			continue
+		}
+		codes = codes || f.Kind == ProofRecoveryCode
+		out = append(out, MailFactor{Kind: f.Kind, Added: f.ProvedAt})
+	}
+	return out
 }
 
 // LogoutNotice is the payload of LogoutBackchannel: the ended client session and the client's

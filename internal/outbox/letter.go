@@ -91,6 +91,7 @@ type language struct {
 	time     string // day, month, year and clock, as verbs of Sprintf
 	on, from string // before a time and a network address
 	noButton string
+	added    string // a factor and its time, as verbs of Sprintf
 	factors  map[auth.FactorKind]string
 }
 
@@ -99,7 +100,7 @@ var languages = map[string]language{
 	"en": {
 		months: "January February March April May June July August September October November December",
 		time:   "%d %s %d, %s UTC", on: "on ", from: "from the network address ",
-		noButton: "If the button doesn't work, open this link:",
+		noButton: "If the button doesn't work, open this link:", added: "%s (added on %s)",
 		factors: map[auth.FactorKind]string{
 			auth.ProofTOTP: "an authenticator app", auth.ProofPasskey: "a passkey", auth.ProofRecoveryCode: "new recovery codes",
 		},
@@ -107,7 +108,7 @@ var languages = map[string]language{
 	"de": {
 		folder: "de/", months: "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
 		time: "%d. %s %d, %s UTC", on: "am ", from: "von der Netzwerkadresse ",
-		noButton: "Wenn die Schaltfläche nicht funktioniert, öffnen Sie diesen Link:",
+		noButton: "Wenn die Schaltfläche nicht funktioniert, öffnen Sie diesen Link:", added: "%s (hinzugefügt am %s)",
 		factors: map[auth.FactorKind]string{
 			auth.ProofTOTP: "eine Authenticator-App", auth.ProofPasskey: "einen Passkey", auth.ProofRecoveryCode: "neue Wiederherstellungscodes",
 		},
@@ -124,6 +125,7 @@ type facts struct {
 	DeleteAt string // when the account will be deleted
 	Factor   string // that the notice is about
 	Left     int    // recovery codes
+	Removed  string // factors
 	Secure   bool   // the mail has a link that locks the account
 }
 
@@ -156,7 +158,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	}
 	f := facts{
 		Tenant: "Watchword", After: in.formatTime(m.Payload.NotBefore), Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
-		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
+		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Removed: in.formatFactors(m.Payload.Removed), DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
@@ -224,6 +226,14 @@ func (l language) formatTime(t time.Time) string {
 	}
 	t = t.UTC()
 	return fmt.Sprintf(l.time, t.Day(), strings.Fields(l.months)[t.Month()-1], t.Year(), t.Format("15:04"))
+}
+
+func (l language) formatFactors(list []auth.MailFactor) string {
+	var parts []string
+	for _, f := range list {
+		parts = append(parts, fmt.Sprintf(l.added, l.factors[f.Kind], l.formatTime(f.Added)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (l language) origin(m auth.Mail) string {

@@ -108,6 +108,7 @@ func requireGoodLetter(t *testing.T, lang string, kind auth.MessageKind, link, u
 	}
 	m := message(kind, "a@x.test")
 	m.Payload.Factor = auth.ProofTOTP
+	m.Payload.Removed = []auth.MailFactor{{Kind: auth.ProofPasskey, Added: m.CreatedAt}, {Kind: auth.ProofTOTP, Added: m.CreatedAt}}
 	l, err := w.write(t.Context(), m)
 	if err != nil {
 		t.Fatalf("%s: %v", kind, err)
@@ -119,6 +120,9 @@ func requireGoodLetter(t *testing.T, lang string, kind auth.MessageKind, link, u
 		if strings.TrimSpace(s) == "" || strings.Contains(s, "<no value>") || strings.Contains(s, "&amp;") {
 			t.Errorf("%s: %s reads %q", kind, what, s)
 		}
+	}
+	if removed := languages[lang].formatFactors(m.Payload.Removed); kind == auth.MailAccountLocked && !strings.Contains(l.text, removed) {
+		t.Errorf("%s: the text lacks %q:\n%s", kind, removed, l.text)
 	}
 	if codes[kind] && (strings.Count(l.text, "492039") != 1 || strings.Count(l.html, ">492039<") != 1 || strings.Contains(l.Subject, "492039")) {
 		t.Errorf("%s: the code belongs in the text, not in the subject:\n%s", kind, l.text)

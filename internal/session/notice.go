@@ -14,14 +14,14 @@ import (
 // LinkPrefix is the prefix of the secrets of mailed links.
 const LinkPrefix = "wwl_"
 
-// secureLifetime is how long the link of a notice locks the account.
-const secureLifetime = 72 * time.Hour
+// SecureLifetime is how long the link of a notice locks the account. What was added to an account for
+// longer is its owner's.
+const SecureLifetime = 72 * time.Hour
 
 // SecureLink is the stored data of a link that locks an account.
 type SecureLink struct {
 	Address string `json:"address"` // to which it was mailed
-	// Protected says that the account had a second factor before what the notice is about. Otherwise
-	// the link removes second factors, which an attacker may have added.
+	// Protected says that the account had a second factor before what the notice is about.
 	Protected bool `json:"protected,omitempty"`
 }
 
@@ -35,15 +35,13 @@ func Notify(tx *store.Tx, a auth.Account, kind auth.MessageKind, m auth.Mail) er
 	if err != nil {
 		return fmt.Errorf("read factors: %w", err)
 	}
-	link := SecureLink{Address: a.Email.Address, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool {
-		return f.Kind != auth.ProofRecoveryCode && f.Usable() && f.ProvedAt.Before(tx.Now)
-	})}
+	link := SecureLink{Address: a.Email.Address, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool { return f.StandsBefore(tx.Now) })}
 	data, err := json.Marshal(link)
 	if err != nil {
 		return fmt.Errorf("encode link of notice: %w", err)
 	}
 	token := secret.New(LinkPrefix)
-	m.Token, m.ExpiresAt = token.Reveal(), tx.Now.Add(secureLifetime)
+	m.Token, m.ExpiresAt = token.Reveal(), tx.Now.Add(SecureLifetime)
 	err = tx.InsertSingleUse(auth.SingleUse{
 		Kind: auth.UseSecureAccount, Digest: secret.Digest(m.Token), Account: a.ID, Data: string(data), CreatedAt: tx.Now, ExpiresAt: m.ExpiresAt,
 	})

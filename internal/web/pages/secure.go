@@ -27,6 +27,12 @@ func (s *Handlers) SecurePage(ex *router.Exchange, r *http.Request) error {
 	if out.Restored != "" {
 		p.Text = append(p.Text, p.Say(ui.SecureRestore, out.Restored))
 	}
+	if out.Removed {
+		p.Text = append(p.Text, p.Say(ui.SecureFactors))
+	}
+	if out.NotMailed {
+		p.Text = append(p.Text, p.Say(ui.SecureNoMail))
+	}
 	return render(ex, http.StatusOK, p)
 }
 
@@ -50,25 +56,33 @@ func (s *Handlers) SecureForm(ex *router.Exchange, r *http.Request) error {
 
 // AccountSecure locks the current account.
 func (s *Handlers) AccountSecure(ex *router.Exchange, r *http.Request) error {
-	if err := s.accounts.Lock(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor()); err != nil {
+	out, err := s.accounts.Lock(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
+	if err != nil {
 		return err
 	}
-	return redirectToLocked(ex, account.SecureOutcome{})
+	return redirectToLocked(ex, out)
 }
 
 func redirectToLocked(ex *router.Exchange, out account.SecureOutcome) error {
-	if out.NotMailed {
+	switch {
+	case out.NotMailed:
 		return seeOther(ex, PathSecure+"/done?mail=none")
+	case out.Removed:
+		return seeOther(ex, PathSecure+"/done?removed")
 	}
 	return seeOther(ex, PathSecure+"/done")
 }
 
 // SecureDone says that the account is locked.
 func (s *Handlers) SecureDone(ex *router.Exchange, r *http.Request) error {
-	p := newPage(ex).Done(ui.Locked)
-	if r.URL.Query().Get("mail") == "none" {
-		p = newPage(ex).Done(ui.LockedOnly)
+	key := ui.Locked
+	switch q := r.URL.Query(); {
+	case q.Get("mail") == "none":
+		key = ui.LockedOnly
+	case q.Has("removed"):
+		key = ui.LockedRemoved
 	}
+	p := newPage(ex).Done(key)
 	p.Next = tenantPath(ex, PathLogin)
 	return render(ex, http.StatusOK, p)
 }

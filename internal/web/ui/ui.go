@@ -147,6 +147,8 @@ const (
 	SecureTitle     Key = "secure.title"
 	SecureLead      Key = "secure.lead"
 	SecureRestore   Key = "secure.restore"
+	SecureFactors   Key = "secure.factors"
+	SecureNoMail    Key = "secure.no_mail"
 	SecureSubmit    Key = "secure.submit"
 	SecureNot       Key = "secure.not"
 	SecureBad       Key = "secure.bad"
@@ -238,7 +240,8 @@ const (
 	AddressProved  Key = "verify.done"
 	PasswordChosen Key = "verify.chosen" // and the email address is confirmed
 	Locked         Key = "secure.done"
-	LockedOnly     Key = "secure.only" // without a mail
+	LockedRemoved  Key = "secure.removed" // and factors were removed
+	LockedOnly     Key = "secure.only"    // without a mail
 	Kept           Key = "keep.done"
 
 	RecoveryCancelled Key = "recovery.done"
