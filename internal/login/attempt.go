@@ -193,29 +193,20 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 	return a.startSession(ctx)
 }
 
-// loadAccount reads account and hash. For an unknown login the second statement runs too, and finds
-// nothing.
+// loadAccount reads account and hash.
 func (a *attempt) loadAccount(ctx context.Context) error {
-	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
-		a.rehashed = "" // of an earlier comparison
-		t, err := tx.CurrentTenant()
-		if err != nil {
-			return err
-		}
-		if a.account, err = tx.AccountByName(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
-			return err
-		}
-		if !t.Settings.Identifiers.SignsIn(a.account, a.login) {
-			a.account = auth.Account{}
-		}
-		if a.hash, err = tx.PasswordHash(a.account.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
-			return err
-		}
-		return nil
+	var state store.PasswordState
+	err := a.s.cfg.DB.ReadOne(ctx, a.tenant, func(tx *store.Tx) (err error) {
+		state, err = tx.PasswordState(a.login)
+		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return fmt.Errorf("look up login: %w", err)
 	}
+	if !state.Tenant.Settings.Identifiers.SignsIn(state.Account, a.login) {
+		state = store.PasswordState{}
+	}
+	a.account, a.hash, a.rehashed = state.Account, state.Hash, "" // also of an earlier comparison
 	return nil
 }
 

@@ -26,16 +26,16 @@ func (s *Service) isNewDevice(ctx context.Context, tenant auth.TenantID, a auth.
 		return false, err
 	}
 	// Outside the transaction of the sign-in, which would conflict with other sign-ins.
-	var recent []auth.Event
+	var recent []auth.Actor
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
-		recent, err = tx.Events(store.EventFilter{Account: a.ID, Kind: auth.EventLogin, Limit: comparedSignIns})
+		recent, err = tx.SignInActors(a.ID, comparedSignIns)
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("read sign-ins: %w", err)
 	}
-	return !slices.ContainsFunc(recent, func(e auth.Event) bool {
-		return e.Outcome == auth.Success && e.Actor.UserAgent == actor.UserAgent && limit.AddressKey(e.Actor.Addr()) == limit.AddressKey(actor.Addr())
+	return !slices.ContainsFunc(recent, func(v auth.Actor) bool {
+		return v.UserAgent == actor.UserAgent && limit.AddressKey(v.Addr()) == limit.AddressKey(actor.Addr())
 	}), nil
 }
 

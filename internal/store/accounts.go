@@ -8,9 +8,12 @@ import (
 
 const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, locked_at, delete_at, last_login_at, created_at, updated_at, registrar, locale"
 
-func scanAccount(s scanner, a *auth.Account) error {
-	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
-		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale)
+func scanAccount(s scanner, a *auth.Account) error { return s.Scan(accountDest(a)...) }
+
+// accountDest are the destinations of accountCols.
+func accountDest(a *auth.Account) []any {
+	return []any{&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
+		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale}
 }
 
 // Account returns ErrNotFound for an unknown ID and for one of another tenant.
@@ -20,9 +23,16 @@ func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
 	})
 }
 
+// hasLogin and hasUsername are the conditions of accounts with the canonical login or user name $2. A name
+// that is only wanted, by an account with an unverified address, is not found.
+const (
+	hasLogin    = "login = $2"
+	hasUsername = "username = $2 AND username <> '' AND email_verified_at IS NOT NULL"
+)
+
 // AccountByLogin finds an account by its canonical login.
 func (tx *Tx) AccountByLogin(login string) (auth.Account, error) {
-	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
+	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND "+hasLogin, tx.tenant, login)
 }
 
 // AccountByUsername finds the account that has a canonical user name. A name that is only wanted,
@@ -31,8 +41,7 @@ func (tx *Tx) AccountByUsername(name string) (auth.Account, error) {
 	if name == "" {
 		return auth.Account{}, auth.ErrNotFound
 	}
-	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+` FROM accounts
-		WHERE tenant_id = $1 AND username = $2 AND username <> '' AND email_verified_at IS NOT NULL`, tx.tenant, name)
+	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND "+hasUsername, tx.tenant, name)
 }
 
 // AccountByName finds an account by a canonical address or user name.

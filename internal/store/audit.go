@@ -49,6 +49,14 @@ type EventFilter struct {
 	Limit   int
 }
 
+// SignInActors returns from which addresses and programs the account has signed in, as far as the last n attempts
+// to sign in say so.
+func (tx *Tx) SignInActors(account auth.AccountID, n int) ([]auth.Actor, error) {
+	return queryRows(tx.q, func(s scanner, a *auth.Actor) error { return s.Scan(&a.IP, &a.UserAgent) }, `SELECT DISTINCT ip, user_agent FROM
+		(SELECT outcome, ip, user_agent FROM audit WHERE tenant_id = $1 AND account_id = $2 AND event = $3 ORDER BY id DESC LIMIT $4) AS attempts
+		WHERE outcome = $5`, tx.tenant, account, string(auth.EventLogin), n, string(auth.Success))
+}
+
 // Events lists audit lines, newest first. An index finds those of one account, however many
 // there are in all.
 func (tx *Tx) Events(f EventFilter) ([]auth.Event, error) {

@@ -146,6 +146,28 @@ func (tx *Tx) MachineTokenStatus(client auth.ClientID, jti string) (TokenStatus,
 		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
 }
 
+// PasswordState is an account that signs in with a password.
+type PasswordState struct {
+	Account auth.Account
+	Hash    string      // empty without a password
+	Tenant  auth.Tenant // Settings
+}
+
+// PasswordState finds an account by a canonical address or user name, with its password and tenant;
+// ErrNotFound without an account.
+func (tx *Tx) PasswordState(login string) (PasswordState, error) {
+	condition := hasUsername
+	if strings.Contains(login, "@") {
+		condition = hasLogin
+	}
+	return queryRow(tx.q, func(s scanner, v *PasswordState) error {
+		return s.Scan(append(accountDest(&v.Account), textDest(&v.Hash), jsonDest{&v.Tenant.Settings})...)
+	}, "SELECT "+accountCols+`,
+		(SELECT c.secret FROM credentials c WHERE c.tenant_id = accounts.tenant_id AND c.account_id = accounts.id AND c.kind = 'password'),
+		(SELECT t.settings FROM tenants t WHERE t.id = accounts.tenant_id)
+		FROM accounts WHERE tenant_id = $1 AND `+condition, tx.tenant, login)
+}
+
 // ClientAuthState is a client to authenticate, with its tenant.
 type ClientAuthState struct {
 	Client auth.Client // ID, Type, FirstParty, Secrets, Scopes, Settings, DisabledAt
