@@ -164,7 +164,7 @@ func TestAttack_FL_01_KillNine(t *testing.T) {
 		for round := range rounds {
 			l := crashDuring(h, emails, p, func(l *writeLog) {
 				eventually(t, "some writes", func() bool { return l.acknowledged.Load() >= 10 })
-				time.Sleep(rand.N(100 * time.Millisecond))
+				time.Sleep(rand.N(20 * time.Millisecond)) // several writes long; more would only send more of them
 				p.kill()
 			})
 			p = h.start() // I6: ready by itself
