@@ -4,5 +4,5 @@
 // they should be; and that axe-core finds nothing serious in any page, in light and in dark.
 //
 // It holds only tests. Screenshots of every page are written to the directory WATCHWORD_SCREENSHOTS (default
-// .cache/screenshots).
+// .cache/screenshots). With WATCHWORD_TEST_ALL and without that directory there are only those of failures.
 package browser

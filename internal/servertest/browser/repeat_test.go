@@ -118,7 +118,7 @@ func (b *tab) waitForText(words string) *tab {
 		}
 		b.run(chromedp.Sleep(50 * time.Millisecond))
 	}
-	b.screenshot("failed")
+	b.screenshot(failed)
 	b.t.Fatalf("at %s: no %q in %q", b.currentURL(), words, b.text())
 	return b
 }

@@ -157,7 +157,7 @@ func (b *tab) waitForPage(step chromedp.Action[chromedp.Void]) *tab {
 	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, step); err != nil {
-		b.screenshot("failed")
+		b.screenshot(failed)
 		b.t.Fatalf("at %s: %v; the browser says %q; the page %q", b.currentURL(), err, b.errors(), b.text())
 	}
 	return b
@@ -175,7 +175,7 @@ func (b *tab) requirePath(path string) *tab {
 			return b
 		}
 		if time.Now().After(late) {
-			b.screenshot("failed")
+			b.screenshot(failed)
 			b.t.Fatalf("at %s, want %s; the browser says %q; the page %q", b.currentURL(), path, b.errors(), b.text())
 		}
 		b.run(chromedp.WaitReady(chromedp.CSS("body")))
@@ -212,9 +212,16 @@ func (b *tab) requireText(words ...string) *tab {
 	return b
 }
 
-// screenshot takes a picture of the whole page.
+// failed is the name of the picture of a page at which a test fails.
+const failed = "failed"
+
+// screenshot takes a picture of the whole page. Where all tests run nobody looks at most of them, so they
+// have to be asked for.
 func (b *tab) screenshot(name string) *tab {
 	b.t.Helper()
+	if name != failed && os.Getenv("WATCHWORD_TEST_ALL") != "" && os.Getenv("WATCHWORD_SCREENSHOTS") == "" {
+		return b
+	}
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Errorf("picture %s: %v", name, err)
