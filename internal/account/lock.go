@@ -18,7 +18,8 @@ import (
 // it ends, and nobody signs in until a new password is set by a mailed link. A second factor is
 // needed afterwards as before.
 //
-// The link of a notice also gives the account back the address to which it was mailed. Of several
+// The link of a notice also gives the account back the address to which it was mailed, and the user
+// name that it had. Of several
 // links the oldest wins: using one deletes those that were mailed later, perhaps to the address of
 // an attacker.
 //
@@ -60,6 +61,8 @@ func sessionBegan(tx *store.Tx, actor auth.Actor) (time.Time, error) {
 type SecureOutcome struct {
 	// Restored is the address that the account gets back; empty if it has that address.
 	Restored string
+	// RestoredName is the user name that it gets back; empty if it has that name or had none.
+	RestoredName string
 	// Removed says that factors are removed, which someone else may have added.
 	Removed bool
 	// NotMailed says that no link for a new password is mailed, and that the account is disabled
@@ -89,6 +92,9 @@ func (s *Service) SecureRequirements(ctx context.Context, tenant auth.TenantID, 
 		}
 		if address.Login != a.Email.Login {
 			out.Restored = address.Address
+		}
+		if out.RestoredName, err = restoreUsername(tx, &a, data); err != nil {
+			return err
 		}
 		remove, lost, err := suspects(tx, a.ID, use.CreatedAt, data.Protected)
 		out.Removed, out.NotMailed = len(remove) > 0, lost
@@ -166,9 +172,30 @@ func (s *Service) useSecureLink(tx *store.Tx, use auth.SingleUse, unlockToken se
 			restored, event.Detail["restored"] = address.Address, "true"
 		}
 	}
+	name, err := restoreUsername(tx, &a, data)
+	if err != nil {
+		return SecureOutcome{}, err
+	}
 	out, err := s.secure(tx, a, p)
-	out.Restored = restored
+	out.Restored, out.RestoredName = restored, name
 	return out, err
+}
+
+// restoreUsername gives the account back the user name that it had before a notice, if no other account has
+// it by now. It returns the name; empty if it is the present one.
+func restoreUsername(tx *store.Tx, a *auth.Account, link session.SecureLink) (string, error) {
+	if link.Username == nil || *link.Username == a.Username {
+		return "", nil
+	}
+	err := requireFreeUsername(tx, *link.Username, a.ID)
+	if auth.KindOf(err) == auth.KindConflict {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	a.Username = *link.Username
+	return a.Username, nil
 }
 
 // vacate deletes the account of a login whose owner has never proved the address, in use or not,

@@ -27,7 +27,8 @@ type Patch struct {
 }
 
 // Update changes name and language immediately. A new address is pending until its mailed link is
-// used; until then the account keeps the current address. Only the mailbox of the new
+// used; until then the account keeps the current address. A new user name is mailed to the owner as a
+// notice, and the old one stays reserved for the account for as long as its link works. Only the mailbox of the new
 // address sees whether another account has it. Requesting the current address cancels a
 // pending change. Refusals: name_…, username_…, locale_invalid, email_invalid, wrong_password, rate_limited,
 // not_found.
@@ -130,6 +131,9 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 			return a, err
 		}
 		if err := requireFreeUsername(tx, *c.username, id); err != nil {
+			return a, err
+		}
+		if err := giveUpUsername(tx, a, c.actor); err != nil {
 			return a, err
 		}
 		a.Username, changed = *c.username, append(changed, "username")

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -25,16 +27,45 @@ func parseUsername(t auth.Tenant, name string) (string, error) {
 	return auth.ParseUsername(name)
 }
 
-// requireFreeUsername refuses a user name that another account has.
+// requireFreeUsername refuses a user name that another account has, or has given up lately.
 func requireFreeUsername(tx *store.Tx, name string, own auth.AccountID) error {
 	other, err := tx.AccountByUsername(name)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && other.ID == own {
-		return nil
+	if err == nil && other.ID != own {
+		return errUsernameTaken()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return err
 	}
-	return errUsernameTaken()
+	former, err := tx.SingleUse(auth.UseFormerName, secret.Digest(name))
+	if err == nil && former.Account != own && tx.Now.Before(former.ExpiresAt) {
+		return errUsernameTaken()
+	}
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// maxFormerNames bounds the user names that one account reserves.
+const maxFormerNames = 5
+
+// giveUpUsername notifies the owner of an account that its user name is about to change, and reserves the
+// name for the account: an attacker with a session could take it, and the owner signs in with it.
+func giveUpUsername(tx *store.Tx, a auth.Account, actor auth.Actor) error {
+	if !a.Verified() {
+		return nil // a name that was only wanted
+	}
+	if err := session.Notify(tx, a, auth.MailUsernameChanged, auth.Mail{IP: actor.IP}); err != nil {
+		return err
+	}
+	reserved, err := tx.LiveSingleUses(a.ID, auth.UseFormerName)
+	if err != nil || a.Username == "" || len(reserved) >= maxFormerNames {
+		return err
+	}
+	return tx.PutSingleUse(auth.SingleUse{
+		Kind: auth.UseFormerName, Digest: secret.Digest(a.Username), Account: a.ID, Data: "{}",
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(session.SecureLifetime),
+	})
 }
 
 func errUsernameTaken() error {

@@ -1,7 +1,9 @@
 package account_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -76,10 +78,47 @@ func TestUsername(t *testing.T) {
 		h.requireRefused(change(a, "alicia", another), "wrong_password")
 		h.requireRefused(change(a, "bob", good), "username_taken")
 		h.requireOK(change(a, "Alicia", good))
+		h.requireRefused(change(bob, "alice", good), "username_taken") // reserved for its owner
+		h.clock.Advance(72 * time.Hour)
 		h.requireOK(change(bob, "alice", good))
 		h.requireOK(change(bob, "", good))
 		if h.find("alicia").ID != a.ID || h.find("bob@example.test").Username != "" {
 			t.Error("the user names did not change")
+		}
+	})
+}
+
+// TestAttack_PW_14_UserNameTakenOver changes the user name with which the owner signs in, and registers it. The
+// owner hears of it, and the link gives it back.
+func TestAttack_PW_14_UserNameTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.changeSettings(byBoth)
+		create := func(email, name string) (auth.Account, error) {
+			return h.Create(t.Context(), tenant, account.Creation{Email: email, Password: good, Username: name, Verified: true}, admin)
+		}
+		a, err := create("alice@example.test", "alice")
+		h.requireOK(err)
+		change := func(name string) string {
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Username: &name, Fresh: true}, actorOf(a))
+			h.requireOK(err)
+			return h.requireMail(auth.MailUsernameChanged, "alice@example.test").Token
+		}
+		owners := change("x-9")
+		for i := range 10 {
+			change(fmt.Sprintf("x%d0", i))
+		}
+		change("")
+		h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: "eve@example.test", Password: good, Username: "Alice"}, eve), "username_taken")
+		_, err = create("eve@example.test", "alice")
+		h.requireRefused(err, "username_taken")
+		_, err = create("bob@example.test", "x90") // an account reserves only a few
+		h.requireOK(err)
+
+		need, err := h.SecureRequirements(t.Context(), tenant, owners)
+		h.requireOK(err)
+		out, err := h.Secure(t.Context(), tenant, owners, alice)
+		if h.requireOK(err); out.RestoredName != "alice" || out != need || h.find("alice").ID != a.ID {
+			t.Errorf("outcome %+v, announced %+v", out, need)
 		}
 	})
 }

@@ -15,6 +15,7 @@ const (
 	MailPasswordChanged MessageKind = "mail.password_changed" // notice
 	MailChangeEmail     MessageKind = "mail.change_email"     // verify the new address; has a link
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
+	MailUsernameChanged MessageKind = "mail.username_changed" // notice
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
 	MailAccountDeletion MessageKind = "mail.account_deletion" // the account will be deleted; has a link that keeps it
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused

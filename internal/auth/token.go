@@ -242,6 +242,7 @@ const (
 	UseForm          SingleUseKind = "form"             // a form that a browser has just sent
 	UseMailedCode    SingleUseKind = "mailed_code"      // a code that was mailed for one flow
 	UsePasskey       SingleUseKind = "passkey"          // the challenge of a passkey ceremony outside of flows; Data is the ceremony
+	UseFormerName    SingleUseKind = "former_name"      // a user name that its account gave up lately; the digest is that of the name
 	UsePasskeyOffer  SingleUseKind = "passkey_offer"    // no passkey is offered to the account before its expiry
 	UseWrongCodes    SingleUseKind = "wrong_codes"      // counts the wrong codes of the account in a day; Data is their number
 )

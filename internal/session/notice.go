@@ -21,12 +21,15 @@ const SecureLifetime = 72 * time.Hour
 // SecureLink is the stored data of a link that locks an account.
 type SecureLink struct {
 	Address string `json:"address"` // to which it was mailed
+	// Username is the user name at that time, before what the notice is about. A link of the
+	// previous version has none.
+	Username *string `json:"username,omitempty"`
 	// Protected says that the account had a second factor before what the notice is about.
 	Protected bool `json:"protected,omitempty"`
 }
 
-// Notify enqueues a notice to the owner of an account, with a link that locks the account. It
-// skips an unverified address, which may belong to another user.
+// Notify enqueues a notice to the owner of an account, with a link that locks the account and gives back
+// the address and the user name of a. It skips an unverified address, which may belong to another user.
 func Notify(tx *store.Tx, a auth.Account, kind auth.MessageKind, m auth.Mail) error {
 	if !a.Verified() {
 		return nil
@@ -35,7 +38,7 @@ func Notify(tx *store.Tx, a auth.Account, kind auth.MessageKind, m auth.Mail) er
 	if err != nil {
 		return fmt.Errorf("read factors: %w", err)
 	}
-	link := SecureLink{Address: a.Email.Address, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool { return f.StandsBefore(tx.Now) })}
+	link := SecureLink{Address: a.Email.Address, Username: &a.Username, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool { return f.StandsBefore(tx.Now) })}
 	data, err := json.Marshal(link)
 	if err != nil {
 		return fmt.Errorf("encode link of notice: %w", err)

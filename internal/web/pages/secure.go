@@ -27,6 +27,9 @@ func (s *Handlers) SecurePage(ex *router.Exchange, r *http.Request) error {
 	if out.Restored != "" {
 		p.Text = append(p.Text, p.Say(ui.SecureRestore, out.Restored))
 	}
+	if out.RestoredName != "" {
+		p.Text = append(p.Text, p.Say(ui.SecureName, out.RestoredName))
+	}
 	if out.Removed {
 		p.Text = append(p.Text, p.Say(ui.SecureFactors))
 	}

@@ -97,7 +97,7 @@ func signSamples(p Page) []sample {
 		{"recovery", Confirm{Page: p, Title: p.Say(RecoveryTitle), Text: []string{p.Say(RecoveryLead, p.Tenant), p.Say(RecoveryCancel)}, Action: "/cancel-recovery", Token: "wwl_abc", Submit: p.Say(RecoverySubmit)}, []string{"submit"}},
 		{"keep", Confirm{Page: p, Title: p.Say(KeepTitle), Text: []string{p.Say(KeepLead, p.Tenant)}, Action: "/keep-account", Token: "wwl_abc", Submit: p.Say(KeepSubmit)}, []string{"submit"}},
 		{"keep_done", done(Kept, ""), []string{"next"}},
-		{"secure", Confirm{Page: p, Title: p.Say(SecureTitle), Text: []string{p.Say(SecureLead, p.Tenant), p.Say(SecureRestore, alice), p.Say(SecureFactors)}, Action: "/secure-account", Token: "wwl_abc",
+		{"secure", Confirm{Page: p, Title: p.Say(SecureTitle), Text: []string{p.Say(SecureLead, p.Tenant), p.Say(SecureRestore, alice), p.Say(SecureName, "alice"), p.Say(SecureFactors)}, Action: "/secure-account", Token: "wwl_abc",
 			Submit: p.Say(SecureSubmit), Not: p.Say(SecureNot)}, []string{"submit"}},
 		{"secure_bad", Confirm{Page: p, Title: p.Say(SecureTitle), Bad: p.Say(SecureBad), Login: "/login"}, []string{"login"}},
 		{"secure_done", done(Locked, ""), []string{"next"}},

@@ -147,6 +147,7 @@ const (
 	SecureTitle     Key = "secure.title"
 	SecureLead      Key = "secure.lead"
 	SecureRestore   Key = "secure.restore"
+	SecureName      Key = "secure.name"
 	SecureFactors   Key = "secure.factors"
 	SecureNoMail    Key = "secure.no_mail"
 	SecureSubmit    Key = "secure.submit"
