@@ -164,12 +164,13 @@ func (s SignIn) LacksFactor() bool {
 }
 
 // Fresh returns what a session lacks before its user may change how the account signs in. Proofs count
-// for the given age, and must reach what the account's factors can, up to two factors. A trusted
-// browser is no proof. A factor that the policy requires and the account lacks is not needed: the
-// user is about to add it.
+// for the given age, and must reach what the account can, up to two factors. That includes a mailed code
+// where the tenant allows it: whoever has only the password must not add the first authenticator. A trusted
+// browser is no proof. A factor that the policy requires and the account lacks is not needed: the user is
+// about to add it.
 func (s SignIn) Fresh(age time.Duration) Need {
-	s.Established, s.Requested = false, AssuranceNone
 	s.Proofs = slices.DeleteFunc(withoutTrust(s.Proofs), func(p Proof) bool { return s.Now.Sub(p.At) > age })
+	s.Established, s.Requested = false, s.fresh()
 	_, need := s.Decide()
 	if need == NeedEnrolment {
 		return NeedNothing
@@ -183,13 +184,29 @@ func (s SignIn) RequireFresh(age time.Duration) error {
 	if s.Fresh(age) == NeedNothing {
 		return nil
 	}
-	up := StepUp{MaxAge: age, Assurance: AssuranceOneFactor}
-	if s.Policy != FactorsOff {
-		up.Assurance = min(s.held(), AssuranceTwoFactors)
-	}
+	up := StepUp{MaxAge: age, Assurance: s.fresh()}
 	e := Refuse(KindUnauthenticated, CodeStepUp, up.Error())
 	e.Err = up
 	return e
+}
+
+// fresh returns the assurance that Fresh requires.
+func (s SignIn) fresh() Assurance {
+	if s.Policy == FactorsOff {
+		return AssuranceOneFactor
+	}
+	return min(s.reachable(), AssuranceTwoFactors)
+}
+
+// Wish makes the first of the values that the account can reach the requested assurance. It is the meaning of
+// acr_values (OpenID Connect Core §5.5.1.1).
+func (s *SignIn) Wish(acr []string) {
+	for _, value := range acr {
+		if v := ParseACR(value); v != AssuranceNone && v <= s.reachable() {
+			s.Requested = v
+			return
+		}
+	}
 }
 
 // StepUp is the authentication that a request requires and its session lacks (RFC 9470 §3).

@@ -153,6 +153,7 @@ func TestAttack_MF_06_Fresh(t *testing.T) {
 		age             time.Duration
 		policy          auth.FactorPolicy
 		need            auth.Need
+		mail            bool   // a code can be mailed
 		acr             string // that the refusal requires
 	}{
 		{proofs: "password", need: auth.NeedNothing},
@@ -171,8 +172,15 @@ func TestAttack_MF_06_Fresh(t *testing.T) {
 		{proofs: "password", policy: auth.FactorsRequired, need: auth.NeedNothing}, // else nobody could add the first one
 		{proofs: "password totp", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedFactor, acr: "2"},
 		{proofs: "", need: auth.NeedFirstFactor, acr: "1"},
+		{proofs: "password", mail: true, need: auth.NeedFactor, acr: "2"}, // else the password alone adds the first one
+		{proofs: "password", mail: true, age: limit + time.Second, need: auth.NeedFirstFactor, acr: "2"},
+		{proofs: "password email_code", mail: true, need: auth.NeedNothing},
+		{proofs: "email_link", mail: true, need: auth.NeedNothing}, // the mailbox is what was proved
+		{proofs: "password", mail: true, factors: "reset?", need: auth.NeedNothing},
+		{proofs: "password", mail: true, policy: auth.FactorsOff, need: auth.NeedNothing},
+		{proofs: "password email_code", mail: true, policy: auth.FactorsResistant, need: auth.NeedNothing},
 	} {
-		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), Policy: c.policy, Now: proofTime.Add(c.age), Established: true, Requested: auth.AssuranceHardware}
+		in := auth.SignIn{Account: "alice", Factors: factors(c.factors), EmailCode: c.mail, Policy: c.policy, Now: proofTime.Add(c.age), Established: true, Requested: auth.AssuranceHardware}
 		for _, m := range strings.Fields(c.proofs) {
 			in.Proofs = append(in.Proofs, proof(m))
 		}

@@ -285,14 +285,8 @@ func (n FlowState) SignIn(p SignedInAccount, proofs []Proof) SignIn {
 			s.Requested = v
 		}
 	}
-	if s.Requested != AssuranceNone {
-		return s
-	}
-	for _, acr := range n.Flow.Request.ACR { // a wish (OpenID Connect Core §5.5.1.1), the preferred first
-		if v := ParseACR(acr); v != AssuranceNone && v <= s.reachable() {
-			s.Requested = v
-			break
-		}
+	if s.Requested == AssuranceNone {
+		s.Wish(n.Flow.Request.ACR)
 	}
 	return s
 }

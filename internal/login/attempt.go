@@ -42,6 +42,7 @@ type attempt struct {
 	tenant          auth.TenantID
 	email, password string // email is an email address or a user name
 	actor           auth.Actor
+	acr             []string // as in Request
 	// begin writes the session of a user who has sent the right password. It may run twice. finish, if not nil,
 	// runs after the commit.
 	begin  func(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error)
@@ -315,7 +316,7 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
 		return params, reason, err
 	}
-	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor)
+	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor, a.acr...)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		switch refusal.Code {
 		case auth.CodeEmailNotVerified:

@@ -14,8 +14,9 @@ var errProofsInsufficient = errors.New("the proofs are not enough for a session"
 // checkProofs is the only way from proofs to a session, for pages, the JSON API and remember-me. A device is
 // approved with the session of a page. It checks the account and whether the proofs are enough, and returns
 // the parameters of the session, or what the sign-in lacks. Proofs that no further proof makes enough are
-// refused. Every refusal is an *auth.Error; every other error is a fault.
-func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, auth.Need, error) {
+// refused. Every refusal is an *auth.Error; every other error is a fault. A program may ask for more than the
+// policy by values of acr, as of auth.SignIn.Wish.
+func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor, acr ...string) (session.Params, auth.Need, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return session.Params{}, "", err
@@ -31,6 +32,7 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	if err != nil {
 		return session.Params{}, "", err
 	}
+	signIn.Wish(acr)
 	proved, need := signIn.Decide()
 	switch need {
 	case auth.NeedNothing:

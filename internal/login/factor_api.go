@@ -63,7 +63,7 @@ func newPendingFlow(tx *store.Tx, token secret.Text, r Request) auth.Flow {
 		ID: pendingID(token.Reveal()), Browser: string(auth.FlowAPI), Kind: auth.FlowAPI,
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(pendingLifetime),
 	}
-	f.Request.Scope = r.Scope
+	f.Request.Scope, f.Request.ACR = r.Scope, r.ACR
 	if r.Resource != "" {
 		f.Request.Resources = []string{r.Resource}
 	}
@@ -75,7 +75,7 @@ func newPendingFlow(tx *store.Tx, token secret.Text, r Request) auth.Flow {
 
 // requestOf returns what the sign-in of a pending flow results in.
 func requestOf(f auth.Flow, actor auth.Actor) Request {
-	r := Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, Actor: actor}
+	r := Request{Cookie: f.Request.ResponseMode == cookieResponse, Scope: f.Request.Scope, ACR: f.Request.ACR, Actor: actor}
 	if len(f.Request.Resources) > 0 {
 		r.Resource = f.Request.Resources[0]
 	}
@@ -196,7 +196,7 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 
 // complete begins the session of a pending sign-in if its proofs are enough with p. Otherwise it keeps p.
 func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.Proof, token string, actor auth.Actor) error {
-	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), actor)
+	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), actor, f.Request.ACR...)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.P
 
 // proveFirst begins a session if the first proof of an account is enough. Otherwise it keeps the proof.
 func (d *apiSignIn) proveFirst(tx *store.Tx, a auth.Account, p auth.Proof) error {
-	params, need, err := d.s.checkProofs(tx, a, []auth.Proof{p}, d.request.Actor)
+	params, need, err := d.s.checkProofs(tx, a, []auth.Proof{p}, d.request.Actor, d.request.ACR...)
 	if err != nil {
 		return err
 	}

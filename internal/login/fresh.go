@@ -20,24 +20,29 @@ func (s *Service) RequireFresh(ctx context.Context, tenant auth.TenantID, actor 
 		if err != nil {
 			return err
 		}
-		t, err := tx.CurrentTenant()
-		if err != nil {
-			return err
-		}
-		client, err := tx.Client(auth.FirstParty)
-		if err != nil {
-			return err
-		}
-		signIn, err := newSignIn(tx, t, client, a, v.Proofs())
-		if err != nil {
-			return err
-		}
-		return signIn.RequireFresh(age)
+		return requireFresh(tx, v, a, age)
 	})
 	if err != nil {
 		return fmt.Errorf("check the age of the sign-in: %w", err)
 	}
 	return nil
+}
+
+// requireFresh is RequireFresh for a session of an account.
+func requireFresh(tx *store.Tx, v auth.Session, a auth.Account, age time.Duration) error {
+	t, err := tx.CurrentTenant()
+	if err != nil {
+		return err
+	}
+	client, err := tx.Client(auth.FirstParty)
+	if err != nil {
+		return err
+	}
+	signIn, err := newSignIn(tx, t, client, a, v.Proofs())
+	if err != nil {
+		return err
+	}
+	return signIn.RequireFresh(age)
 }
 
 // actorSession reads the live session of an actor, and its account. Refusals: session_invalid.

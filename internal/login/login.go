@@ -69,6 +69,8 @@ type Request struct {
 	Cookie bool
 	// Scope is the scope of the tokens; nil for auth.LoginScope.
 	Scope auth.Scope
+	// ACR are the requested values of acr, the preferred first. The first one that the account can reach is required.
+	ACR []string
 	// Resource is the API that the tokens are for (RFC 8707); empty for this server's own.
 	Resource string
 	Actor    auth.Actor

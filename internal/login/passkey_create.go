@@ -197,17 +197,23 @@ const offerInterval = 30 * 24 * time.Hour
 // never is the interval of an account that wants no further offers.
 const never = 100 * 365 * 24 * time.Hour
 
-// offersPasskey reports whether an account without a passkey is offered one after a sign-in, in a browser
-// that can create it. It is true once in offerInterval for an account, on all nodes together.
-func (s *Service) offersPasskey(tx *store.Tx, account auth.AccountID, form PasswordForm) (bool, error) {
+// offersPasskey reports whether an account without a passkey is offered one after the sign-in of a session, in a
+// browser that can create it. The session has to be fresh: the offer adds a factor. It is true once in
+// offerInterval for an account, on all nodes together.
+func (s *Service) offersPasskey(tx *store.Tx, v auth.Session, a auth.Account, form PasswordForm) (bool, error) {
 	if s.cfg.Passkeys == nil || !s.cfg.OfferPasskeys || !form.CanCreate {
 		return false, nil
 	}
-	list, err := tx.Factors(account)
+	list, err := tx.Factors(a.ID)
 	if err != nil || slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind == auth.ProofPasskey }) {
 		return false, err
 	}
-	err = tx.ReplaceExpired(offerPause(tx, account, offerInterval))
+	if err := requireFresh(tx, v, a, offerLifetime); auth.KindOf(err) == auth.KindUnauthenticated {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	err = tx.ReplaceExpired(offerPause(tx, a.ID, offerInterval))
 	if errors.Is(err, auth.ErrConflict) {
 		return false, nil
 	}

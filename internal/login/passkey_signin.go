@@ -221,10 +221,9 @@ func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferA
 			return err
 		case refusal != nil:
 			return store.CommitWith(refusal)
-		case tx.Now.Sub(owner.AuthAt) <= offerLifetime:
-			if _, err := s.insertPasskey(tx, r.c, r.created, "", in.Browser.Actor.AsSession(owner)); err != nil {
-				return err
-			}
+		}
+		if err := s.acceptOffer(tx, r, in.Browser.Actor.AsSession(owner)); err != nil {
+			return err
 		}
 		f.OfferPasskey = false
 		return flow.Update(tx, f)
@@ -234,6 +233,21 @@ func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferA
 		return e.Step, err
 	}
 	return s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+}
+
+// acceptOffer adds the passkey of an offer, unless the session is no longer fresh.
+func (s *Service) acceptOffer(tx *store.Tx, r passkeyResponse, actor auth.Actor) error {
+	v, a, err := actorSession(tx, actor)
+	if err == nil {
+		err = requireFresh(tx, v, a, offerLifetime)
+	}
+	if auth.KindOf(err) == auth.KindUnauthenticated {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	_, err = s.insertPasskey(tx, r.c, r.created, "", actor)
+	return err
 }
 
 // declineOffer ends the offer of a passkey in a flow.

@@ -446,6 +446,31 @@ func TestOffers(t *testing.T) {
 	})
 }
 
+// TestAttack_MF_06_OfferAddsNoFirstFactor: a passkey is offered, and created from an offer, only in a session that may
+// add a factor. One by the password alone may not where codes are mailed, nor one by trust in the browser.
+func TestAttack_MF_06_OfferAddsNoFirstFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		form, e := (&browser{h: h}).beginOffer("ann@example.test")
+		if e.Step.Kind != auth.StepOffer {
+			t.Fatalf("at %s", e.Step.Kind)
+		}
+		h.setPolicy(func(f *auth.FactorSettings) { f.EmailCode = true })
+		step, err := h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, newAuthenticator()), login.OfferAccepted)
+		if list, _, _ := h.Factors(t.Context(), tenant, a.ID); err != nil || step.Kind != auth.StepDone || len(list) != 0 {
+			t.Errorf("at %s with %d passkeys, %v", step.Kind, len(list), err)
+		}
+		h.clock.Advance(31 * 24 * time.Hour)
+		if _, e := (&browser{h: h}).beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
+			t.Errorf("where codes are mailed: %s", e.Step.Kind)
+		}
+		h.setPolicy(func(f *auth.FactorSettings) { f.EmailCode = false })
+		if _, e := (&browser{h: h}).beginOffer("ann@example.test"); e.Step.Kind != auth.StepOffer {
+			t.Errorf("where they are not: %s", e.Step.Kind)
+		}
+	})
+}
+
 // TestAcceptedOffer: the offer creates a passkey, also without a gesture of the user.
 func TestAcceptedOffer(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {

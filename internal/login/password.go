@@ -19,7 +19,7 @@ import (
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
 	api := apiSignIn{s: s, request: r}
 	a := &attempt{
-		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
+		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor, acr: r.ACR,
 		begin: api.begin, finish: api.finish, keep: api.keep,
 	}
 	if err := s.signIn(ctx, a); err != nil {

@@ -169,7 +169,7 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, params session.Pa
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if f.OfferPasskey, err = s.offersPasskey(tx, a.ID, form); err != nil {
+	if f.OfferPasskey, err = s.offersPasskey(tx, signedIn.Session, a, form); err != nil {
 		return SignedIn{}, err
 	}
 	signedIn.RememberMe, signedIn.Step.Flow = rememberMe, f

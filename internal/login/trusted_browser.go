@@ -15,8 +15,8 @@ import (
 // checkInBrowser is checkProofs for a sign-in in a browser that the account may trust. It returns the new
 // cookie of a trusted browser, empty if that does not change. Trust is used only where a second factor is
 // needed and it is enough.
-func (s *Service) checkInBrowser(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, auth.Need, secret.Text, error) {
-	params, need, err := s.checkProofs(tx, a, proofs, actor)
+func (s *Service) checkInBrowser(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor, acr ...string) (session.Params, auth.Need, secret.Text, error) {
+	params, need, err := s.checkProofs(tx, a, proofs, actor, acr...)
 	if err != nil || need != auth.NeedFactor || actor.Trusted == "" {
 		return params, need, "", err
 	}
@@ -26,7 +26,7 @@ func (s *Service) checkInBrowser(tx *store.Tx, a auth.Account, proofs []auth.Pro
 	}
 	trusted := append(slices.Clone(proofs), auth.Proof{Method: auth.ProofTrustedBrowser, Account: a.ID})
 	cookie, err := s.cfg.Sessions.UseTrust(tx, a.ID, actor.Trusted, state, func() (bool, error) {
-		p, n, err := s.checkProofs(tx, a, trusted, actor)
+		p, n, err := s.checkProofs(tx, a, trusted, actor, acr...)
 		if err == nil && n == auth.NeedNothing {
 			params, need = p, n
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/totp"
@@ -201,6 +202,47 @@ func TestAttack_MF_14_StepUpByMail(t *testing.T) {
 			t.Errorf("acr %v, amr %v", id["acr"], id["amr"])
 		}
 	})
+}
+
+// TestAttack_MF_06_FirstFactorByPassword: where the tenant mails codes, the password alone adds no authenticator, with
+// which it would satisfy a client that requires two factors. A mailed code comes first, on the pages and in the API.
+func TestAttack_MF_06_FirstFactorByPassword(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.Enrol(t, alice)
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.EmailCode = true })
+		c := createClient(t, s, auth.DefaultTenant, client.Registration{Name: "Bank", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		setClientPolicy(t, s, c, auth.FactorsRequired)
+		b := s.Browser(t)
+		b.Open("/login")
+		b.Press("submit", "email", alice, "password", servertest.Password, "passkeys", "yes").At(t, "/account") // without the offer of a passkey
+		b.Open(authorizationQuery(c)).At(t, "/login/factor")
+		for _, page := range []string{"/account/email", "/account/passkeys", "/account/two-factor"} {
+			b.Open(page).At(t, "/login/factor")
+		}
+		b.Press("send").Want(t, 200).At(t, "/login/factor")
+		text, _ := mailWith(t, s, "code")
+		b.Press("submit", "code", codeIn(t, text)).At(t, "/account/two-factor")
+		b.Open("/account/passkeys").At(t, "/account/passkeys")
+
+		add := func(login servertest.Response) servertest.Response {
+			token := decode[body](t, login.Want(t, 200))["access_token"].(string)
+			return post(t, s, "/me/factors/totp", body{"name": "Phone"}, servertest.Header("Authorization", "Bearer "+token))
+		}
+		credentials := body{"email": alice, "password": servertest.Password}
+		refused := add(post(t, s, "/login", credentials)).Want(t, 401)
+		if got := refused.Header.Get("WWW-Authenticate"); !strings.Contains(got, `acr_values="2"`) {
+			t.Errorf("challenge %s", got)
+		}
+		s.Clock.Advance(time.Minute)
+		credentials["acr_values"] = "phr 2"
+		pending := decode[body](t, post(t, s, "/login", credentials).Want(t, 401))
+		if pending["code"] != "mfa_required" || !slices.Equal(stringList(pending["factors"]), []string{"email_code"}) {
+			t.Errorf("%v", pending)
+		}
+		text, _ = mailWith(t, s, "code")
+		add(post(t, s, "/login/mfa", body{"mfa_token": pending["mfa_token"], "factor": "email_code", "code": codeIn(t, text)})).Want(t, 201)
+	}, servertest.Domain())
 }
 
 // TestAttack_BF_01_MF_03_EmailSignInByAPI: the responses to known and unknown addresses are the same. The code

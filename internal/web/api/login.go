@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -34,6 +35,7 @@ type Credentials struct {
 	Password string `json:"password" writeOnly:"true" example:"correct horse battery staple"`
 	Session  string `json:"session,omitempty" enum:"token,cookie" doc:"Whether to return tokens (the default) or set a cookie."`
 	Scope    string `json:"scope,omitempty" maxLength:"4096" doc:"Requested scope, space-separated. The granted scope, in the response, leaves out what the user may not have. Default: openid profile email offline_access watchword:account." example:"watchword:admin"`
+	ACR      string `json:"acr_values,omitempty" maxLength:"64" doc:"Requested values of acr, space-separated, the preferred first, such as those of the challenge insufficient_user_authentication. The first one that the account can reach is required." example:"2"`
 	Resource string `json:"resource,omitempty" maxLength:"2048" doc:"The API the access token is for (RFC 8707): one of oauth.resources or of the audiences of the client first-party." example:"https://api.example.com"`
 }
 
@@ -77,7 +79,7 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 		actor.Session = s.formerSession(ctx, ex)
 	}
 	res, err := s.logins.Password(ctx, ex.Tenant.ID, login.Request{
-		Email: cmp.Or(in.Body.Email, in.Body.Username), Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: actor,
+		Email: cmp.Or(in.Body.Email, in.Body.Username), Password: in.Body.Password, Cookie: cookie, Scope: scope, ACR: strings.Fields(in.Body.ACR), Resource: in.Body.Resource, Actor: actor,
 	})
 	if err != nil {
 		return nil, err
