@@ -59,7 +59,8 @@ type Mail struct {
 	NotBefore time.Time  `json:"not_before,omitzero"` // when the link begins to work
 	Code      string     `json:"code,omitempty"`      // that the user types; secret
 	ExpiresAt time.Time  `json:"expires_at,omitzero"`
-	IP        string     `json:"ip,omitempty"` // of the request
+	IP        string     `json:"ip,omitempty"`         // of the request
+	UserAgent string     `json:"user_agent,omitempty"` // of the request
 	At        time.Time  `json:"at,omitzero"`
 	NewEmail  string     `json:"new_email,omitempty"`
 	DeleteAt  time.Time  `json:"delete_at,omitzero"` // of the account

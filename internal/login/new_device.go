@@ -39,10 +39,23 @@ func (s *Service) isNewDevice(ctx context.Context, tenant auth.TenantID, a auth.
 	}), nil
 }
 
+// isNewDeviceOf is isNewDevice for the ID of an account.
+func (s *Service) isNewDeviceOf(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) (bool, error) {
+	var a auth.Account
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+		a, err = tx.Account(id)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read account: %w", err)
+	}
+	return s.isNewDevice(ctx, tenant, a, actor)
+}
+
 // notifyNewDevice mails the owner of an account a notice of a sign-in from a new device. A full
 // outbox does not keep users from signing in.
 func notifyNewDevice(tx *store.Tx, a auth.Account, actor auth.Actor) error {
-	err := session.Notify(tx, a, auth.MailNewDevice, auth.Mail{IP: actor.IP})
+	err := session.Notify(tx, a, auth.MailNewDevice, auth.Mail{IP: actor.IP, UserAgent: actor.UserAgent})
 	if auth.KindOf(err) == auth.KindUnavailable {
 		return nil
 	}

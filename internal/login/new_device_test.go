@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
@@ -11,7 +12,8 @@ import (
 
 func TestNewDeviceIsNotified(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.insertAccount("alice@example.test", good)
+		a := h.insertAccount("alice@example.test", good)
+		var agent string // of the last notice
 		at := func(ip, agent, known string) auth.Actor {
 			return auth.Actor{Kind: auth.ActorAnonymous, IP: ip, UserAgent: agent, Known: known}
 		}
@@ -27,6 +29,7 @@ func TestNewDeviceIsNotified(t *testing.T) {
 				if m.Kind != auth.MailNewDevice || m.Payload.To != "alice@example.test" || m.Payload.Token == "" {
 					t.Errorf("mail %+v", m)
 				}
+				agent = m.Payload.UserAgent
 				n++
 			}
 			return n
@@ -50,8 +53,62 @@ func TestNewDeviceIsNotified(t *testing.T) {
 			}
 		}
 
+		seed := h.addTOTP(a)
+		h.takeMails(auth.MailFactorAdded)
+		res := signIn(at("192.0.2.9", "Orders/3", ""))
+		if n := notices(); n != 0 {
+			t.Errorf("after the password only: %d notices", n)
+		}
+		_, err := h.Factor(t.Context(), tenant, login.FactorRequest{Token: res.Pending.Token.Reveal(), Method: auth.ProofTOTP, Code: h.codeOf(seed), Actor: at("192.0.2.9", "Orders/3", "")})
+		h.requireOK(err)
+		if n := notices(); n != 1 || agent != "Orders/3" {
+			t.Errorf("after the code: %d notices, of %q", n, agent)
+		}
 		if err := h.signInPassword("alice@example.test", another); err == nil || notices() != 0 {
 			t.Error("a wrong password was accepted or mailed a notice")
+		}
+	})
+}
+
+// TestNewDeviceOfOtherFactors: a mailed code and a passkey are noticed like a password, on pages and in the API.
+func TestNewDeviceOfOtherFactors(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.signInByMail()
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = auth.FactorsOff })
+		h.requireOK(h.signInPassword("ann@example.test", good))
+		for i, signIn := range map[string]func(actor auth.Actor) error{
+			"mail on the page": func(actor auth.Actor) error {
+				form := h.askForMail("ann@example.test")
+				form.Browser.Actor = actor
+				_, err := h.SignInEmail(t.Context(), login.EmailForm{FormRef: form, Code: h.requireSignInMail(form)})
+				return err
+			},
+			"mail in the API": func(actor auth.Actor) error {
+				token, m := h.askInAPI(login.Request{Email: "ann@example.test"}, "")
+				_, err := h.Email(t.Context(), tenant, login.EmailRequest{Token: token, Code: m.Code, Actor: actor})
+				return err
+			},
+			"passkey on the page": func(actor auth.Actor) error {
+				form := h.newSignInForm(flow.Browser{Actor: actor})
+				_, err := h.SignInPasskey(t.Context(), h.passkeyForm(form, login.PasskeySignIn, "", k))
+				return err
+			},
+			"passkey in the API": func(actor auth.Actor) error {
+				options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+				h.requireOK(err)
+				_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Request: login.Request{Actor: actor}, Response: k.Get(t, options)})
+				return err
+			},
+		} {
+			for n, want := range []int{1, 0} {
+				h.requireOK(signIn(auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.9", UserAgent: i}))
+				if list := h.takeMails(auth.MailNewDevice); len(list) != want || want == 1 && list[0].UserAgent != i {
+					t.Errorf("%s, sign-in %d: notices %+v", i, n+1, list)
+				}
+			}
 		}
 	})
 }

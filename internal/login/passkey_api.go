@@ -77,6 +77,12 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 	if refusal != nil && auth.KindOf(refusal) == auth.KindInternal {
 		return a, refusal
 	}
+	newDevice := false
+	if refusal == nil {
+		if newDevice, err = s.isNewDeviceOf(ctx, tenant, r.v.factor.Account, in.Actor); err != nil {
+			return a, err
+		}
+	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := consume(tx); errors.Is(err, auth.ErrNotFound) {
 			return errInvalidPasskey(errors.New("another response was first"))
@@ -90,7 +96,10 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 		if d.refused(err) {
 			return s.refusePasskey(tx, r, in.Actor, err)
 		}
-		return err
+		if err != nil || d.result.Session.ID == "" || !newDevice {
+			return err
+		}
+		return notifyNewDevice(tx, a, in.Actor)
 	})
 	return a, err
 }

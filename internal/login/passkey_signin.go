@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,12 @@ func (s *Service) signInPasskey(ctx context.Context, in PasskeyForm, base Passwo
 	if auth.KindOf(refusal) == auth.KindInternal && refusal != nil {
 		return e, a, refusal
 	}
+	newDevice := false
+	if account := cmp.Or(c.Account, r.v.factor.Account); refusal == nil {
+		if newDevice, err = s.isNewDeviceOf(ctx, in.Tenant, account, in.Browser.Actor); err != nil {
+			return e, a, err
+		}
+	}
 	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
 		f, err := s.consumeCeremony(tx, in.FormRef, f.Ceremony)
 		if err != nil {
@@ -100,7 +107,10 @@ func (s *Service) signInPasskey(ctx context.Context, in PasskeyForm, base Passwo
 		if _, refused := errors.AsType[*auth.Error](err); refused {
 			return s.refusePasskey(tx, r, in.Browser.Actor, err)
 		}
-		return err
+		if err != nil || e.Session.ID == "" || !newDevice {
+			return err
+		}
+		return notifyNewDevice(tx, a, in.Browser.Actor)
 	})
 	if err != nil {
 		return SignedIn{}, a, fmt.Errorf("sign in with a passkey: %w", err)

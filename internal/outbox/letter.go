@@ -90,6 +90,8 @@ type language struct {
 	months   string
 	time     string // day, month, year and clock, as verbs of Sprintf
 	on, from string // before a time and a network address
+	with     string // a program and a system, as verbs of Sprintf
+	program  string // an unknown one
 	noButton string
 	added    string // a factor and its time, as verbs of Sprintf
 	factors  map[auth.FactorKind]string
@@ -99,7 +101,7 @@ type language struct {
 var languages = map[string]language{
 	"en": {
 		months: "January February March April May June July August September October November December",
-		time:   "%d %s %d, %s UTC", on: "on ", from: "from the network address ",
+		time:   "%d %s %d, %s UTC", on: "on ", from: "from the network address ", with: "%s on %s", program: "an unknown program",
 		noButton: "If the button doesn't work, open this link:", added: "%s (added on %s)",
 		factors: map[auth.FactorKind]string{
 			auth.ProofTOTP: "an authenticator app", auth.ProofPasskey: "a passkey", auth.ProofRecoveryCode: "new recovery codes",
@@ -107,7 +109,7 @@ var languages = map[string]language{
 	},
 	"de": {
 		folder: "de/", months: "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
-		time: "%d. %s %d, %s UTC", on: "am ", from: "von der Netzwerkadresse ",
+		time: "%d. %s %d, %s UTC", on: "am ", from: "von der Netzwerkadresse ", with: "%s auf %s", program: "einem unbekannten Programm",
 		noButton: "Wenn die Schaltfläche nicht funktioniert, öffnen Sie diesen Link:", added: "%s (hinzugefügt am %s)",
 		factors: map[auth.FactorKind]string{
 			auth.ProofTOTP: "eine Authenticator-App", auth.ProofPasskey: "einen Passkey", auth.ProofRecoveryCode: "neue Wiederherstellungscodes",
@@ -121,6 +123,7 @@ type facts struct {
 	After    string // when the link begins to work
 	Until    string // when the link expires
 	From     string // where and when it was requested
+	Device   string // program and system of the request
 	NewEmail string
 	DeleteAt string // when the account will be deleted
 	Factor   string // that the notice is about
@@ -158,7 +161,7 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	}
 	f := facts{
 		Tenant: "Watchword", After: in.formatTime(m.Payload.NotBefore), Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
-		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Removed: in.formatFactors(m.Payload.Removed), DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
+		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Removed: in.formatFactors(m.Payload.Removed), Device: in.device(m.Payload.UserAgent), DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
@@ -245,4 +248,16 @@ func (l language) origin(m auth.Mail) string {
 		parts = append(parts, l.from+auth.Clip(m.IP, 64))
 	}
 	return strings.Join(parts, " ")
+}
+
+// device returns the program and the system of a request as they are written in a mail.
+func (l language) device(userAgent string) string {
+	program, system := auth.ParseUserAgent(userAgent)
+	switch {
+	case program != "" && system != "":
+		return fmt.Sprintf(l.with, program, system)
+	case program+system != "":
+		return program + system
+	}
+	return l.program
 }

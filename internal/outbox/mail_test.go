@@ -164,6 +164,30 @@ func TestLanguagesOfMails(t *testing.T) {
 	}
 }
 
+// TestNoticeOfANewDevice: the notice names program, system, address and time with its zone, and no text that a
+// caller chooses freely.
+func TestNoticeOfANewDevice(t *testing.T) {
+	t.Parallel()
+	const at = " 1 March 2026, 12:00 UTC from the network address 192.0.2.7, with "
+	const am = " 1. März 2026, 12:00 UTC von der Netzwerkadresse 192.0.2.7 bei Ihrem Konto bei Watchword angemeldet, mit "
+	for _, c := range []struct{ agent, en, de string }{
+		{"Mozilla/5.0 (X11; Linux x86_64; rv:149.0) Gecko/20100101 Firefox/149.0", "Firefox on Linux.", "Firefox auf Linux."},
+		{"Orders/3 CFNetwork/3826.500.131 Darwin/25.0.0", "Orders.", "Orders."},
+		{"Dalvik/2.1.0 (Linux; U; Android 16; Pixel 10)", "Dalvik on Android.", "Dalvik auf Android."},
+		{"call-us-at.evil.test/1", "an unknown program.", "einem unbekannten Programm."},
+		{"", "an unknown program.", "einem unbekannten Programm."},
+	} {
+		for lang, want := range map[string]string{"en": at + c.en, "de": am + c.de} {
+			m := message(auth.MailNewDevice, "a@x.test")
+			m.Payload.UserAgent, m.Payload.Locale = c.agent, lang
+			l, err := writer{base: base}.write(t.Context(), m)
+			if err != nil || !strings.Contains(l.Why, want) {
+				t.Errorf("%s, %q: %q, %v", lang, c.agent, l.Why, err)
+			}
+		}
+	}
+}
+
 func TestEveryLetterHasAKind(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("letters/*.tmpl")

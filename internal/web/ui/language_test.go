@@ -167,7 +167,7 @@ func TestProgram_NamesBrowserAndSystem(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
 		firefox: "Firefox on Linux", chrome: "Chrome on Windows", iphone: "Safari on iPhone",
-		"curl/8.5.0": "curl", "": "Unknown device", "Tricorder/1\x07": "Tricorder/1?",
+		"curl/8.5.0": "curl", "": "Unknown device", "Tricorder/1\x07": "Tricorder", "Mozilla/5.0 (Android 16)": "Android", "see evil.example/": "see",
 	} {
 		if got := (Page{}).Program(agent); got != want {
 			t.Errorf("%q is shown as %q, want %q", agent, got, want)
