@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -44,7 +45,7 @@ func (s *Service) deleteForOwner(ctx context.Context, tenant auth.TenantID, stor
 // scheduleDeletion sets when the account will be deleted. Asking again changes nothing.
 func (s *Service) scheduleDeletion(ctx context.Context, tenant auth.TenantID, stored credentials, actor auth.Actor) error {
 	token, days := secret.New(linkPrefix), stored.tenant.Settings.DeletionDays
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) error {
 		return tx.RequireAdministrator(nil, func() error {
 			a, err := stored.reload(tx)
 			if err != nil || !a.DeleteAt.IsZero() {
@@ -181,7 +182,7 @@ func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 }
 
 func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed []auth.Override, read func(*store.Tx) (auth.Account, error)) error {
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) error {
 		return tx.RequireAdministrator(allowed, func() error {
 			a, err := read(tx)
 			if err != nil {

@@ -48,19 +48,19 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.newMember("alice@example.test", good)
-		in := func(session auth.SessionID) auth.Actor {
-			actor := actorOf(a)
-			actor.Session = session
-			return actor
+		stolen, own := actorOf(a), actorOf(a)
+		for _, actor := range []*auth.Actor{&stolen, &own} {
+			v, _, _ := h.signIn(a)
+			actor.Session = v.ID
 		}
 		for range 2 {
-			_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, stolen)
 			h.requireRefused(err, "wrong_password")
 		}
-		_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, stolen)
 		h.requireRefused(err, "rate_limited")
 
-		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, in("own"))
+		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, own)
 		h.requireOK(err)
 	}, func(c *account.Config) { c.Rates["change.account"] = twice })
 }

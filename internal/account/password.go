@@ -9,6 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -129,7 +130,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 		return "", err
 	}
 	var cookie secret.Text
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err = session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) error {
 		cookie = ""
 		a, err := stored.reload(tx)
 		if err != nil {

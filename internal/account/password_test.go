@@ -98,21 +98,58 @@ func TestChangeRefusesWeakPasswords(t *testing.T) {
 	})
 }
 
-// A session of another account in the actor is neither kept nor renewed.
-func TestChangeKeepsNoSessionOfAnotherAccount(t *testing.T) {
+// An actor with a session of another account changes nothing.
+func TestChangeWithASessionOfAnotherAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, b := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
 		bobs, family, cookie := h.signIn(b)
 		mine, myFamily, _ := h.signIn(a)
 		actor := actorOf(a)
 		actor.Session = bobs.ID
-		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
-		h.requireOK(err)
-		if renewed != "" || h.sessionLive(mine, myFamily) || !h.sessionLive(bobs, family) {
-			t.Error("a session of another account was changed or an own one kept")
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
+		h.requireRefused(err, "session_invalid")
+		if !h.sessionLive(mine, myFamily) || !h.sessionLive(bobs, family) || !h.passwordMatches("alice@example.test", good) {
+			t.Error("something has changed")
 		}
 		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestAttack_MF_06_SessionThatEndsMeanwhile: a request that waited for its body while the owner ended its session
+// changes nothing.
+func TestAttack_MF_06_SessionThatEndsMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.newMember("alice@example.test", good)
+		v, _, _ := h.signIn(a)
+		thief := actorOf(a)
+		thief.Session = v.ID
+		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, v.ID, actorOf(a)))
+		h.takeMails()
+		email, name, username := "eve@example.test", "Eve", "eve"
+		h.changeSettings(byBoth)
+		update := func(p account.Patch) error {
+			p.Fresh = true // as the route decided before
+			_, err := h.Update(t.Context(), tenant, a.ID, p, thief)
+			return err
+		}
+		for what, change := range map[string]func() error{
+			"address":   func() error { return update(account.Patch{Email: &email}) },
+			"user name": func() error { return update(account.Patch{Username: &username}) },
+			"name":      func() error { return update(account.Patch{Name: &name}) },
+			"password": func() error {
+				_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, thief)
+				return err
+			},
+			"deletion":                   func() error { return h.DeleteFresh(t.Context(), tenant, a.ID, thief) },
+			"deletion with the password": func() error { return h.Delete(t.Context(), tenant, a.ID, good, thief) },
+		} {
+			t.Log(what)
+			h.requireRefused(change(), "session_invalid")
+		}
+		if mails := h.takeMails(); len(mails) != 0 || !h.passwordMatches("alice@example.test", good) {
+			t.Errorf("mails %v, or another password", mails)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -73,7 +74,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		change.username = &username
 	}
 	var a auth.Account
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) (err error) {
 		a, err = change.write(tx, id)
 		return err
 	})

@@ -53,7 +53,7 @@ func (s *Service) RenameFactor(ctx context.Context, tenant auth.TenantID, accoun
 // last_factor while the policy requires one; last_passkey while the account has no other first factor.
 func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id auth.FactorID, actor auth.Actor) error {
 	account := actor.Account()
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) error {
 		list, err := tx.Factors(account)
 		if err != nil {
 			return err

@@ -67,7 +67,7 @@ func (s *Service) ConfirmRecoveryCodes(ctx context.Context, tenant auth.TenantID
 	if !ok {
 		return errInvalidCode()
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err = session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) error {
 		typed, err := tx.FactorByLookup(auth.ProofRecoveryCode, s.recoveryDigest(tenant, account, canonical))
 		if errors.Is(err, auth.ErrNotFound) {
 			return errInvalidCode()

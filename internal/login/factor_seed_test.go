@@ -28,7 +28,7 @@ func TestAttack_MF_07_SecretOfAnotherSession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("ann@example.test", good)
 		eve, ann := owner(a), owner(a)
-		eve.Session, ann.Session = "eve", "ann"
+		eve.Session, ann.Session = h.signIn(a.Email.Address, true, "").Session.ID, h.signIn(a.Email.Address, true, "").Session.ID
 		app, err := h.BeginTOTP(t.Context(), tenant, "", eve)
 		h.requireOK(err)
 

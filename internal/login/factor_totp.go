@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/otp"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -159,7 +160,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return "", err
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) (err error) {
 		if added, err := s.confirmTOTP(tx, account, appCode{App: id, In: string(actor.Session), Code: code}, actor); err != nil || !added {
 			return err
 		}

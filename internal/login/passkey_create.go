@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/passkey"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -90,7 +91,7 @@ func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response
 		return f, "", mapCreationRefused(err)
 	}
 	p, refusal := s.finishCreate(ctx, tenant, c, response)
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = session.WriteFor(ctx, s.cfg.DB, tenant, actor, func(tx *store.Tx) (err error) {
 		if _, err := tx.Consume(auth.UsePasskey, digest); errors.Is(err, auth.ErrNotFound) {
 			return mapCreationRefused(passkey.ErrRefused)
 		} else if err != nil {

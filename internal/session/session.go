@@ -256,6 +256,26 @@ func (s *Service) Strengthen(tx *store.Tx, id auth.SessionID, p AuthContext) (se
 	return cookie, nil
 }
 
+// WriteFor is DB.Write for a change that an actor makes to its own account. The actor's session must not have
+// ended inside the transaction: the request may have waited for its body while the owner ended the session,
+// locked the account or chose a new password. An actor without a session is an operator. Refusals:
+// session_invalid.
+func WriteFor(ctx context.Context, db *store.DB, tenant auth.TenantID, actor auth.Actor, fn func(*store.Tx) error) error {
+	return db.Write(ctx, tenant, func(tx *store.Tx) error {
+		if actor.Session == "" {
+			return fn(tx)
+		}
+		v, err := tx.Session(actor.Session)
+		if errors.Is(err, auth.ErrNotFound) || err == nil && (v.Account != actor.Account() || !v.EndedAt.IsZero()) {
+			return auth.SessionInvalid()
+		}
+		if err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
 func readLive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
 	v, err := tx.Session(id)
 	if err == nil && !v.EndedAt.IsZero() {
