@@ -96,12 +96,37 @@ func TestAttack_MF_03_EmailLinkAlone(t *testing.T) {
 			t.Errorf("%+v", e.Session)
 		}
 
-		// Without an authenticator the account adds one.
-		h.insertAccount("bob@example.test", "")
-		form = h.askForMail("bob@example.test")
-		code := h.takeMails(auth.MailSignIn)[0].Code
-		if e, err = h.enterCode(form, code); err != nil || e.Step.Kind != auth.StepEnrol || e.Session.ID != "" {
-			t.Errorf("%+v, %v", e.Step.Kind, err)
+		// Without an authenticator the account adds one. No code is mailed before: the mailbox is proved.
+		bob := h.insertAccount("bob@example.test", "")
+		enrol := func() flow.FormRef {
+			form := h.askForMail("bob@example.test")
+			e, err := h.enterCode(form, h.takeMails(auth.MailSignIn)[0].Code)
+			if err != nil || e.Step.Kind != auth.StepEnrol || e.Session.ID != "" {
+				t.Fatalf("%+v, %v", e.Step.Kind, err)
+			}
+			return form
+		}
+		form, other := enrol(), enrol()
+		app, err := h.ContinueTOTP(t.Context(), tenant, bob.ID, form.Flow)
+		h.requireOK(err)
+		e, err = h.SignInFactor(t.Context(), login.FactorForm{FormRef: form, Method: auth.ProofTOTP, Enrol: app.ID, Code: h.codeOf(app.Secret.Reveal())})
+		if err != nil || e.Step.Kind != auth.StepDone || !slices.Equal(e.Session.AMR, []string{"email", "mfa", "otp"}) {
+			t.Errorf("%+v, %v", e.Session, err)
+		}
+		// The sign-in that has begun before proves the app, and adds nothing.
+		e, err = h.SignInPasskey(t.Context(), h.passkeyForm(other, login.PasskeyCreate, bob.ID, newAuthenticator()))
+		if h.requireRefused(err, "session_invalid"); e.Step.Kind != auth.StepFactor {
+			t.Errorf("at %s", e.Step.Kind)
+		}
+
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = auth.FactorsResistant })
+		bob = h.insertAccount("cat@example.test", "")
+		form = h.askForMail("cat@example.test")
+		_, err = h.enterCode(form, h.takeMails(auth.MailSignIn)[0].Code)
+		h.requireOK(err)
+		e, err = h.SignInPasskey(t.Context(), h.passkeyForm(form, login.PasskeyCreate, bob.ID, newAuthenticator()))
+		if err != nil || e.Step.Kind != auth.StepDone || e.Session.ACR != "phrh" {
+			t.Errorf("%+v, %v", e.Session, err)
 		}
 	})
 }

@@ -100,7 +100,7 @@ func (s *Service) continueSignedIn(ctx context.Context, base PasswordForm, a aut
 // readPending reads the account that proves a factor in the flow.
 func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow) (a auth.Account, err error) {
 	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
-		account, _, err := s.pendingProofs(tx, in, f)
+		account, _, err := s.pendingProofs(tx, in, f, stepsOfProofs)
 		if err != nil {
 			account, err = completedAccount(tx, f, err)
 		}
@@ -116,17 +116,25 @@ func (s *Service) readPending(ctx context.Context, in flow.FormRef, f auth.Flow)
 	return a, nil
 }
 
+// The steps of a sign-in at which a factor is proved, and at which one is added. Whoever is to add one may prove
+// another instead: the user of a rescue link has found the old one after all.
+var (
+	stepsOfProofs    = []auth.StepKind{auth.StepFactor, auth.StepEnrol}
+	stepsOfEnrolment = []auth.StepKind{auth.StepEnrol}
+)
+
 // pendingProofs returns whose sign-in continues in the flow, and what was proved: in the flow, or, when a
-// session has to become stronger, by that session. It refuses while the flow is at another step, so that a
-// factor never takes the place of a password that is asked for.
-func (s *Service) pendingProofs(tx *store.Tx, in flow.FormRef, f auth.Flow) (auth.AccountID, []auth.Proof, error) {
+// session has to become stronger, by that session. It refuses while the flow is at none of the given steps. So a
+// factor never takes the place of a password that is asked for, and none is added before those are proved that
+// the account has.
+func (s *Service) pendingProofs(tx *store.Tx, in flow.FormRef, f auth.Flow, at []auth.StepKind) (auth.AccountID, []auth.Proof, error) {
 	state, err := s.cfg.Flows.State(tx, f, in.Browser)
 	if err != nil {
 		return "", nil, err
 	}
 	next := auth.Next(state)
 	switch {
-	case next.Kind != auth.StepFactor && next.Kind != auth.StepEnrol:
+	case !slices.Contains(at, next.Kind):
 		return "", nil, errSignInOver()
 	case next.Session == "":
 		return state.Pending.Account.ID, state.Flow.Proofs, nil
@@ -149,7 +157,11 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm, co
 	if e, ok, err := s.repeatFactor(tx, f, in, base); ok || err != nil {
 		return e, err
 	}
-	account, proofs, err := s.pendingProofs(tx, in.FormRef, f)
+	at := stepsOfProofs
+	if in.Enrol != "" {
+		at = stepsOfEnrolment
+	}
+	account, proofs, err := s.pendingProofs(tx, in.FormRef, f, at)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -209,15 +221,11 @@ type codeAttempt struct {
 	Actor  auth.Actor
 }
 
-// useCode uses a code up and returns the proof that it is. An authenticator app is added only to an account
-// that has no second factor, or whose second factor is proved already or replaced by a rescue link.
+// useCode uses a code up and returns the proof that it is.
 func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Proof, in codeAttempt) (auth.Proof, error) {
 	p := auth.Proof{Method: in.Method, Account: account, At: tx.Now}
 	switch {
 	case in.Enrol != "":
-		if err := checkEnrolment(tx, account, proofs); err != nil {
-			return p, err
-		}
 		if added, err := s.confirmTOTP(tx, account, appCode{App: in.Enrol, In: string(in.Flow), Code: in.Code}, in.Actor); err != nil || added {
 			return p, err
 		}
@@ -236,27 +244,6 @@ func (s *Service) useCode(tx *store.Tx, account auth.AccountID, proofs []auth.Pr
 
 func hasMethod(proofs []auth.Proof, method auth.ProofMethod) bool {
 	return slices.ContainsFunc(proofs, func(p auth.Proof) bool { return p.Method == method })
-}
-
-// checkEnrolment refuses to add an authenticator to an account whose second factor, which may be a mailed
-// code, is not proved.
-func checkEnrolment(tx *store.Tx, account auth.AccountID, proofs []auth.Proof) error {
-	if !auth.Rescued(account, proofs).IsZero() || auth.Authenticate(account, proofs).Assurance >= auth.AssuranceTwoFactors {
-		return nil
-	}
-	t, err := tx.CurrentTenant()
-	if err != nil {
-		return err
-	}
-	a, err := tx.Account(account)
-	if err != nil {
-		return err
-	}
-	list, err := tx.Factors(account)
-	if err == nil && (hasSecondFactor(list) || t.Settings.Factors.MailsCodes(a, list)) {
-		return mapFactorUnknown(auth.ErrNotFound)
-	}
-	return err
 }
 
 // refuseCode records a wrong code. The last of too many ends the sign-in, which begins again with the first

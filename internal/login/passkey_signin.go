@@ -151,7 +151,7 @@ func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, 
 	var proofs []auth.Proof
 	if r.c.Use == PasskeySignIn {
 		account = r.v.factor.Account
-	} else if account, proofs, err = s.pendingProofs(tx, in.FormRef, f); err == nil && account != r.c.Account {
+	} else if account, proofs, err = s.pendingProofs(tx, in.FormRef, f, stepsOfUses[r.c.Use]); err == nil && account != r.c.Account {
 		err = errSignInOver() // another user has taken the flow over
 	}
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, 
 	}
 	var p auth.Proof
 	if r.c.Use == PasskeyCreate {
-		p, err = s.enrolPasskey(tx, proofs, r, in.Browser.Actor)
+		p, err = s.enrolPasskey(tx, r, in.Browser.Actor)
 	} else {
 		p, err = s.usePasskey(tx, r.v, in.Browser.Actor)
 	}
@@ -176,11 +176,11 @@ func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, 
 	return e, a, err
 }
 
-// enrolPasskey adds a passkey to an account that has no second factor, or whose second factor is proved.
-func (s *Service) enrolPasskey(tx *store.Tx, proofs []auth.Proof, r passkeyResponse, actor auth.Actor) (auth.Proof, error) {
-	if err := checkEnrolment(tx, r.c.Account, proofs); err != nil {
-		return auth.Proof{}, err
-	}
+// stepsOfUses are the steps of a sign-in at which a passkey is used.
+var stepsOfUses = map[PasskeyUse][]auth.StepKind{PasskeyFactor: stepsOfProofs, PasskeyCreate: stepsOfEnrolment}
+
+// enrolPasskey adds a passkey to an account that needs a factor.
+func (s *Service) enrolPasskey(tx *store.Tx, r passkeyResponse, actor auth.Actor) (auth.Proof, error) {
 	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
 	return auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: r.created.UserVerified, DeviceBound: f.DeviceBound()}, err
 }

@@ -394,7 +394,7 @@ func TestEnrolPasskey(t *testing.T) {
 			t.Errorf("at %s", e.Step.Kind)
 		}
 		_, err = h.SignInPasskey(t.Context(), h.passkeyForm(p.form, login.PasskeyCreate, a.ID, newAuthenticator()))
-		h.requireRefused(err, "factor_unknown")
+		h.requireRefused(err, "session_invalid")
 	})
 }
 

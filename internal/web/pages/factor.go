@@ -152,7 +152,7 @@ func (s *Handlers) EnrolForm(ex *router.Exchange, r *http.Request) error {
 	if !ok || st.Kind == "" {
 		return err
 	}
-	if st.Kind != auth.StepEnrol {
+	if st.Kind != auth.StepEnrol || e.Code == auth.CodeFactorUnknown { // another tab shows another secret
 		return dispatch(ex, st)
 	}
 	page := newPage(ex)
