@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -26,17 +25,17 @@ func (s *Service) isNewDevice(ctx context.Context, tenant auth.TenantID, a auth.
 		return false, err
 	}
 	// Outside the transaction of the sign-in, which would conflict with other sign-ins.
-	var recent []auth.Actor
+	found := false
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
-		recent, err = tx.SignInActors(a.ID, comparedSignIns)
+		found, err = tx.FindSignIn(a.ID, comparedSignIns, func(v auth.Actor) bool {
+			return v.UserAgent == actor.UserAgent && limit.AddressKey(v.Addr()) == limit.AddressKey(actor.Addr())
+		})
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("read sign-ins: %w", err)
 	}
-	return !slices.ContainsFunc(recent, func(v auth.Actor) bool {
-		return v.UserAgent == actor.UserAgent && limit.AddressKey(v.Addr()) == limit.AddressKey(actor.Addr())
-	}), nil
+	return !found, nil
 }
 
 // isNewDeviceOf is isNewDevice for the ID of an account.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -49,12 +50,26 @@ type EventFilter struct {
 	Limit   int
 }
 
-// SignInActors returns from which addresses and programs the account has signed in, as far as the last n attempts
-// to sign in say so.
-func (tx *Tx) SignInActors(account auth.AccountID, n int) ([]auth.Actor, error) {
-	return queryRows(tx.q, func(s scanner, a *auth.Actor) error { return s.Scan(&a.IP, &a.UserAgent) }, `SELECT DISTINCT ip, user_agent FROM
-		(SELECT outcome, ip, user_agent FROM audit WHERE tenant_id = $1 AND account_id = $2 AND event = $3 ORDER BY id DESC LIMIT $4) AS attempts
-		WHERE outcome = $5`, tx.tenant, account, string(auth.EventLogin), n, string(auth.Success))
+// FindSignIn reports whether one of the last n attempts to sign in to the account succeeded, by an actor that
+// matches. It reads the newest first, up to that one. Of the actors it reads the address and the program.
+func (tx *Tx) FindSignIn(account auth.AccountID, n int, match func(auth.Actor) bool) (bool, error) {
+	rows, err := query(tx.q, `SELECT ip, user_agent, outcome FROM audit
+		WHERE tenant_id = $1 AND account_id = $2 AND event = $3 ORDER BY id DESC LIMIT $4`, []any{tx.tenant, account, string(auth.EventLogin), n})
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a auth.Actor
+		var outcome auth.Outcome
+		if err := rows.Scan(&a.IP, &a.UserAgent, &outcome); err != nil {
+			return false, fmt.Errorf("scan: %w", err)
+		}
+		if outcome == auth.Success && match(a) {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
 }
 
 // Events lists audit lines, newest first. An index finds those of one account, however many

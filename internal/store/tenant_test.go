@@ -204,7 +204,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"BindFlow":              func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
 	"PasswordState":         func(tx *store.Tx) (any, error) { return tx.PasswordState("x@example.test") },
 	"PasswordState by name": func(tx *store.Tx) (any, error) { return tx.PasswordState("victim") },
-	"SignInActors":          func(tx *store.Tx) (any, error) { return tx.SignInActors("x", 9) },
+	"FindSignIn":            func(tx *store.Tx) (any, error) { return tx.FindSignIn("x", 9, func(auth.Actor) bool { return true }) },
 	"SwitchFlow":            func(tx *store.Tx) (any, error) { return nil, tx.SwitchFlow("x", "", "y") },
 	"DeleteRescues":         func(tx *store.Tx) (any, error) { return nil, tx.DeleteRescues("x") },
 	"ConsumeCeremony":       func(tx *store.Tx) (any, error) { return nil, tx.ConsumeCeremony("x", "x") },
