@@ -103,8 +103,7 @@ func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response
 		if f, err = s.insertPasskey(tx, c, p, name, actor); err != nil {
 			return err
 		}
-		proof := auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: p.UserVerified, DeviceBound: f.DeviceBound()}
-		cookie, err = s.strengthen(tx, proof, actor)
+		cookie, err = s.strengthen(tx, createdProof(tx, f), actor)
 		return err
 	})
 	if err != nil {
@@ -180,6 +179,12 @@ func (s *Service) insertPasskey(tx *store.Tx, c ceremony, p passkey.Passkey, nam
 		return auth.Factor{}, err
 	}
 	return f, s.recordFactor(tx, auth.EventFactorAdded, auth.MailFactorAdded, f, actor)
+}
+
+// createdProof is the proof of a user who has just created a passkey. It is that of its use: the authenticator
+// was there, and reports whether it has verified the user.
+func createdProof(tx *store.Tx, f auth.Factor) auth.Proof {
+	return auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: f.Data.UserVerified, DeviceBound: f.DeviceBound()}
 }
 
 // mapCreationRefused turns the refusal of a response into one that callers see.

@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/passkey"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -22,6 +23,7 @@ type PasskeyForm struct {
 	Response   string // RegistrationResponseJSON or AuthenticationResponseJSON
 	Remember   bool   // stay signed in when the browser is closed
 	RememberMe string // the remember-me cookie, if there is one
+	Trust      bool   // as of FactorForm; not of PasskeySignIn
 }
 
 // SignInPasskey signs in with a passkey in a flow (PasskeySignIn), proves one as a second factor
@@ -173,6 +175,9 @@ func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, 
 		return e, a, err
 	}
 	e, err = s.addProof(tx, a, proofs, p, base)
+	if err == nil && e.Session.ID != "" && in.Trust && r.c.Use != PasskeySignIn {
+		e.Trusted, err = s.trust(tx, a.ID, in.Browser.Actor)
+	}
 	return e, a, err
 }
 
@@ -182,7 +187,7 @@ var stepsOfUses = map[PasskeyUse][]auth.StepKind{PasskeyFactor: stepsOfProofs, P
 // enrolPasskey adds a passkey to an account that needs a factor.
 func (s *Service) enrolPasskey(tx *store.Tx, r passkeyResponse, actor auth.Actor) (auth.Proof, error) {
 	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
-	return auth.Proof{Method: auth.ProofPasskey, Account: f.Account, At: tx.Now, UserVerified: r.created.UserVerified, DeviceBound: f.DeviceBound()}, err
+	return createdProof(tx, f), err
 }
 
 // OfferAnswer is what a user says to the offer of a passkey.
@@ -198,19 +203,35 @@ const (
 // offerLifetime is how long after a sign-in a passkey may be created without another one.
 const offerLifetime = 5 * time.Minute
 
-// AnswerOffer creates the passkey that is offered after a sign-in, or none, and continues the flow. Refusals
-// are those of flow.CheckForm, passkey_refused, passkey_taken and too_many_factors; with all but the first,
-// the step is the one at which the flow stays.
-func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferAnswer) (flow.Step, error) {
+// AnswerOffer creates the passkey that is offered after a sign-in, or none, and continues the flow. The session
+// of the sign-in counts as signed in with the passkey, under another secret, if the user made a gesture.
+// Refusals are those of flow.CheckForm, passkey_refused, passkey_taken and too_many_factors; with all but the
+// first, Step is the one at which the flow stays.
+func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferAnswer) (SignedIn, error) {
 	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
 	if err != nil {
-		return flow.Step{}, err
+		return SignedIn{}, err
 	}
+	var e SignedIn
 	i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == f.Session })
-	if !f.OfferPasskey || f.ProvedAt.IsZero() || i < 0 {
-		return s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+	if f.OfferPasskey && !f.ProvedAt.IsZero() && i >= 0 {
+		cookie, err := s.answerOffer(ctx, in, f, in.Browser.Sessions[i].Session, answer)
+		if err != nil {
+			return s.refuseInFlow(ctx, PasswordForm{FormRef: in.FormRef}, fmt.Errorf("answer the offer of a passkey: %w", err))
+		}
+		if cookie != "" {
+			e.Accounts = slices.Clone(in.Browser.Sessions)
+			e.Accounts[i].Secret = cookie.Reveal()
+			e.Session, e.Cookie = e.Accounts[i].Session, session.FormatCookie(e.Accounts)
+		}
 	}
-	owner := in.Browser.Sessions[i].Session
+	e.Step, err = s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+	return e, err
+}
+
+// answerOffer is AnswerOffer up to the end of the offer. It returns the new secret of the session, if that
+// changes.
+func (s *Service) answerOffer(ctx context.Context, in PasskeyForm, f auth.Flow, owner auth.Session, answer OfferAnswer) (cookie secret.Text, err error) {
 	var r passkeyResponse
 	var refusal error
 	if answer == OfferAccepted {
@@ -218,10 +239,11 @@ func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferA
 		if !ok || c.Account != owner.Account {
 			refusal = mapCreationRefused(passkey.ErrRefused)
 		} else if r, refusal = s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response)); refusal != nil && auth.KindOf(refusal) == auth.KindInternal {
-			return flow.Step{}, refusal
+			return "", refusal
 		}
 	}
 	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		cookie = ""
 		if answer != OfferAccepted {
 			return s.declineOffer(tx, in.FormRef, owner.Account, answer)
 		}
@@ -232,32 +254,32 @@ func (s *Service) AnswerOffer(ctx context.Context, in PasskeyForm, answer OfferA
 		case refusal != nil:
 			return store.CommitWith(refusal)
 		}
-		if err := s.acceptOffer(tx, r, in.Browser.Actor.AsSession(owner)); err != nil {
+		if cookie, err = s.acceptOffer(tx, r, in.Browser.Actor.AsSession(owner)); err != nil {
 			return err
 		}
 		f.OfferPasskey = false
 		return flow.Update(tx, f)
 	})
-	if err != nil {
-		e, err := s.refuseInFlow(ctx, PasswordForm{FormRef: in.FormRef}, fmt.Errorf("answer the offer of a passkey: %w", err))
-		return e.Step, err
-	}
-	return s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+	return cookie, err
 }
 
-// acceptOffer adds the passkey of an offer, unless the session is no longer fresh.
-func (s *Service) acceptOffer(tx *store.Tx, r passkeyResponse, actor auth.Actor) error {
+// acceptOffer adds the passkey of an offer, unless the session is no longer fresh. A passkey that the browser
+// created without a gesture proves nothing about its user yet.
+func (s *Service) acceptOffer(tx *store.Tx, r passkeyResponse, actor auth.Actor) (secret.Text, error) {
 	v, a, err := actorSession(tx, actor)
 	if err == nil {
 		err = requireFresh(tx, v, a, offerLifetime)
 	}
 	if auth.KindOf(err) == auth.KindUnauthenticated {
-		return nil
+		return "", nil
 	} else if err != nil {
-		return err
+		return "", err
 	}
-	_, err = s.insertPasskey(tx, r.c, r.created, "", actor)
-	return err
+	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
+	if err != nil || !r.created.UserPresent {
+		return "", err
+	}
+	return s.strengthen(tx, createdProof(tx, f), actor)
 }
 
 // declineOffer ends the offer of a passkey in a flow.

@@ -420,9 +420,9 @@ func TestOffers(t *testing.T) {
 		if e.Step.Kind != auth.StepOffer || e.Session.ID == "" {
 			t.Fatalf("at %s", e.Step.Kind)
 		}
-		step, err := h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferLater)
-		if err != nil || step.Kind != auth.StepDone {
-			t.Errorf("%s, %v", step.Kind, err)
+		answered, err := h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferLater)
+		if err != nil || answered.Step.Kind != auth.StepDone || answered.Cookie != "" {
+			t.Errorf("%+v, %v", answered, err)
 		}
 		if _, e := v.beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
 			t.Errorf("again at once: %s", e.Step.Kind)
@@ -432,9 +432,9 @@ func TestOffers(t *testing.T) {
 		if e.Step.Kind != auth.StepOffer {
 			t.Errorf("after 30 days: %s", e.Step.Kind)
 		}
-		step, err = h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferNever)
-		if err != nil || step.Kind != auth.StepDone {
-			t.Errorf("%s, %v", step.Kind, err)
+		answered, err = h.AnswerOffer(t.Context(), login.PasskeyForm{FormRef: form}, login.OfferNever)
+		if err != nil || answered.Step.Kind != auth.StepDone {
+			t.Errorf("%+v, %v", answered, err)
 		}
 		h.clock.Advance(365 * 24 * time.Hour)
 		if _, e := v.beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
@@ -456,9 +456,9 @@ func TestAttack_MF_06_OfferAddsNoFirstFactor(t *testing.T) {
 			t.Fatalf("at %s", e.Step.Kind)
 		}
 		h.setPolicy(func(f *auth.FactorSettings) { f.EmailCode = true })
-		step, err := h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, newAuthenticator()), login.OfferAccepted)
-		if list, _, _ := h.Factors(t.Context(), tenant, a.ID); err != nil || step.Kind != auth.StepDone || len(list) != 0 {
-			t.Errorf("at %s with %d passkeys, %v", step.Kind, len(list), err)
+		answered, err := h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, newAuthenticator()), login.OfferAccepted)
+		if list, _, _ := h.Factors(t.Context(), tenant, a.ID); err != nil || answered.Step.Kind != auth.StepDone || answered.Cookie != "" || len(list) != 0 {
+			t.Errorf("at %s with %d passkeys, %v", answered.Step.Kind, len(list), err)
 		}
 		h.clock.Advance(31 * 24 * time.Hour)
 		if _, e := (&browser{h: h}).beginOffer("ann@example.test"); e.Step.Kind != auth.StepDone {
@@ -481,18 +481,18 @@ func TestAcceptedOffer(t *testing.T) {
 		in := h.passkeyForm(form, login.PasskeyCreate, a.ID, k)
 		bad := in
 		bad.Response = "{}"
-		step, err := h.AnswerOffer(t.Context(), bad, login.OfferAccepted)
+		answered, err := h.AnswerOffer(t.Context(), bad, login.OfferAccepted)
 		h.requireRefused(err, "passkey_refused")
-		if step.Kind != auth.StepOffer {
-			t.Errorf("at %s", step.Kind)
+		if answered.Step.Kind != auth.StepOffer {
+			t.Errorf("at %s", answered.Step.Kind)
 		}
-		step, err = h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, k), login.OfferAccepted)
-		if err != nil || step.Kind != auth.StepDone {
-			t.Errorf("%s, %v", step.Kind, err)
+		answered, err = h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, k), login.OfferAccepted)
+		if err != nil || answered.Step.Kind != auth.StepDone {
+			t.Errorf("%+v, %v", answered, err)
 		}
-		step, err = h.AnswerOffer(t.Context(), in, login.OfferAccepted) // the form again
-		if err != nil || step.Kind != auth.StepDone {
-			t.Errorf("again: %s, %v", step.Kind, err)
+		answered, err = h.AnswerOffer(t.Context(), in, login.OfferAccepted) // the form again
+		if err != nil || answered.Step.Kind != auth.StepDone {
+			t.Errorf("again: %+v, %v", answered, err)
 		}
 		k.NoUser, k.Verifies = false, true
 		if e, err := (&browser{h: h}).signInPasskey(k); err != nil || e.Session.Account != a.ID {
@@ -545,5 +545,85 @@ func TestPasskeyThatSignedInIsFound(t *testing.T) {
 		_, err := (&browser{h: h}).signInPasskey(second)
 		h.requireOK(err)
 		h.requireOK(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)))
+	})
+}
+
+// TestAcceptedOfferStrengthens: an accepted offer makes the session as strong as a sign-in with the password and
+// the passkey, and gives it another secret. A passkey that the browser created without a gesture proves nothing.
+func TestAcceptedOfferStrengthens(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for email, c := range map[string]struct {
+			change func(*passkeytest.Authenticator)
+			acr    string
+			amr    []string
+		}{
+			"verified@example.test": {func(*passkeytest.Authenticator) {}, "phrh", []string{"hwk", "mfa", "pwd", "user"}},
+			"synced@example.test":   {func(k *passkeytest.Authenticator) { k.Synced = true }, "phr", []string{"mfa", "pwd", "swk", "user"}},
+			"touched@example.test":  {func(k *passkeytest.Authenticator) { k.Verifies = false }, "phrh", []string{"hwk", "mfa", "pwd", "user"}},
+			"silent@example.test":   {func(k *passkeytest.Authenticator) { k.NoUser, k.Verifies = true, false }, "1", []string{"pwd"}},
+		} {
+			a := h.insertAccount(email, good)
+			v := &browser{h: h}
+			form, e := v.beginOffer(email)
+			k := newAuthenticator()
+			c.change(k)
+			before := v.cookie
+			answered, err := h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, k), login.OfferAccepted)
+			h.requireOK(err)
+			v.keepCookies(answered)
+			got := v.sessions()
+			if len(got) != 1 || got[0].Session.ID != e.Session.ID || got[0].Session.ACR != c.acr || !slices.Equal(got[0].Session.AMR, c.amr) || answered.Step.Kind != auth.StepDone {
+				t.Errorf("%s: %+v at %s", email, got, answered.Step.Kind)
+			}
+			if former := (&browser{h: h, cookie: before}).sessions(); len(former) != 0 && c.acr != "1" {
+				t.Errorf("%s: the secret from before still works", email)
+			}
+		}
+	})
+}
+
+// TestPasskeyTrust: a passkey as second factor can exempt the browser from the next one; a passkey alone
+// cannot.
+func TestPasskeyTrust(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		signIn := func(trusted string, use login.PasskeyUse, trust bool) login.SignedIn {
+			t.Helper()
+			actor := browserActor
+			actor.Trusted = trusted
+			form := h.newSignInForm(flow.Browser{Actor: actor})
+			account := auth.AccountID("")
+			if use == login.PasskeyFactor {
+				e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: form, Email: "ann@example.test", Password: good})
+				h.requireOK(err)
+				if account = a.ID; e.Step.Kind != auth.StepFactor || e.Step.Trust == 0 {
+					return e
+				}
+			}
+			in := h.passkeyForm(form, use, account, k)
+			in.Trust = trust
+			e, err := h.SignInPasskey(t.Context(), in)
+			h.requireOK(err)
+			return e
+		}
+		if e := signIn("", login.PasskeySignIn, true); e.Trusted != "" {
+			t.Error("a passkey alone made the browser trusted")
+		}
+		if e := signIn("", login.PasskeyFactor, false); e.Trusted != "" {
+			t.Error("the browser is trusted without a wish")
+		}
+		e := signIn("", login.PasskeyFactor, true)
+		if e.Trusted == "" || e.Session.ACR != "phrh" {
+			t.Fatalf("%+v", e)
+		}
+		if e = signIn(e.Trusted.Reveal(), login.PasskeyFactor, false); e.Session.ACR != "1" || !slices.Equal(e.Session.AMR, []string{"pwd", "rba"}) || e.Trusted == "" {
+			t.Errorf("in the trusted browser: %+v", e)
+		}
+		h.setPolicy(func(p *auth.FactorSettings) { p.Policy = auth.FactorsResistant })
+		if e = signIn(e.Trusted.Reveal(), login.PasskeyFactor, false); e.Step.Kind != auth.StepFactor || e.Step.Trust != 0 {
+			t.Errorf("where a passkey is required: %+v", e)
+		}
 	})
 }

@@ -52,6 +52,8 @@ type Passkey struct {
 	BackedUp       bool     `json:"backed_up,omitempty"`
 	// UserVerified says that the authenticator verified the user at the creation.
 	UserVerified bool `json:"user_verified,omitempty"`
+	// UserPresent says that the user made a gesture at the creation, as always but in a conditional one.
+	UserPresent bool `json:"-"`
 	// Discoverable says that the authenticator finds the passkey without its ID, as the browser
 	// reported. A browser that reports nothing leaves it false.
 	Discoverable bool `json:"discoverable,omitempty"`
@@ -150,6 +152,7 @@ func (r *RelyingParty) FinishCreate(c Ceremony, u User, response []byte) (Passke
 	p := Passkey{
 		ID: v.ID, PublicKey: v.PublicKey, Counter: v.Authenticator.SignCount, AAGUID: v.Authenticator.AAGUID,
 		BackupEligible: v.Flags.BackupEligible, BackedUp: v.Flags.BackupState, UserVerified: v.Flags.UserVerified,
+		UserPresent: v.Flags.UserPresent,
 	}
 	for _, t := range v.Transport {
 		if len(p.Transports) < 8 && len(t) <= 32 {

@@ -48,6 +48,14 @@ func TestPasskeyPages(t *testing.T) {
 			t.Errorf("the account page allows passkeys: %s", got)
 		}
 
+		b = s.Browser(t)
+		b.Open("/login").Want(t, 200)
+		b.Press("submit", "email", "alice@example.test", "password", servertest.Password).Want(t, 200).At(t, "/login/factor")
+		b.Press("use-passkey", "trust", "on", "credential", string(k.Get(t, []byte(b.Page.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account")
+		b.Press("logout").Want(t, 200)
+		b.Open("/login").Want(t, 200)
+		b.Press("submit", "email", "alice@example.test", "password", servertest.Password).Want(t, 200).At(t, "/account")
+
 		var begun publicKey
 		s.Do(t, "POST", "/api/v1/passkeys/begin", map[string]any{}).Want(t, 200).Decode(t, &begun)
 		body := map[string]any{"credential": json.RawMessage(k.Get(t, begun.PublicKey))}
@@ -70,8 +78,7 @@ func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
 		first, second := passkeytest.New(s.URL, "localhost"), passkeytest.New(s.URL, "localhost")
 		b := offerPasskey(t, s, "alice@example.test", first)
 
-		b.Open("/account/passkeys").Want(t, 200).At(t, "/login/factor") // the account has a factor since
-		b.Press("use-passkey", "credential", string(first.Get(t, []byte(b.Page.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/passkeys")
+		b.Open("/account/passkeys").Want(t, 200).At(t, "/account/passkeys") // its creation has proved the new factor
 		form := b.Page
 		b.Press("use-passkey", "credential", string(second.Create(t, []byte(form.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/passkeys")
 		if !b.Page.Has("edit-1") || b.Page.Has("edit-2") {

@@ -34,7 +34,7 @@ func (s *Handlers) PasskeyForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := login.PasskeyForm{FormRef: in, Use: login.PasskeySignIn, Response: r.PostForm.Get("credential"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie()}
+	form := login.PasskeyForm{FormRef: in, Use: login.PasskeySignIn, Response: r.PostForm.Get("credential"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on"}
 	if r.PostForm.Get("use") == string(login.PasskeyFactor) {
 		form.Use = login.PasskeyFactor
 	}
@@ -95,7 +95,7 @@ func (s *Handlers) showFactorPasskey(ex *router.Exchange, st flow.Step, status i
 	if p.Passkey, err = s.passkeyForm(ex, st, login.PasskeyFactor, st.Proving.Account.ID); err != nil {
 		return err
 	}
-	p.Passkey.Button = ui.ProvePasskey
+	p.Passkey.Button, p.Passkey.TrustDays = ui.ProvePasskey, trustDays(st)
 	if hasFactor(st, auth.ProofTOTP) {
 		p.App = flowURL(ex, PathFactor, st.Flow.ID) + "&app"
 	}
@@ -126,7 +126,7 @@ func (s *Handlers) showAddPasskey(ex *router.Exchange, st flow.Step, status int,
 	if p.Passkey, err = s.passkeyForm(ex, st, login.PasskeyCreate, account.ID); err != nil {
 		return err
 	}
-	p.Passkey.Action, p.Passkey.Button = p.Action, ui.CreatePasskey
+	p.Passkey.Action, p.Passkey.Button, p.Passkey.TrustDays = p.Action, ui.CreatePasskey, trustDays(st)
 	if p.Offer {
 		p.Passkey.Use, p.Passkey.Answer, p.Passkey.Background = "", string(login.OfferAccepted), bad == ""
 	}
@@ -139,16 +139,15 @@ func (s *Handlers) AddPasskeyForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := login.PasskeyForm{FormRef: in, Use: login.PasskeyCreate, Response: r.PostForm.Get("credential"), RememberMe: ex.RememberCookie()}
-	var st flow.Step
+	form := login.PasskeyForm{FormRef: in, Use: login.PasskeyCreate, Response: r.PostForm.Get("credential"), RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on"}
+	var signedIn login.SignedIn
 	if answer := login.OfferAnswer(r.PostForm.Get("answer")); answer != "" {
-		st, err = s.logins.AnswerOffer(r.Context(), form, answer)
+		signedIn, err = s.logins.AnswerOffer(r.Context(), form, answer)
 	} else {
-		var signedIn login.SignedIn
 		signedIn, err = s.logins.SignInPasskey(r.Context(), form)
-		setSignedIn(ex, signedIn)
-		st = signedIn.Step
 	}
+	setSignedIn(ex, signedIn)
+	st := signedIn.Step
 	if err == nil {
 		return dispatch(ex, st)
 	}

@@ -131,7 +131,7 @@ func flowSamples(p Page) []sample {
 		{"factor_add", FactorAdd{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Lead: p.Say(FactorRequired), Factor: "f1", Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
 			URI: "otpauth://totp/Acme:alice@example.test?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme", QR: "M4 4h7v1h-7zM12 4h1v1h-1z", Size: 37}, []string{"qr", "secret", "code", "submit", "notyou"}},
 		{"factor_passkey", FactorPasskey{Page: p, Account: alice, NotYou: "/login?flow=flow-1&other", App: "/login/factor?flow=flow-1&app", Recovery: "/login/factor?flow=flow-1&recovery",
-			Passkey: Passkey{Form: form, Button: ProvePasskey, Use: "factor", Options: `{"challenge":"AAAA"}`}}, []string{"passkey", "use-passkey", "app", "recovery", "notyou"}},
+			Passkey: Passkey{Form: form, Button: ProvePasskey, Use: "factor", Options: `{"challenge":"AAAA"}`, TrustDays: 30}}, []string{"passkey", "trust", "use-passkey", "app", "recovery", "notyou"}},
 		{"factor_passkey_bad", FactorPasskey{Page: p, Account: alice, NotYou: "/login?flow=flow-1&other", Bad: p.Say(BadPasskey),
 			Passkey: Passkey{Form: form, Button: ProvePasskey, Use: "factor", Options: `{"challenge":"AAAA"}`}}, []string{"passkey", "use-passkey", "bad"}},
 		{"passkey_add", PasskeyAdd{Page: p, Form: form, Account: alice, NotYou: "/login?flow=flow-1&other", Lead: p.Say(PasskeyRequired),

@@ -11,6 +11,7 @@ type Passkey struct {
 	Answer     string // sent as "answer"
 	Options    string // for navigator.credentials, as JSON
 	Background bool   // ask without a click, too, where the browser does so without a dialog
+	TrustDays  int    // for how many days the browser can be trusted; zero for not at all
 	// Signals are the options of methods of PublicKeyCredential by their names, as JSON.
 	Signals string
 }
