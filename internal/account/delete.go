@@ -54,6 +54,9 @@ func (s *Service) scheduleDeletion(ctx context.Context, tenant auth.TenantID, st
 			if _, err := s.cfg.Sessions.EndAll(tx, a.ID, "", endReason(a.ID, actor)); err != nil {
 				return err
 			}
+			if err := session.RecordForm(tx, actor.Form, actor.Session); err != nil {
+				return err
+			}
 			a.DeleteAt = tx.Now.AddDate(0, 0, days)
 			if err := tx.UpdateAccount(a); err != nil {
 				return err
@@ -193,6 +196,9 @@ func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 				return err
 			}
 			if err := tx.DeleteAccount(id); err != nil {
+				return err
+			}
+			if err := session.RecordForm(tx, actor.Form, actor.Session); err != nil {
 				return err
 			}
 			if err := tx.Notify(a, auth.MailAccountDeleted, auth.Mail{IP: actor.IP}); err != nil {

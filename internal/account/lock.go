@@ -41,6 +41,9 @@ func (s *Service) Lock(ctx context.Context, tenant auth.TenantID, id auth.Accoun
 		if err != nil {
 			return err
 		}
+		if err := session.RecordForm(tx, actor.Form, actor.Session); err != nil {
+			return err
+		}
 		event := auth.Event{Kind: auth.EventAccountLocked, Actor: actor, Account: id, Detail: map[string]string{"by": "page"}}
 		out, err = s.secure(tx, a, securing{began: began, token: token, event: event})
 		return err

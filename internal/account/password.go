@@ -140,6 +140,9 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 		if err := s.replacePassword(tx, a, hash, passwordChange{event: event, reason: auth.EndPassword, keep: actor.Session}); err != nil {
 			return err
 		}
+		if err := session.RecordForm(tx, actor.Form, actor.Session); err != nil {
+			return err
+		}
 		cookie, err = s.renew(tx, id, actor.Session)
 		return err
 	})

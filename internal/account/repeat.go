@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -20,12 +22,8 @@ import (
 // nothing and has the outcome of the first (docs/decisions/073-repeated-acts.md). For
 // programs and other browsers a consumed link is an invalid link.
 
-const (
-	// formWindow is short, since a user may ask for another mail a little later.
-	formWindow = 10 * time.Second
-	// linkWindow is how long the browser that consumed a link sees its outcome again.
-	linkWindow = 10 * time.Minute
-)
+// linkWindow is how long the browser that consumed a link sees its outcome again.
+const linkWindow = 10 * time.Minute
 
 // errRepeated reports a repeated request. It does not leave the package.
 var errRepeated = errors.New("repeated by the same browser")
@@ -37,18 +35,12 @@ type submission struct {
 }
 
 // record returns errRepeated if the browser has just sent the same form with the same
-// fields. The digest is keyed with the secret of the browser, which is not stored, so
-// guesses of a password cannot be tested against it.
+// fields.
 func (f submission) record(tx *store.Tx, fields ...string) error {
 	if f.browser == "" || f.page == "" {
 		return nil
 	}
-	parts := [][]byte{[]byte(f.page)}
-	for _, field := range fields {
-		parts = append(parts, []byte(field))
-	}
-	digest := secret.Encode(secret.MAC(secret.Derive([]byte(f.browser), "form"), parts...))
-	err := tx.ReplaceExpired(auth.SingleUse{Kind: auth.UseForm, Digest: digest, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(formWindow)})
+	err := session.RecordForm(tx, session.FormDigest(f.browser, slices.Insert(fields, 0, f.page)...), "")
 	if errors.Is(err, auth.ErrConflict) {
 		return errRepeated
 	}

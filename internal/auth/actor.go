@@ -27,6 +27,8 @@ type Actor struct {
 	RequestID string
 	// Known is the cookie of a known browser. It is not stored.
 	Known string `json:"-"`
+	// Form is the digest of the form of an account page, if it may replace or end its own session.
+	Form string `json:"-"`
 	// Trusted is the cookie of a trusted browser. It is not stored.
 	Trusted string `json:"-"`
 }

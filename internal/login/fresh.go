@@ -72,5 +72,8 @@ func (s *Service) strengthen(tx *store.Tx, p auth.Proof, actor auth.Actor) (secr
 	if err != nil || need != auth.NeedNothing {
 		return "", err
 	}
+	if err := session.RecordForm(tx, actor.Form, v.ID); err != nil {
+		return "", err
+	}
 	return s.cfg.Sessions.Strengthen(tx, v.ID, session.AuthContext{ACR: params.ACR, AMR: params.AMR})
 }

@@ -2,6 +2,8 @@ package attacks_test
 
 import (
 	"encoding/json"
+	"maps"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -178,6 +180,71 @@ func TestAttack_MF_06_Pages(t *testing.T) {
 		}
 		for _, path := range []string{"/account/email", "/account/password", "/account/two-factor", "/account/data", "/account/data/delete"} {
 			b.Open(path).Want(t, 200).At(t, "/login")
+		}
+	})
+}
+
+// TestAttack_SE_01_FormSentTwice: the form that replaces the cookie of its session, sent again with the old one,
+// gets a cookie of the session. Anything but the same form from the same browser at once does not.
+func TestAttack_SE_01_FormSentTwice(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		b := signInAccount(t, s, alice)
+		send := func(path string, form url.Values, session, browser string) servertest.Response {
+			t.Helper()
+			return s.Do(t, "POST", path, form.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s),
+				servertest.Header("Cookie", cookieName+"="+session+"; "+browserCookie+"="+browser))
+		}
+		other := s.Browser(t)
+		other.Open("/login")
+		refused := func(name string, r servertest.Response) {
+			t.Helper()
+			if r.Status == 303 && strings.Contains(r.Header.Get("Location"), "?done=") || strings.Contains(strings.Join(r.Header.Values("Set-Cookie"), " "), cookieName+"=ww") {
+				t.Errorf("%s: %d to %s with %v", name, r.Status, r.Header.Get("Location"), r.Header.Values("Set-Cookie"))
+			}
+		}
+
+		b.Open("/account/two-factor")
+		b.Press("add").Want(t, 200)
+		code := appCode(t, s, shownSeed.FindStringSubmatch(string(b.Page.Body))[1])
+		add := b.Page.Fields(t, "submit")
+		add.Set("code", code)
+		b.Open("/account/password")
+		change := b.Page.Fields(t, "submit")
+		change.Set("current", servertest.Password)
+		change.Set("password", otherPassword)
+		for _, v := range []struct {
+			path string
+			form url.Values
+		}{{"/account/two-factor/add", add}, {"/account/password", change}} {
+			path, form := v.path, v.form
+			old, browser := b.Cookie(cookieName), b.Cookie(browserCookie)
+			send(path, form, old, browser).Want(t, 303)
+			edited := maps.Clone(form)
+			edited.Set("code", "000000")
+			edited.Set("password", "a wrong guess of it")
+			refused("another form", send(path, edited, old, browser))
+			refused("another browser", send(path, form, old, other.Cookie(browserCookie)))
+			refused("another path", send("/account/passkeys", form, old, browser))
+			again := send(path, form, old, browser).Want(t, 303)
+			b.SetCookie(cookieName, requireOneCookie(t, again).Value)
+			b.Open("/account").Want(t, 200).At(t, "/account")
+			s.Clock.Advance(11 * time.Second)
+			refused("later", send(path, form, old, browser))
+			b.Open("/account").Want(t, 200).At(t, "/account")
+		}
+
+		b.Open("/account/data/delete").Want(t, 200).At(t, "/account/data/delete")
+		form := b.Page.Fields(t, "submit")
+		form.Set("confirm", "on")
+		for range 2 {
+			if r := send("/account/data/delete", form, b.Cookie(cookieName), b.Cookie(browserCookie)); r.Status != 303 || r.Header.Get("Location") != "/account/deleted" {
+				t.Errorf("%d to %s", r.Status, r.Header.Get("Location"))
+			}
+		}
+		s.Clock.Advance(11 * time.Second)
+		if r := send("/account/data/delete", form, b.Cookie(cookieName), b.Cookie(browserCookie)); r.Header.Get("Location") == "/account/deleted" {
+			t.Error("a form of a session that has ended says that the account is deleted")
 		}
 	})
 }

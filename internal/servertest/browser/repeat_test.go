@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
@@ -95,6 +96,52 @@ func TestDoubleClicksOnTheAccountPage(t *testing.T) {
 					t.Fatalf("%d sessions, want %d: %v", got, want, err)
 				}
 			}
+			b.requireNoErrors()
+		})
+	}
+}
+
+// A double click on a form of the account that replaces or ends its own session has the effect of one
+// click: the browser never stores the cookie of the first response.
+func TestDoubleClicksThatReplaceTheSession(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	for _, gap := range clickGaps {
+		t.Run(fmt.Sprint(gap), func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t)
+			s.Enrol(t, alice)
+			b := newTab(t, windowSettings{})
+			// twice clicks a button twice while responses are slow, and waits for the page that follows.
+			twice := func(button, path, text string) {
+				t.Helper()
+				b.waitForButtons().delayResponses(400*time.Millisecond).doubleClick(button, gap)
+				b.waitForText(text).requirePath(path).delayResponses(0)
+			}
+			b.open(s.URL+"/account/profile").signIn(alice).fill("name", "Alice")
+			twice("submit", "/account/profile", "has been saved")
+			b.open(s.URL + "/account/two-factor")
+			twice("add", "/account/two-factor/add", "Scan")
+			code, err := totp.GenerateCode(strings.ReplaceAll(b.textOf("secret"), " ", ""), s.Clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.fill("code", code)
+			twice("submit", "/account/two-factor/codes", "App added")
+			twice("create", "/account/two-factor/codes", "Save these codes now")
+			b.fill("code", strings.Fields(b.textOf("list"))[4])
+			twice("submit", "/account/two-factor", "10 recovery codes left")
+			b.open(s.URL+"/account/password").fill("current", servertest.Password, "password", newPassword)
+			twice("submit", "/account/password", "has been changed")
+			b.open(s.URL+"/account/email").fill("email", "carol@example.test")
+			twice("submit", "/account/email", "sent a link to the new address")
+			if n := len(s.MailsTo("carol@example.test")); n != 1 {
+				t.Errorf("%d mails to the new address", n)
+			}
+			b.open(s.URL + "/account/two-factor").press("edit-0").requirePath("/account/two-factor/edit")
+			twice("remove", "/account/two-factor", "App removed")
+			b.open(s.URL + "/account/data/delete").click("confirm")
+			twice("submit", "/account/deleted", "deleted")
 			b.requireNoErrors()
 		})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -33,6 +34,7 @@ const (
 	PathDeleted     = "/account/deleted"
 	pathNewPassword = PathPassword + "/link"
 	pathEndOthers   = PathSessions + "/end-others"
+	pathSecureThis  = PathSessions + "/secure"
 )
 
 // accountPages are the pages that have a link on all pages of the account, in this order.
@@ -68,12 +70,18 @@ func accountPage(path string) string {
 // AccountForm checks the CSRF token, which is bound to the browser and to the session of the page.
 func (s *Handlers) AccountForm(h router.Handler) router.Handler {
 	return func(ex *router.Exchange, r *http.Request) error {
-		csrf, session, _ := strings.Cut(r.PostForm.Get("csrf"), ".")
-		if !s.flows.CSRFValid(ex.Tenant.ID, flow.Browser{Secret: ex.BrowserCookie()}, csrf, "account", session) {
+		csrf, of, _ := strings.Cut(r.PostForm.Get("csrf"), ".")
+		if !s.flows.CSRFValid(ex.Tenant.ID, flow.Browser{Secret: ex.BrowserCookie()}, csrf, "account", of) {
 			return router.CrossSite()
 		}
-		if auth.SessionID(session) != ex.Actor.Session { // that session has ended, perhaps by this form
+		if auth.SessionID(of) != ex.Actor.Session { // that session has ended
 			return seeOther(ex, accountPage(ex.Route.Path))
+		}
+		if done, err := s.repeatForm(ex); done || err != nil {
+			return err
+		}
+		if replacingForms[ex.Route.Path] != nil {
+			ex.Actor.Form = formDigest(ex)
 		}
 		return h(ex, r)
 	}
@@ -109,16 +117,20 @@ func (s *Handlers) Fresh(age time.Duration) router.Principal {
 // findOwner sets the actor to the current account, or redirects to the sign-in page.
 func (s *Handlers) findOwner(ex *router.Exchange) (flow.Browser, error) {
 	b, err := s.resumeBrowser(ex)
-	switch {
-	case err != nil:
+	if err != nil {
 		return b, err
+	}
+	if sent := session.ParseCookie(ex.SessionCookie()); len(b.Sessions) < len(sent) { // one has ended, perhaps by this form
+		if done, err := s.repeatForm(ex); done || err != nil {
+			return b, cmp.Or(err, router.ErrWritten)
+		}
+	}
+	switch {
 	case len(b.Sessions) > 0:
 		ex.Actor = ex.Actor.AsSession(b.Sessions[0].Session)
 		return b, nil
 	case ex.Route.Path == PathAccount+"/logout": // a form that was posted twice
 		err = seeOther(ex, PathLogout+"/done")
-	case ex.Route.Path == PathSessions+"/secure":
-		err = seeOther(ex, PathSecure+"/done")
 	case accountPage(ex.Route.Path) == PathAccount:
 		err = seeOther(ex, PathLogin)
 	default:
@@ -145,8 +157,8 @@ func (s *Handlers) leadTo(ex *router.Exchange, b flow.Browser, r auth.Authorizat
 // accountCSRF returns the CSRF token of the forms of the account's pages, with the session that it is
 // bound to.
 func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
-	session := string(ex.Actor.Session)
-	return s.flows.CSRF(ex.Tenant.ID, b, "account", session) + "." + session
+	of := string(ex.Actor.Session)
+	return s.flows.CSRF(ex.Tenant.ID, b, "account", of) + "." + of
 }
 
 // accountNotices are the notices of the account's pages after a change, by the parameter done.

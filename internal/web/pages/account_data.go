@@ -43,6 +43,9 @@ func (s *Handlers) DeleteForm(ex *router.Exchange, r *http.Request) error {
 		return render(ex, http.StatusBadRequest, p)
 	}
 	if refusal := s.accounts.DeleteFresh(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor()); refusal != nil {
+		if done, err := s.repeatForm(ex); done || err != nil {
+			return err
+		}
 		status, bad, err := explainRefusal(ex, p.Page, refusal)
 		if err != nil {
 			return err
@@ -50,6 +53,11 @@ func (s *Handlers) DeleteForm(ex *router.Exchange, r *http.Request) error {
 		p.Bad = bad
 		return render(ex, status, p)
 	}
+	return s.leadFromDeleted(ex)
+}
+
+// leadFromDeleted redirects to the page that says that the account is deleted, or will be.
+func (s *Handlers) leadFromDeleted(ex *router.Exchange) error {
 	ex.DropCurrentSession()
 	if ex.Tenant.Settings.DeletionDays > 0 {
 		return seeOther(ex, PathDeleted+"?later")

@@ -164,6 +164,11 @@ func (s *Handlers) showFactorAdd(ex *router.Exchange, id auth.FactorID, status i
 func (s *Handlers) FactorAddForm(ex *router.Exchange, r *http.Request) error {
 	ctx, actor, id := r.Context(), ex.RequestActor(), auth.FactorID(r.PostForm.Get("factor"))
 	cookie, refusal := s.logins.ConfirmTOTP(ctx, ex.Tenant.ID, id, r.PostForm.Get("code"), actor)
+	if cookie == "" { // it was sent twice at once
+		if done, err := s.repeatForm(ex); done || err != nil {
+			return err
+		}
+	}
 	if refusal != nil {
 		page := newPage(ex)
 		e, ok := errors.AsType[*auth.Error](refusal)
@@ -182,7 +187,12 @@ func (s *Handlers) FactorAddForm(ex *router.Exchange, r *http.Request) error {
 	if cookie != "" {
 		ex.SetCurrentSession(cookie)
 	}
-	if _, codes, err := s.logins.Factors(ctx, ex.Tenant.ID, actor.Account()); err == nil && codes == 0 {
+	return s.leadFromAdded(ex)
+}
+
+// leadFromAdded redirects to the recovery codes, which an account without any needs next, or to its apps.
+func (s *Handlers) leadFromAdded(ex *router.Exchange) error {
+	if _, codes, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account()); err == nil && codes == 0 {
 		return seeOther(ex, PathCodes+"?done=added")
 	}
 	return seeOther(ex, PathFactors+"?done=added")

@@ -43,6 +43,8 @@ func (s *Handlers) PasskeysForm(ex *router.Exchange, r *http.Request) error {
 	_, cookie, err := s.logins.AddPasskey(r.Context(), ex.Tenant.ID, []byte(r.PostForm.Get("credential")), "", ex.RequestActor())
 	if cookie != "" {
 		ex.SetCurrentSession(cookie)
+	} else if done, err := s.repeatForm(ex); done || err != nil { // it was sent twice at once
+		return err
 	}
 	e, ok := errors.AsType[*auth.Error](err)
 	switch {

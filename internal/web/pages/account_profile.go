@@ -110,6 +110,9 @@ func (s *Handlers) PasswordForm(ex *router.Exchange, r *http.Request) error {
 		}
 		return seeOther(ex, PathPassword+"?done=password")
 	}
+	if done, err := s.repeatForm(ex); done || err != nil { // it was sent twice at once
+		return err
+	}
 	p, failed := s.passwordOf(ex)
 	if failed != nil {
 		return failed

@@ -15,7 +15,7 @@ func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Sessions{Frame: s.accountFrame(ex, ""), End: tenantPath(ex, PathSessions+"/end"), EndOthers: tenantPath(ex, pathEndOthers), Secure: tenantPath(ex, PathSessions+"/secure")}
+	p := ui.Sessions{Frame: s.accountFrame(ex, ""), End: tenantPath(ex, PathSessions+"/end"), EndOthers: tenantPath(ex, pathEndOthers), Secure: tenantPath(ex, pathSecureThis)}
 	for _, v := range list {
 		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
 	}

@@ -106,8 +106,12 @@ func (ex *Exchange) FormBody(r *http.Request) (string, error) {
 	return string(b), nil
 }
 
-// ReadForm reads and parses a form body into r.PostForm and r.Form. It ignores the query of the URL.
+// ReadForm reads and parses a form body into r.PostForm and r.Form. It ignores the query of the URL. A form
+// that was read stays.
 func (ex *Exchange) ReadForm(r *http.Request) error {
+	if r.PostForm != nil {
+		return nil
+	}
 	text, err := ex.FormBody(r)
 	if err != nil {
 		return err
