@@ -181,6 +181,18 @@ func TestAttack_MF_06_Pages(t *testing.T) {
 		for _, path := range []string{"/account/email", "/account/password", "/account/two-factor", "/account/data", "/account/data/delete"} {
 			b.Open(path).Want(t, 200).At(t, "/login")
 		}
+		if b.Page.Has("register") || b.Page.Has("remember") || b.Page.Value("email") != alice || !strings.Contains(b.Page.Text(), alice) {
+			t.Errorf("the page does not know whose sign-in it repeats: %s", b.Page.Text())
+		}
+		createAccount(t, s, bob)
+		b.Press("submit", "password", wrongPassword).Want(t, 400)
+		b.Open(b.Page.Link("notyou")).Want(t, 200).At(t, "/login")
+		if !b.Page.Has("register") || !b.Page.Has("remember") || b.Page.Value("email") != "" {
+			t.Errorf("the way for another user: %s", b.Page.Text())
+		}
+		if signIn(t, b, bob).At(t, "/account/data/delete"); !strings.Contains(b.Page.Text(), bob) {
+			t.Errorf("%s", b.Page.Text())
+		}
 	})
 }
 

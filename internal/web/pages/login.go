@@ -26,14 +26,18 @@ func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
 	if ex.Tenant.Settings.EmailSignIn {
 		p.ByMail = sidePageURL(ex, PathMailSignIn, st.Flow.ID)
 	}
-	if s.accounts.RegistrationOpen(ex.Tenant) {
-		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
-	}
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") || p.Names.Usernames() {
 		p.Email = hint
 	}
-	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // the signed-in user has to authenticate again
-		p.Email, p.Notice = st.Accounts[0].Account.Email.Address, p.Say(ui.SignInAgain)
+	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 && !addingAccount(ex) { // the signed-in user has to authenticate again
+		a := st.Accounts[0].Account
+		p.Account, p.Email, p.NotYou = a.Email.Address, a.Email.Address, flowURL(ex, PathLogin, st.Flow.ID)+"&other"
+		if p.Names == auth.IdentifyByUsername && a.Username != "" {
+			p.Email = a.Username
+		}
+		p.Notice, p.Remember = p.Say(ui.SignInAgain), false
+	} else if s.accounts.RegistrationOpen(ex.Tenant) {
+		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
 	}
 	return p
 }
@@ -79,7 +83,10 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	p := s.loginOf(ex, st)
-	p.Email, p.Ticked, p.Notice = email, r.PostForm.Get("remember") == "on", ""
+	p.Ticked, p.Notice = r.PostForm.Get("remember") == "on", ""
+	if p.Account == "" {
+		p.Email = email
+	}
 	switch {
 	case e.Code == auth.CodeEmailNotVerified:
 		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
@@ -88,6 +95,9 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 		return render(ex, http.StatusForbidden, p)
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
 		p.Bad = p.Say(badCredentials(ex.Tenant))
+		if p.Account != "" {
+			p.Bad = p.Say(ui.BadPassword)
+		}
 		return s.renderLogin(ex, http.StatusBadRequest, st, p)
 	case e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())

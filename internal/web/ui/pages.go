@@ -24,6 +24,8 @@ type Login struct {
 	Client   string // name of the flow's client, or empty
 	Names    auth.Identifiers
 	Email    string // the value of the field
+	Account  string // whose sign-in is repeated; then the page asks only for the password
+	NotYou   string // where to go with another account
 	Notice   string // in the page's language, or empty
 	Bad      string // the error, in the page's language, or empty
 	Remember bool   // offer to keep the user signed in

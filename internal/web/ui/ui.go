@@ -131,6 +131,7 @@ const (
 	NameReserved    Key = "username.reserved"
 	NameTaken       Key = "username.taken"
 	SignInAgain     Key = "login.again"
+	BadPassword     Key = "login.bad_password"
 	LinkUsed        Key = "link.used" // a mailed link was used or has expired
 	LinkIncomplete  Key = "link.incomplete"
 	LinkElsewhere   Key = "link.elsewhere"
