@@ -32,6 +32,7 @@ const (
 )
 
 var children = map[string]func(ctx context.Context) error{
+	"open":    childOpen,
 	"mixed":   childMixed,
 	"redeem":  childRedeem,
 	"fill":    childFill,

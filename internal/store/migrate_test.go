@@ -173,11 +173,7 @@ func tables(t testing.TB, url string) []string {
 
 func requireMigrated(t *testing.T, url string) {
 	t.Helper()
-	db := open(t, testConfig(t, url))
-	defer db.Close()
-	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertAccount(tx, "p") }); err != nil {
-		t.Error(err)
-	}
+	requireOpens(t, url)
 	admin := raw(t, url)
 	defer admin.Close()
 	if n := count(t, admin, "SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version"); n != 0 {

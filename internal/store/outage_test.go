@@ -189,7 +189,7 @@ func requireOutage(t *testing.T, db *store.DB, wait, long time.Duration) {
 					t.Errorf("answered with %v", err)
 					return
 				}
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(max(20*time.Millisecond, long/200))
 			}
 		})
 	}
