@@ -15,7 +15,7 @@ type factorView struct {
 	Kind      auth.FactorKind `json:"kind"`
 	Name      string          `json:"name,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`
-	UsedAt    *time.Time      `json:"used_at,omitempty"`
+	UsedAt    *time.Time      `json:"last_used_at,omitempty"`
 }
 
 func (c userFactors) Run(e *env) error {
@@ -35,7 +35,7 @@ func (c userFactors) Run(e *env) error {
 			rows = append(rows, []string{string(v.ID), string(v.Kind), v.Name, v.CreatedAt.Format(time.DateTime), used})
 		}
 		if e.common.JSON {
-			return e.printJSON(map[string]any{"factors": views, "recovery_codes_left": codes})
+			return e.printJSON(map[string]any{"factors": views, "recovery_codes": codes})
 		}
 		if err := e.printTable(views, "ID\tKIND\tNAME\tADDED (UTC)\tLAST USED (UTC)", rows); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (c userResetFactors) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": a.ID, "removed": n}, "Removed %d second factors of %s and ended all sessions. The next sign-in adds one.", n, a.Email)
+		return e.print(map[string]any{"id": a.ID, "removed": n}, "Second factors of %s: %d removed. Its sessions have ended, and the next sign-in adds a factor.", a.Email, n)
 	})
 }
 

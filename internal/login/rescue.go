@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 )
 
 // ResetFactors removes every authenticator and recovery code of an account for an operator, and returns how
-// many authenticators there were. It ends all sessions and mails a notice. The next sign-in adds a factor,
+// many authenticators there were; zero after a reset that no new factor has followed. It ends all sessions and mails a notice. The next sign-in adds a factor,
 // also within days of grace. Refusals: not_found, no_factor.
 func (s *Service) ResetFactors(ctx context.Context, tenant auth.TenantID, account auth.AccountID, actor auth.Actor) (removed int, err error) {
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -33,7 +34,12 @@ func (s *Service) ResetFactors(ctx context.Context, tenant auth.TenantID, accoun
 		if err != nil {
 			return err
 		}
-		if !hasSecondFactor(list) {
+		switch {
+		case hasSecondFactor(list):
+		case slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind == auth.FactorsReset }):
+			removed = 0
+			return nil // repeated
+		default:
 			return errNoFactor()
 		}
 		if removed, err = s.replaceFactors(tx, a, list, auth.Event{Kind: auth.EventFactorsReset, Actor: actor}); err != nil {

@@ -96,6 +96,9 @@ func TestAttack_MF_15_Reset(t *testing.T) {
 		if got := h.events(auth.EventFactorsReset); len(got) != 1 || got[0].Actor.ID != "root" || got[0].Account != a.ID || got[0].Detail["removed"] != "1" {
 			t.Errorf("%+v", got)
 		}
+		if n, err := h.ResetFactors(t.Context(), tenant, a.ID, operator); n != 0 || err != nil || len(h.allMails()) != 0 {
+			t.Errorf("again: %d removed, %v", n, err)
+		}
 		if _, err := v.reopen().resume(); err == nil {
 			t.Error("remember-me is left")
 		}
