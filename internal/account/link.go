@@ -136,10 +136,28 @@ func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleU
 	if a.Email.Login != data.Login {
 		return use, data, a, refuse("address_changed")
 	}
+	if ended, err := data.requesterEnded(tx, use.Kind); err != nil {
+		return use, data, a, err
+	} else if ended {
+		return use, data, a, refuse("session_ended")
+	}
 	if tx.Now.Before(data.NotBefore) {
 		return use, data, a, errLinkNotYetValid(data.NotBefore) // rolled back: the link stays
 	}
 	return use, data, a, nil
+}
+
+// requesterEnded reports whether someone has ended the session that requested a change of address, or signed
+// out of it. The change ends with it: whoever ends a stolen session ends what was begun in it.
+func (data linkData) requesterEnded(tx *store.Tx, kind auth.SingleUseKind) (bool, error) {
+	if kind != auth.UseChangeEmail || data.Session == "" {
+		return false, nil
+	}
+	v, err := tx.Session(data.Session)
+	if errors.Is(err, auth.ErrNotFound) {
+		return true, nil
+	}
+	return !v.EndedAt.IsZero(), err
 }
 
 // readAny reads a link of one of the kinds, also a consumed one.

@@ -363,11 +363,16 @@ type unlockLink struct {
 // is locked nevertheless, and the owner requests a link later.
 func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, u unlockLink) error {
 	l := link{kind: auth.UseResetPassword, account: a.ID, data: linkData{Login: a.Email.Login}, token: u.token, life: s.cfg.ResetLifetime}
+	if delayed, err := opensByMail(tx, a); err != nil {
+		return err
+	} else if delayed {
+		l.data.NotBefore, l.life = tx.Now.Add(recoveryDelay), recoveryDelay+recoveryLifetime
+	}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
 	}
-	m := auth.Mail{To: a.Email.Address, Token: u.token.Reveal(), ExpiresAt: expires, IP: u.actor.IP, At: tx.Now, Removed: auth.MailFactors(u.removed)}
+	m := auth.Mail{To: a.Email.Address, Token: u.token.Reveal(), NotBefore: l.data.NotBefore, ExpiresAt: expires, IP: u.actor.IP, At: tx.Now, Removed: auth.MailFactors(u.removed)}
 	if a.Verified() {
 		m.Name, m.Locale = a.Name, a.Locale
 	}
@@ -375,6 +380,21 @@ func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, u unlockLink) err
 		return err
 	}
 	return nil
+}
+
+// opensByMail reports whether a mailed link for a new password would open an account that a passkey alone
+// protects: nothing else will be asked for. The link then works a day later, as one that recovers it.
+func opensByMail(tx *store.Tx, a auth.Account) (bool, error) {
+	recovers, err := needsRecovery(tx, a.ID)
+	if err != nil || !recovers {
+		return false, err
+	}
+	t, err := tx.CurrentTenant()
+	if err != nil {
+		return false, err
+	}
+	factor, err := needsFactor(tx, t, a)
+	return !factor, err
 }
 
 // unlock unlocks an account whose owner has proved the address, or that an operator vouches for.

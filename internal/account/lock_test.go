@@ -330,6 +330,31 @@ func TestAttack_PW_14_FormerAddressTaken(t *testing.T) {
 	})
 }
 
+// TestAttack_PW_14_MovedBackByHand changes a stolen address back without the link. The links that went to the
+// attacker's address in between give them nothing.
+func TestAttack_PW_14_MovedBackByHand(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.newMember("alice@example.test", good)
+		h.requireOK(h.verifyChange(h.requestEmailChange(a, good, "eve@example.test"), good, eve))
+		h.requireMail(auth.MailEmailChanged, "alice@example.test")
+		h.clock.Advance(time.Minute)
+		eves := []string{h.changePassword(a, good, another)}
+		h.requireOK(h.verifyChange(h.requestEmailChange(h.find("eve@example.test"), another, "alice@example.test"), another, alice))
+		eves = append(eves, h.requireMail(auth.MailEmailChanged, "eve@example.test").Token)
+		for _, link := range eves {
+			if link == "" {
+				continue // a notice without a link
+			}
+			_, err := h.Secure(t.Context(), tenant, link, eve)
+			h.requireRefused(err, "invalid_link")
+		}
+		if got := h.address(a); got != "alice@example.test" || eves[1] != "" {
+			t.Errorf("address %s, link %q", got, eves[1])
+		}
+		h.requireLocked(a, false)
+	})
+}
+
 // An account that an operator created, or to whom one gave roles, is not deleted for its address.
 func TestSecureLinkKeepsInvitedAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {

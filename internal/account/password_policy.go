@@ -84,6 +84,11 @@ func needsFactor(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return needsFactorWith(tx, t, a, factors)
+}
+
+// needsFactorWith is needsFactor for an account that will have these factors.
+func needsFactorWith(tx *store.Tx, t auth.Tenant, a auth.Account, factors []auth.Factor) (bool, error) {
 	roles, err := tx.FactorRoles(t, a.ID)
 	return t.NeedsFactor(a, roles, factors, tx.Now), err
 }

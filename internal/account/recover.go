@@ -78,22 +78,18 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendi
 			return err
 		}
 		eligible := err == nil && q.eligible(a)
-		recovers, err := needsRecovery(tx, a.ID)
-		if err != nil {
-			return err
-		}
 		l, err := q.newLink(tx, a, linkData{Login: email.Login, Flow: q.Flow})
 		if err != nil {
 			return err
 		}
 		l.token = token
-		reset := q.mail
-		if recovers && q.kind == auth.UseResetPassword && q.actor.Account() != a.ID {
-			l.life, l.data.Recover, l.data.NotBefore, reset = recoveryDelay+recoveryLifetime, true, tx.Now.Add(recoveryDelay), auth.MailRecovery
+		kind := q.mail
+		if l.data.Recover {
+			kind = auth.MailRecovery
 		}
 		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
 		if eligible {
-			l.account, mail, event.Outcome = a.ID, reset, auth.Success
+			l.account, mail, event.Outcome = a.ID, kind, auth.Success
 			to = a.Email.Address // the address of the account, not the spelling of the request
 		}
 		expires, err := l.issue(tx)
@@ -119,8 +115,8 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendi
 // registrar and belongs to their registration.
 func (q pendingLinkRequest) newLink(tx *store.Tx, a auth.Account, data linkData) (link, error) {
 	l := link{kind: q.kind, data: data, life: q.life}
-	if q.kind != auth.UseVerifyEmail {
-		return l, nil
+	if q.kind == auth.UseResetPassword {
+		return l, l.delay(tx, a.ID, q.actor)
 	}
 	own, err := ownLinks(tx, a.ID, q.from)
 	if len(own) > 0 {
@@ -151,7 +147,8 @@ func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r
 		used, err := s.repeatLink(ctx, tenant, r.bearer(), "", auth.UseResetPassword)
 		return LinkRequirements{Used: &used}, err
 	}
-	return LinkRequirements{Missing: MissingPassword, Address: o.account.Email.Address, Flow: o.flow, MinLength: s.tenantPolicy(o.tenant, o.needsFactor).MinLength}, err
+	return LinkRequirements{Missing: MissingPassword, Address: o.account.Email.Address, Flow: o.flow, MinLength: s.tenantPolicy(o.tenant, o.needsFactor).MinLength,
+		Recovers: o.data.Recover}, err
 }
 
 // Reset consumes a reset link and sets a new password. The link was mailed, so it also

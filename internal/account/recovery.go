@@ -15,7 +15,7 @@ import (
 
 // An account without a password is protected by its passkeys. If they are lost, only the address
 // is left. Whoever reads its mail for an hour must not get the account, so the link works a day
-// later, and until then its owner can cancel it by the same link.
+// later, and until then its owner can cancel it by the same link, or by signing in.
 
 const (
 	recoveryDelay    = 24 * time.Hour
@@ -31,6 +31,36 @@ func needsRecovery(tx *store.Tx, id auth.AccountID) (bool, error) {
 	hasPassword := err == nil
 	factors, err := tx.Factors(id)
 	return !hasPassword && slices.ContainsFunc(factors, auth.Factor.Usable), err
+}
+
+// delay makes a link for a new password one that recovers the account, if the account needs that and the
+// actor is not its owner. It takes the place of a recovery that is pending, and its times: strangers can ask
+// for it, too, and must not keep putting it off. A link that works earlier stays.
+func (l *link) delay(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
+	recovers, err := needsRecovery(tx, id)
+	if err != nil {
+		return err
+	}
+	live, err := tx.LiveSingleUses(id, l.kind)
+	if err != nil || !recovers || actor.Account() == id {
+		return err
+	}
+	l.data.Recover, l.data.NotBefore, l.life = true, tx.Now.Add(recoveryDelay), recoveryDelay+recoveryLifetime
+	l.replaces = []string{}
+	for _, use := range live {
+		var data linkData
+		if err := json.Unmarshal([]byte(use.Data), &data); err != nil {
+			return fmt.Errorf("decode link: %w", err)
+		}
+		if !data.Recover {
+			continue
+		}
+		l.data.NotBefore, l.life = data.NotBefore, use.ExpiresAt.Sub(tx.Now)
+		if err := tx.DeleteSingleUse(id, l.kind, use.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CancelRecovery cancels the recovery of an account by its link, also before the link begins to

@@ -65,6 +65,61 @@ func TestRecoveryIsCancelled(t *testing.T) {
 	})
 }
 
+// TestAttack_PW_08_RecoveryPutOff asks for the recovery of someone else's account again and again. The first one
+// still works a day after it was asked for, and the next password has the length of the only factor.
+func TestAttack_PW_08_RecoveryPutOff(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.newPasskeyOwner("bob@example.test")
+		h.changeSettings(func(s *auth.Settings) { s.Factors.Policy = auth.FactorsOptional })
+		first := h.requestRecovery("bob@example.test")
+		var m auth.Mail
+		for range 7 {
+			h.clock.Advance(3 * time.Hour)
+			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: "bob@example.test"}, eve))
+			m = h.requireMail(auth.MailRecovery, "bob@example.test")
+		}
+		if left := m.NotBefore.Sub(h.clock.Now()); left != 3*time.Hour || m.ExpiresAt.Sub(m.NotBefore) != 24*time.Hour {
+			t.Errorf("the newest link works in %v, until %v", left, m.ExpiresAt)
+		}
+		h.requireRefused(h.Reset(t.Context(), tenant, first, good, alice), "invalid_link")
+		h.clock.Advance(3 * time.Hour)
+		need, err := h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: m.Token})
+		if h.requireOK(err); need.MinLength != 15 {
+			t.Errorf("minimum length %d", need.MinLength)
+		}
+		h.requireRefused(h.Reset(t.Context(), tenant, m.Token, "short-8!", alice), "password_refused")
+		h.requireOK(h.Reset(t.Context(), tenant, m.Token, good, alice))
+	})
+}
+
+// TestAttack_PW_11_UnlockedByMail locks an account that has passkeys and no password, with nothing but its
+// mailbox. Where the passkey will not be asked for, the link works a day later, and strangers do not replace it.
+func TestAttack_PW_11_UnlockedByMail(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for policy, delay := range map[auth.FactorPolicy]time.Duration{auth.FactorsOff: 24 * time.Hour, auth.FactorsOptional: 0} {
+			h.changeSettings(func(s *auth.Settings) { s.Factors.Policy = policy })
+			a := h.newPasskeyOwner(string(policy) + "@example.test")
+			h.clock.Advance(100 * time.Hour)
+			h.lock(a, actorOf(a))
+			m := h.requireMail(auth.MailAccountLocked, a.Email.Address)
+			h.requestRecovery(a.Email.Address)
+			if delay > 0 {
+				h.requireRefused(h.Reset(t.Context(), tenant, m.Token, good, alice), "link_not_yet_valid")
+				need, _ := h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: m.Token})
+				if need.Recovers {
+					t.Error("the page would cancel the lock")
+				}
+			}
+			h.clock.Advance(delay)
+			h.requireOK(h.Reset(t.Context(), tenant, m.Token, good, alice))
+			h.takeMails()
+			if h.requireLocked(a, false); h.kinds(a) != "passkey" {
+				t.Errorf("left %q", h.kinds(a))
+			}
+		}
+	})
+}
+
 // An owner who is signed in adds a password at once, and keeps the passkey.
 func TestFirstPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {

@@ -42,8 +42,8 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 }
 
 // EndOtherSessions ends every session of the account except keep, which may be empty, with
-// their refresh tokens, and the trust in all browsers but that of the actor. It returns how
-// many sessions.
+// their refresh tokens, the trust in all browsers but that of the actor, and a pending change of address.
+// It returns how many sessions.
 func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID, keep auth.SessionID, actor auth.Actor) (int64, error) {
 	var n int64
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -51,6 +51,9 @@ func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id
 			return err
 		}
 		if n, err = s.cfg.Sessions.EndAll(tx, id, keep, endReason(id, actor)); err != nil {
+			return err
+		}
+		if err := tx.DeleteSingleUses(id, auth.UseChangeEmail); err != nil {
 			return err
 		}
 		untrusted, err := s.cfg.Sessions.EndOtherTrust(tx, id, actor.Trusted)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -193,5 +194,58 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
 		h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
 		h.requireOK(h.Remove(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
+	})
+}
+
+// TestAttack_SE_09_PendingChange asks for another address in a stolen session. The change ends with the session,
+// and with all that its owner does against the thief.
+func TestAttack_SE_09_PendingChange(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.changeSettings(func(s *auth.Settings) { s.Lifetimes.SessionIdle = time.Hour })
+		for name, end := range map[string]func(a auth.Account, stolen auth.Session) error{
+			"the session": func(a auth.Account, stolen auth.Session) error {
+				return h.EndSession(t.Context(), tenant, a.ID, stolen.ID, actorOf(a))
+			},
+			"sign out everywhere": func(a auth.Account, stolen auth.Session) error {
+				_, err := h.EndOtherSessions(t.Context(), tenant, a.ID, stolen.ID, actorOf(a))
+				return err
+			},
+			"lock": func(a auth.Account, _ auth.Session) error {
+				_, err := h.Lock(t.Context(), tenant, a.ID, actorOf(a))
+				return err
+			},
+			"new password": func(a auth.Account, stolen auth.Session) error {
+				own := actorOf(a)
+				own.Session = stolen.ID
+				_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, own)
+				return err
+			},
+			"reset": func(a auth.Account, _ auth.Session) error {
+				return h.SetPassword(t.Context(), tenant, a.ID, another, admin)
+			},
+			"disable": func(a auth.Account, _ auth.Session) error { return h.Disable(t.Context(), tenant, a.ID, admin) },
+			"nothing": nil,
+		} {
+			email := strings.ReplaceAll(name, " ", "-")
+			a := h.newMember(email+"@example.test", good)
+			v, _, _ := h.signIn(a)
+			thief, to := actorOf(a), email+"@evil.test"
+			thief.Session = v.ID
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &to, Fresh: true, Browser: "thief"}, thief)
+			h.requireOK(err)
+			link := account.Verification{Token: h.requireMail(auth.MailChangeEmail, to).Token, Browser: "thief"}
+			if end != nil {
+				h.requireOK(end(a, v))
+				_, err := h.VerifyRequirements(t.Context(), tenant, link)
+				h.requireRefused(err, "invalid_link")
+				_, err = h.VerifyEmail(t.Context(), tenant, link, eve)
+				h.requireRefused(err, "invalid_link")
+			} else { // it expires
+				h.clock.Advance(verifyLifetime - time.Second)
+				_, err := h.VerifyEmail(t.Context(), tenant, link, eve)
+				h.requireRefused(err, "password_needed")
+			}
+			h.takeMails()
+		}
 	})
 }

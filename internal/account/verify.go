@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -48,6 +49,9 @@ type LinkRequirements struct {
 	MinLength int
 	// Flow is where the link leads, as in LinkOutcome.
 	Flow auth.Flow
+	// Recovers says that the link recovers an account without a password. Before it works it can
+	// cancel that.
+	Recovers bool
 	// Used is set if this browser has just used the link. Nothing is missing then.
 	Used *LinkOutcome
 }
@@ -182,10 +186,7 @@ func (v *pendingVerification) write(tx *store.Tx) error {
 // missing returns what is required in addition to the link.
 func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, data linkData, a auth.Account) (Missing, error) {
 	if kind == auth.UseChangeEmail {
-		if data.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
-			return MissingNothing, nil
-		}
-		return MissingCurrentPassword, nil
+		return v.missingForChange(tx, data, a)
 	}
 	_, err := tx.PasswordHash(a.ID)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -206,6 +207,22 @@ func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, data
 		return MissingPassword, err
 	}
 	return MissingNothing, err
+}
+
+// missingForChange returns what the link of a change of address requires: nothing in the session that
+// requested it or in another one of the account, and otherwise the current password.
+func (v pendingVerification) missingForChange(tx *store.Tx, data linkData, a auth.Account) (Missing, error) {
+	if slices.Contains(v.SignedIn, a.ID) {
+		return MissingNothing, nil
+	}
+	requester, err := tx.Session(data.Session)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return "", err
+	}
+	if data.isBrowser(v.Browser) && (data.Session == "" || requester.Live(tx.Now)) {
+		return MissingNothing, nil
+	}
+	return MissingCurrentPassword, nil
 }
 
 // openedLink is a valid link with its account and tenant.
@@ -238,7 +255,11 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		if o.account, err = tx.Account(o.use.Account); err != nil {
 			return err
 		}
-		if o.account.Disabled() || o.account.Email.Login != o.data.Login {
+		ended, err := o.data.requesterEnded(tx, o.use.Kind)
+		if err != nil {
+			return err
+		}
+		if ended || o.account.Disabled() || o.account.Email.Login != o.data.Login {
 			return errInvalidLink()
 		}
 		if tx.Now.Before(o.data.NotBefore) {
@@ -247,7 +268,7 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		if o.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
-		if o.needsFactor, err = needsFactor(tx, o.tenant, o.account); err != nil {
+		if o.needsFactor, err = o.passwordNeedsFactor(tx); err != nil {
 			return err
 		}
 		o.flow, err = ownFlow(tx, o.data.Flow, b.browser)
@@ -257,6 +278,15 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		return o, fmt.Errorf("read link: %w", err)
 	}
 	return o, nil
+}
+
+// passwordNeedsFactor reports whether the password that the link sets will not be enough to sign in. Factors
+// that the link removes do not count.
+func (o openedLink) passwordNeedsFactor(tx *store.Tx) (bool, error) {
+	if o.data.Recover || !o.account.Verified() && o.account.Registrar != operatorRegistrar.String() {
+		return needsFactorWith(tx, o.tenant, o.account, nil)
+	}
+	return needsFactor(tx, o.tenant, o.account)
 }
 
 // finishChange changes the address of the account to the one that was just verified, even
@@ -285,10 +315,38 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, data linkData, acto
 	if err := s.setVerified(tx, &a, addressVerification{session: data.Session, reason: auth.EndEmail, actor: actor}); err != nil {
 		return err
 	}
-	if err := session.Notify(tx, old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
+	if err := notifyChangedEmail(tx, old, email, actor); err != nil {
 		return err
 	}
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})
+}
+
+// notifyChangedEmail mails a notice to the address that an account had. If the new address is one that it had
+// lately, the owner of that one moves back by hand: links that were mailed since then, and one in this notice,
+// could only take the account from them again.
+func notifyChangedEmail(tx *store.Tx, old auth.Account, email auth.Email, actor auth.Actor) error {
+	m := auth.Mail{NewEmail: email.Address, IP: actor.IP}
+	notices, err := tx.LiveSingleUses(old.ID, auth.UseSecureAccount)
+	if err != nil {
+		return err
+	}
+	var since time.Time
+	for _, use := range notices {
+		var data session.SecureLink
+		if err := json.Unmarshal([]byte(use.Data), &data); err != nil {
+			return fmt.Errorf("decode link of notice: %w", err)
+		}
+		if address, err := auth.ParseEmail(data.Address); err == nil && address.Login == email.Login && (since.IsZero() || use.CreatedAt.Before(since)) {
+			since = use.CreatedAt
+		}
+	}
+	if since.IsZero() || email.Login == old.Email.Login {
+		return session.Notify(tx, old, auth.MailEmailChanged, m)
+	}
+	if err := tx.DeleteSingleUsesSince(old.ID, auth.UseSecureAccount, since); err != nil {
+		return err
+	}
+	return tx.Notify(old, auth.MailEmailChanged, m)
 }
 
 // Resend mails a new link to an unverified address. It replaces the previous link of the

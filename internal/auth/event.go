@@ -81,7 +81,7 @@ const (
 	EventPasswordReset EventKind = "password.reset"
 	// A link to reset a password was requested. `failure`: a limit kept it back. Details: reason.
 	EventPasswordResetRequested EventKind = "password.reset_requested"
-	// The owner of an account without a password cancelled its recovery.
+	// The owner of an account without a password cancelled its recovery, by its link or by a sign-in. Details: by.
 	EventRecoveryCancelled EventKind = "password.recovery_cancelled"
 	// A stored hash was replaced by one with the current parameters.
 	EventPasswordRehashed EventKind = "password.rehashed"

@@ -7,28 +7,29 @@ type MessageKind string
 
 // The kinds of messages.
 const (
-	MailVerify          MessageKind = "mail.verify"           // verify your address; has a link
-	MailInvite          MessageKind = "mail.invite"           // an operator created an account for you; has a link
-	MailKnownAddress    MessageKind = "mail.known_address"    // someone registered your address
-	MailReset           MessageKind = "mail.reset"            // set a new password; has a link
-	MailRecovery        MessageKind = "mail.recovery"         // set a first password, a day later, or cancel that; has a link
-	MailPasswordChanged MessageKind = "mail.password_changed" // notice
-	MailChangeEmail     MessageKind = "mail.change_email"     // verify the new address; has a link
-	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
-	MailUsernameChanged MessageKind = "mail.username_changed" // notice
-	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
-	MailAccountDeletion MessageKind = "mail.account_deletion" // the account will be deleted; has a link that keeps it
-	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
-	MailAccountLocked   MessageKind = "mail.account_locked"   // the owner locked the account; has a link
-	MailNewDevice       MessageKind = "mail.new_device"       // notice of a sign-in from another browser than before
-	MailFactorAdded     MessageKind = "mail.factor_added"     // notice
-	MailFactorRemoved   MessageKind = "mail.factor_removed"   // notice
-	MailCodesGuessed    MessageKind = "mail.codes_guessed"    // notice: the right password, then too many wrong codes
-	MailFactorsReset    MessageKind = "mail.factors_reset"    // notice: all factors were removed
-	MailRescue          MessageKind = "mail.rescue"           // notice: an operator created a link that replaces them
-	MailCode            MessageKind = "mail.code"             // a code as the second factor of a sign-in
-	MailSignIn          MessageKind = "mail.sign_in"          // sign in without a password; has a link and a code
-	MailRecoveryUsed    MessageKind = "mail.recovery_used"    // a recovery code was used; notice
+	MailVerify            MessageKind = "mail.verify"             // verify your address; has a link
+	MailInvite            MessageKind = "mail.invite"             // an operator created an account for you; has a link
+	MailKnownAddress      MessageKind = "mail.known_address"      // someone registered your address
+	MailReset             MessageKind = "mail.reset"              // set a new password; has a link
+	MailRecovery          MessageKind = "mail.recovery"           // set a first password, a day later, or cancel that; has a link
+	MailRecoveryCancelled MessageKind = "mail.recovery_cancelled" // notice: the owner signed in
+	MailPasswordChanged   MessageKind = "mail.password_changed"   // notice
+	MailChangeEmail       MessageKind = "mail.change_email"       // verify the new address; has a link
+	MailEmailChanged      MessageKind = "mail.email_changed"      // notice to the old address
+	MailUsernameChanged   MessageKind = "mail.username_changed"   // notice
+	MailAccountDeleted    MessageKind = "mail.account_deleted"    // notice
+	MailAccountDeletion   MessageKind = "mail.account_deletion"   // the account will be deleted; has a link that keeps it
+	MailSessionsEnded     MessageKind = "mail.sessions_ended"     // a refresh token was reused
+	MailAccountLocked     MessageKind = "mail.account_locked"     // the owner locked the account; has a link
+	MailNewDevice         MessageKind = "mail.new_device"         // notice of a sign-in from another browser than before
+	MailFactorAdded       MessageKind = "mail.factor_added"       // notice
+	MailFactorRemoved     MessageKind = "mail.factor_removed"     // notice
+	MailCodesGuessed      MessageKind = "mail.codes_guessed"      // notice: the right password, then too many wrong codes
+	MailFactorsReset      MessageKind = "mail.factors_reset"      // notice: all factors were removed
+	MailRescue            MessageKind = "mail.rescue"             // notice: an operator created a link that replaces them
+	MailCode              MessageKind = "mail.code"               // a code as the second factor of a sign-in
+	MailSignIn            MessageKind = "mail.sign_in"            // sign in without a password; has a link and a code
+	MailRecoveryUsed      MessageKind = "mail.recovery_used"      // a recovery code was used; notice
 	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout
 	// §2.5). Its payload is a LogoutNotice.
 	LogoutBackchannel MessageKind = "logout.backchannel"

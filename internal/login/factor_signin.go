@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -203,9 +204,12 @@ func (s *Service) addProof(tx *store.Tx, a auth.Account, proofs []auth.Proof, p 
 	return e, recordFactorSignIn(tx, e.Session, p, base.Browser.Actor)
 }
 
-// recordFactorSignIn writes the effects of a sign-in that a second factor completed.
+// recordFactorSignIn writes the effects of a sign-in that something else than a password completed.
 func recordFactorSignIn(tx *store.Tx, v auth.Session, p auth.Proof, actor auth.Actor) error {
 	if err := tx.TouchLogin(v.Account); err != nil {
+		return err
+	}
+	if err := session.CancelRecovery(tx, v.Account, actor); err != nil {
 		return err
 	}
 	detail := map[string]string{"method": string(p.Method), "session": string(v.ID)}

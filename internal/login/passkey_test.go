@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/passkey/passkeytest"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 func newAuthenticator() *passkeytest.Authenticator {
@@ -624,6 +626,57 @@ func TestPasskeyTrust(t *testing.T) {
 		h.setPolicy(func(p *auth.FactorSettings) { p.Policy = auth.FactorsResistant })
 		if e = signIn(e.Trusted.Reveal(), login.PasskeyFactor, false); e.Step.Kind != auth.StepFactor || e.Step.Trust != 0 {
 			t.Errorf("where a passkey is required: %+v", e)
+		}
+	})
+}
+
+// TestAttack_PW_08_RecoveryOfPasskeyInUse asks for the recovery of an account whose owner still has the passkey. A
+// sign-in with it, on a page or by the API, cancels the recovery and says so.
+func TestAttack_PW_08_RecoveryOfPasskeyInUse(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("bob@example.test", "")
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		digest := 0
+		request := func(data string) (lives func() bool) {
+			digest++
+			use := auth.SingleUse{Kind: auth.UseResetPassword, Digest: strconv.Itoa(digest), Account: a.ID, Data: data}
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+				use.CreatedAt, use.ExpiresAt = tx.Now, tx.Now.Add(48*time.Hour)
+				return tx.InsertSingleUse(use)
+			}))
+			return func() bool {
+				err := h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+					_, err := tx.SingleUse(use.Kind, use.Digest)
+					return err
+				})
+				return err == nil
+			}
+		}
+		cancelled := func() (n int) {
+			for _, m := range storetest.TakeMessages(t, h.db, "") {
+				if m.Kind == auth.MailRecoveryCancelled && m.Payload.To == a.Email.Address && m.Payload.Token != "" {
+					n++
+				}
+			}
+			return n
+		}
+		recovery, reset := request(`{"recover":true}`), request(`{}`)
+		_, err := (&browser{h: h}).signInPasskey(k)
+		h.requireOK(err)
+		if recovery() || !reset() || cancelled() != 1 {
+			t.Errorf("page: recovery %v, reset %v", recovery(), reset())
+		}
+		recovery = request(`{"recover":true}`)
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		h.requireOK(err)
+		_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Response: k.Get(t, options)})
+		if h.requireOK(err); recovery() || cancelled() != 1 {
+			t.Error("API: the recovery is pending")
+		}
+		_, err = (&browser{h: h}).signInPasskey(k)
+		if h.requireOK(err); cancelled() != 0 {
+			t.Error("a notice without a recovery")
 		}
 	})
 }

@@ -27,7 +27,7 @@ var letterFiles embed.FS
 var kinds = []auth.MessageKind{
 	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded, auth.MailFactorAdded, auth.MailFactorRemoved,
-	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed, auth.MailUsernameChanged,
+	auth.MailFactorsReset, auth.MailRescue, auth.MailCodesGuessed, auth.MailUsernameChanged, auth.MailRecoveryCancelled,
 	auth.MailCode, auth.MailSignIn, auth.MailRecoveryUsed,
 	auth.MailAccountLocked, auth.MailNewDevice, auth.MailAccountDeletion, auth.MailRecovery,
 }
@@ -74,7 +74,7 @@ const securePage = "/secure-account"
 // notices are the kinds of mails with such a link. A notice of the previous version has none.
 var notices = []auth.MessageKind{
 	auth.MailPasswordChanged, auth.MailEmailChanged, auth.MailFactorAdded, auth.MailFactorRemoved, auth.MailNewDevice,
-	auth.MailRecoveryUsed, auth.MailUsernameChanged,
+	auth.MailRecoveryUsed, auth.MailUsernameChanged, auth.MailRecoveryCancelled,
 }
 
 // writer writes mails from templates.

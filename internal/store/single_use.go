@@ -92,6 +92,13 @@ func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKi
 	return nil
 }
 
+// DeleteSingleUse deletes an unconsumed secret of the account, if it is there.
+func (tx *Tx) DeleteSingleUse(account auth.AccountID, kind auth.SingleUseKind, digest string) error {
+	_, err := execCount(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL`,
+		tx.tenant, account, kind, digest)
+	return err
+}
+
 // DeleteRescues deletes the rescue links of the account, consumed ones included, which ends the sign-ins that
 // began with them.
 func (tx *Tx) DeleteRescues(account auth.AccountID) error {

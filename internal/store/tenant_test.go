@@ -206,6 +206,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"PasswordState by name": func(tx *store.Tx) (any, error) { return tx.PasswordState("victim") },
 	"FindSignIn":            func(tx *store.Tx) (any, error) { return tx.FindSignIn("x", 9, func(auth.Actor) bool { return true }) },
 	"SwitchFlow":            func(tx *store.Tx) (any, error) { return nil, tx.SwitchFlow("x", "", "y") },
+	"DeleteSingleUse":       func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUse("x", auth.UseVerifyEmail, "x") },
 	"DeleteRescues":         func(tx *store.Tx) (any, error) { return nil, tx.DeleteRescues("x") },
 	"ConsumeCeremony":       func(tx *store.Tx) (any, error) { return nil, tx.ConsumeCeremony("x", "x") },
 	"FinishFlow":            func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },

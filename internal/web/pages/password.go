@@ -57,6 +57,9 @@ func (s *Handlers) renderReset(ex *router.Exchange, r *http.Request, reset accou
 		return s.renderResetFailed(ex, ui.LinkUsed)
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLinkNotYetValid {
+		if !needs.Recovers {
+			return renderUnlockLater(ex)
+		}
 		return renderRecovery(ex, reset.Token)
 	}
 	if err != nil {

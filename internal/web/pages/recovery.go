@@ -11,6 +11,12 @@ import (
 // link until the link begins to work.
 const PathCancelRecovery = "/cancel-recovery"
 
+func renderUnlockLater(ex *router.Exchange) error {
+	p := newPage(ex).Done(ui.UnlockLater)
+	p.Next = tenantPath(ex, PathLogin)
+	return render(ex, http.StatusOK, p)
+}
+
 func renderRecovery(ex *router.Exchange, token string) error {
 	p := ui.Confirm{Page: newPage(ex), Action: tenantPath(ex, PathCancelRecovery), Token: token}
 	p.Title, p.Text, p.Submit = p.Say(ui.RecoveryTitle), []string{p.Say(ui.RecoveryLead, p.Tenant), p.Say(ui.RecoveryCancel)}, p.Say(ui.RecoverySubmit)

@@ -102,6 +102,7 @@ func signSamples(p Page) []sample {
 			Submit: p.Say(SecureSubmit), Not: p.Say(SecureNot)}, []string{"submit"}},
 		{"secure_bad", Confirm{Page: p, Title: p.Say(SecureTitle), Bad: p.Say(SecureBad), Login: "/login"}, []string{"login"}},
 		{"secure_done", done(Locked, ""), []string{"next"}},
+		{"unlock_later", done(UnlockLater, ""), []string{"next"}},
 		{"secure_removed", done(LockedRemoved, ""), []string{"next"}},
 		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Once: "wwp_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete), Forgot: "/forgot-password"}, []string{"forgot"}},

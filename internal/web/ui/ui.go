@@ -247,6 +247,7 @@ const (
 	Kept           Key = "keep.done"
 
 	RecoveryCancelled Key = "recovery.done"
+	UnlockLater       Key = "unlock.later"
 )
 
 // The same texts on the sign-in page of the flow.
