@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -98,12 +99,15 @@ func (tx *Tx) DeleteAccount(id auth.AccountID) error {
 
 // DueAccount is an account whose owner has asked for its deletion.
 type DueAccount struct {
+	At     time.Time // of the deletion
 	Tenant auth.TenantID
 	ID     auth.AccountID
 }
 
-// DueAccounts lists up to n accounts that are to be deleted by now, after the given one.
+// DueAccounts lists up to n accounts that are to be deleted by now, in the order of their deletion, after the
+// given one. Any other order would make SQLite read all accounts.
 func (tx *SystemTx) DueAccounts(after DueAccount, n int) ([]DueAccount, error) {
-	return queryRows(tx.q, func(s scanner, v *DueAccount) error { return s.Scan(&v.Tenant, &v.ID) }, `SELECT tenant_id, id FROM accounts
-		WHERE delete_at <= $1 AND (tenant_id, id) > ($2, $3) ORDER BY tenant_id, id LIMIT $4`, millis(tx.Now), after.Tenant, after.ID, n)
+	return queryRows(tx.q, func(s scanner, v *DueAccount) error { return s.Scan(timeDest(&v.At), &v.Tenant, &v.ID) }, `SELECT delete_at, tenant_id, id FROM accounts
+		WHERE delete_at <= $1 AND (delete_at, tenant_id, id) > ($2, $3, $4) ORDER BY delete_at, tenant_id, id LIMIT $5`,
+		millis(tx.Now), millisOrZero(after.At), after.Tenant, after.ID, n)
 }
