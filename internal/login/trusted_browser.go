@@ -49,7 +49,7 @@ func readTrustState(tx *store.Tx, a auth.Account) (auth.TrustState, error) {
 	if state.Factors, err = tx.Factors(a.ID); err != nil {
 		return state, err
 	}
-	state.PasswordSet, err = tx.PasswordSetAt(a.Email.Login)
+	state.PasswordSet, err = tx.PasswordSince(a.ID)
 	if errors.Is(err, auth.ErrNotFound) {
 		err = nil
 	}
