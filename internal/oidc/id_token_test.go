@@ -107,7 +107,7 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 		for scope, want := range map[string]map[string]any{
 			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
 			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
-			"openid email profile offline_access": {"email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
+			"openid email profile offline_access": {"locale": nil, "email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", scope))
 			h.requireOK(err)

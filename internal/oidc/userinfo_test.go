@@ -30,7 +30,7 @@ func TestUserInfo(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
 			a, err := tx.Account(h.alice)
-			a.Name = "Alice <é>"
+			a.Name, a.Locale = "Alice <é>", "de"
 			if err != nil {
 				return err
 			}
@@ -40,7 +40,7 @@ func TestUserInfo(t *testing.T) {
 		for scope, want := range map[string]clienttest.Claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
-			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
+			"openid profile": {"name": "Alice <é>", "locale": "de", "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			want["sub"] = string(h.alice)
 			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", scope))

@@ -7,7 +7,7 @@ import (
 )
 
 // StandardClaims are the supported standard claims about a user (OpenID Connect Core §5.1).
-var StandardClaims = []string{"email", "email_verified", "name", "preferred_username", "updated_at"}
+var StandardClaims = []string{"email", "email_verified", "locale", "name", "preferred_username", "updated_at"}
 
 // appendUserClaims appends the claims of the account that are requested by scope (§5.4) or by
 // name (§5.5), each once. Unknown claims are omitted (§5.3.2).
@@ -23,6 +23,9 @@ func appendUserClaims(b []byte, a auth.Account, scope auth.Scope, names []string
 		} else {
 			b = append(b, "false"...)
 		}
+	}
+	if requested("locale") {
+		b = appendOptional(b, `,"locale":`, a.Locale)
 	}
 	if requested("name") {
 		b = appendOptional(b, `,"name":`, a.Name)
