@@ -183,7 +183,7 @@ func isDefiniteAnswer(err error) bool {
 // TestRepair_H5_UseBesideRemoval: an object that is removed concurrently, before or between two steps,
 // is refused like one that never existed; and no session that began meanwhile outlives it.
 func TestRepair_H5_UseBesideRemoval(t *testing.T) {
-	rounds := 8
+	rounds := 4
 	if testing.Short() {
 		rounds = 2
 	}
