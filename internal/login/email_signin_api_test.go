@@ -153,6 +153,17 @@ func TestAttack_MF_03_EmailCodeByAPI(t *testing.T) {
 		if res.Session.ACR != "2" || !slices.Equal(res.Session.AMR, []string{"email", "mfa", "otp"}) || res.Tokens.AccessToken == "" {
 			t.Errorf("%+v", res)
 		}
+
+		// An application can ask for the second factor where no policy does.
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = auth.FactorsOff })
+		for acr, want := range map[string]auth.Need{"2": auth.NeedFactor, "1": auth.NeedNothing} {
+			token, m = h.askInAPI(login.Request{Email: "ann@example.test", ACR: []string{acr}}, "")
+			res, err = h.email(token, m.Code)
+			h.requireOK(err)
+			if res.Pending.Need != want || (res.Tokens.AccessToken == "") != (want == auth.NeedFactor) {
+				t.Errorf("acr %s requested: %+v", acr, res)
+			}
+		}
 	})
 }
 

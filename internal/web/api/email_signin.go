@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/login"
 )
@@ -21,6 +22,7 @@ type EmailSignIn struct {
 	LoginToken string `json:"login_token,omitempty" writeOnly:"true" maxLength:"128" doc:"Of an earlier response, to mail its code again. While half of the code's life is left, it stays the same." example:"wwf_…"`
 	Session    string `json:"session,omitempty" enum:"token,cookie" doc:"Whether to return tokens (the default) or set a cookie."`
 	Scope      string `json:"scope,omitempty" maxLength:"4096" doc:"As of /api/v1/login." example:"watchword:admin"`
+	ACR        string `json:"acr_values,omitempty" maxLength:"64" doc:"As of /api/v1/login." example:"2"`
 	Resource   string `json:"resource,omitempty" maxLength:"2048" doc:"As of /api/v1/login." example:"https://api.example.com"`
 }
 
@@ -39,7 +41,7 @@ func (s *Handlers) LoginEmail(ctx context.Context, in *struct{ Body EmailSignIn 
 	if err != nil {
 		return nil, err
 	}
-	r := login.Request{Email: in.Body.Email, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: ex.RequestActor()}
+	r := login.Request{Email: in.Body.Email, Cookie: cookie, Scope: scope, ACR: strings.Fields(in.Body.ACR), Resource: in.Body.Resource, Actor: ex.RequestActor()}
 	token, err := s.logins.BeginEmailSignIn(ctx, ex.Tenant.ID, in.Body.LoginToken, r)
 	return &loginTokenOut{LoginToken{token.Reveal()}}, err
 }
