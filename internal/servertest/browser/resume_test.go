@@ -46,7 +46,7 @@ func TestRepair_B1_DoubleClicksInFlows(t *testing.T) {
 			twice("approve")
 			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
-			b.open(c.authorizationURL("prompt", "login")).requirePath("/login").fill("email", alice, "password", servertest.Password)
+			b.open(c.authorizationURL("prompt", "login")).requirePath("/login").fill("password", servertest.Password)
 			twice("submit")
 			b.requireSettled("/callback").delayResponses(0)
 			c.redeem(t)
