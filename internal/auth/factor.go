@@ -40,6 +40,9 @@ type FactorData struct {
 	BackedUp       bool     `json:"backed_up,omitempty"`
 	UserVerified   bool     `json:"user_verified,omitempty"`
 	Discoverable   bool     `json:"discoverable,omitempty"`
+	// Offered says that the passkey was created from an offer, while the account had no second factor. It signs in,
+	// and is no second factor of the account until the user adds another factor or recovery codes.
+	Offered bool `json:"offered,omitempty"`
 }
 
 // Usable reports whether the factor can be used in a sign-in: it is proved and not used up.
@@ -49,6 +52,9 @@ func (f Factor) Usable() bool {
 
 // Authenticates reports whether the factor is a usable authenticator: a recovery code only stands in for one.
 func (f Factor) Authenticates() bool { return f.Kind != ProofRecoveryCode && f.Usable() }
+
+// Binds reports whether the factor is an authenticator because of which a password alone is not enough.
+func (f Factor) Binds() bool { return f.Authenticates() && !f.Data.Offered }
 
 // StandsBefore reports whether the factor is an authenticator that was proved before the given time.
 func (f Factor) StandsBefore(at time.Time) bool { return f.Authenticates() && f.ProvedAt.Before(at) }

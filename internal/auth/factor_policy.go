@@ -73,10 +73,9 @@ func (f FactorSettings) For(a Account, roles []string, c Client) (policy FactorP
 }
 
 // MailsCodes reports whether the second factor of an account is a code that is mailed to it: it has
-// no authenticator, and its address is verified. A mailed code never replaces an authenticator.
+// no authenticator that binds it, and its address is verified. A mailed code never replaces one that does.
 func (f FactorSettings) MailsCodes(a Account, factors []Factor) bool {
-	own := slices.ContainsFunc(factors, func(v Factor) bool { return v.Kind != ProofRecoveryCode && v.Usable() })
-	return f.EmailCode && a.Verified() && !own
+	return f.EmailCode && a.Verified() && !slices.ContainsFunc(factors, Factor.Binds)
 }
 
 // strictest returns the strictest policy that binds any account at the client.
@@ -121,7 +120,7 @@ type SignIn struct {
 // Decide decides whether the proofs are enough for a session, and what is lacking. It is the only
 // such decision, for every way to a session.
 //
-// A user who has a factor always uses it, unless the policy is FactorsOff. A new factor is enrolled
+// A user who has a factor that binds always uses it, unless the policy is FactorsOff. A new factor is enrolled
 // only after what the user has is proved, so that a stolen password is not enough to add one. A
 // trusted browser counts as a second factor for the policy, never for what a client requests.
 func (s SignIn) Decide() (Authentication, Need) {
@@ -195,7 +194,7 @@ func (s SignIn) fresh() Assurance {
 	if s.Policy == FactorsOff {
 		return AssuranceOneFactor
 	}
-	return min(s.reachable(), AssuranceTwoFactors)
+	return min(max(s.held(), s.mailed()), AssuranceTwoFactors)
 }
 
 // Wish makes the first of the values that the account can reach the requested assurance. It is the meaning of
@@ -219,22 +218,32 @@ func (u StepUp) Error() string {
 	return fmt.Sprintf("sign in again: a sign-in with acr %s in the last %d seconds is required", u.Assurance.ACR(), int64(u.MaxAge.Seconds()))
 }
 
-// reachable returns the strongest assurance that the account can reach beside a first factor. A
-// mailed code counts only beside a password: after a mailed link it would be the same factor twice.
-func (s SignIn) reachable() Assurance {
-	out := s.held()
-	password := slices.ContainsFunc(s.Proofs, func(p Proof) bool { return p.Account == s.Account && p.Method == ProofPassword })
-	if s.EmailCode && password {
-		out = max(out, AssuranceTwoFactors)
+// reachable returns the strongest assurance that the account can reach beside a first factor.
+func (s SignIn) reachable() Assurance { return max(strongest(s.Factors), s.mailed()) }
+
+// held returns the strongest assurance of the factors that the user has to use: those that bind, and all where
+// the policy requires one.
+func (s SignIn) held() Assurance {
+	if s.Policy.assurance() > AssuranceOneFactor {
+		return strongest(s.Factors)
 	}
-	return out
+	return strongest(slices.DeleteFunc(slices.Clone(s.Factors), func(f Factor) bool { return !f.Binds() }))
 }
 
-// held returns the strongest assurance that the account's own factors can reach beside a first
-// factor.
-func (s SignIn) held() Assurance {
+// mailed returns the assurance that a mailed code gives. It counts only beside a password: after a mailed link it
+// would be the same factor twice.
+func (s SignIn) mailed() Assurance {
+	password := slices.ContainsFunc(s.Proofs, func(p Proof) bool { return p.Account == s.Account && p.Method == ProofPassword })
+	if s.EmailCode && password {
+		return AssuranceTwoFactors
+	}
+	return AssuranceOneFactor
+}
+
+// strongest returns the strongest assurance that factors can reach beside a first factor.
+func strongest(factors []Factor) Assurance {
 	out := AssuranceOneFactor
-	for _, f := range s.Factors {
+	for _, f := range factors {
 		if !f.Usable() {
 			continue
 		}

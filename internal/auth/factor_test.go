@@ -18,7 +18,7 @@ func factors(kinds string) []auth.Factor {
 	for _, kind := range strings.Fields(kinds) {
 		name, marks, _ := strings.Cut(kind, "+")
 		f := auth.Factor{Kind: auth.FactorKind(strings.TrimSuffix(name, "?")), ProvedAt: proofTime}
-		f.Data.BackupEligible = marks != "bound"
+		f.Data.BackupEligible, f.Data.Offered = marks != "bound", marks == "offered"
 		if strings.HasSuffix(name, "?") {
 			f.ProvedAt = time.Time{}
 		}
@@ -47,6 +47,16 @@ func TestDecide(t *testing.T) {
 		{proofs: "password", factors: "totp passkey", policy: auth.FactorsOff, need: auth.NeedNothing},
 		{proofs: "password totp", factors: "totp", need: auth.NeedNothing},
 		{proofs: "passkey+uv", factors: "totp passkey", need: auth.NeedNothing},
+		{proofs: "password", factors: "passkey+offered", need: auth.NeedNothing},
+		{proofs: "passkey+uv", factors: "passkey+offered", need: auth.NeedNothing},
+		{proofs: "password", factors: "passkey+offered totp", need: auth.NeedFactor},
+		{proofs: "password", factors: "passkey+offered", policy: auth.FactorsRequired, need: auth.NeedFactor},
+		{proofs: "password", factors: "passkey+offered", policy: auth.FactorsRequired, grace: true, need: auth.NeedFactor},
+		{proofs: "password", factors: "passkey+offered", policy: auth.FactorsResistant, need: auth.NeedFactor},
+		{proofs: "password", factors: "passkey+offered", requested: "2", need: auth.NeedFactor},
+		{proofs: "password", factors: "passkey+offered", requested: "phrh", need: auth.NeedFactor},
+		{proofs: "password email_code", factors: "passkey+offered", policy: auth.FactorsRequired, mail: true, need: auth.NeedNothing},
+		{proofs: "password email_code", factors: "passkey+offered", policy: auth.FactorsResistant, mail: true, need: auth.NeedFactor},
 		{proofs: "passkey", factors: "passkey", need: auth.NeedFirstFactor},
 
 		{proofs: "password", policy: auth.FactorsRequired, need: auth.NeedEnrolment},
@@ -172,6 +182,8 @@ func TestAttack_MF_06_Fresh(t *testing.T) {
 		{proofs: "password", policy: auth.FactorsRequired, need: auth.NeedNothing}, // else nobody could add the first one
 		{proofs: "password totp", factors: "totp passkey", policy: auth.FactorsResistant, need: auth.NeedFactor, acr: "2"},
 		{proofs: "", need: auth.NeedFirstFactor, acr: "1"},
+		{proofs: "password", factors: "passkey+offered", need: auth.NeedNothing}, // as if there were none
+		{proofs: "password", factors: "passkey+offered", policy: auth.FactorsRequired, need: auth.NeedFactor, acr: "2"},
 		{proofs: "password", mail: true, need: auth.NeedFactor, acr: "2"}, // else the password alone adds the first one
 		{proofs: "password", mail: true, age: limit + time.Second, need: auth.NeedFirstFactor, acr: "2"},
 		{proofs: "password email_code", mail: true, need: auth.NeedNothing},

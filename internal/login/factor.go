@@ -123,7 +123,7 @@ func hasSecondFactor(list []auth.Factor) bool {
 }
 
 // recordFactor records a change of a factor and mails a notice to the owner's address. An account that gets
-// one has done what the reset of its factors asked for.
+// one has done what the reset of its factors asked for, and its passkeys that were offered bind from then on.
 func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.MessageKind, f auth.Factor, actor auth.Actor) error {
 	a, err := tx.Account(f.Account)
 	if err != nil {
@@ -136,6 +136,11 @@ func (s *Service) recordFactor(tx *store.Tx, event auth.EventKind, mail auth.Mes
 	}
 	if err := session.Notify(tx, a, mail, auth.Mail{Factor: f.Kind, IP: actor.IP}); err != nil {
 		return err
+	}
+	if event == auth.EventFactorAdded && !f.Data.Offered {
+		if err := tx.BindFactors(f.Account); err != nil {
+			return err
+		}
 	}
 	return tx.Record(auth.Event{Kind: event, Actor: actor, Account: f.Account, Detail: map[string]string{"kind": string(f.Kind), "factor": string(f.ID)}})
 }

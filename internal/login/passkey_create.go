@@ -100,7 +100,7 @@ func (s *Service) AddPasskey(ctx context.Context, tenant auth.TenantID, response
 		if refusal != nil {
 			return store.CommitWith(refusal)
 		}
-		if f, err = s.insertPasskey(tx, c, p, name, actor); err != nil {
+		if f, err = s.insertPasskey(tx, newPasskey(tx, c, p, name), actor); err != nil {
 			return err
 		}
 		cookie, err = s.strengthen(tx, createdProof(tx, f), actor)
@@ -147,25 +147,12 @@ func (s *Service) finishCreate(ctx context.Context, tenant auth.TenantID, c cere
 	return p, mapCreationRefused(err)
 }
 
-// insertPasskey stores a passkey that was created, and mails a notice.
-func (s *Service) insertPasskey(tx *store.Tx, c ceremony, p passkey.Passkey, name string, actor auth.Actor) (auth.Factor, error) {
-	list, err := tx.Factors(c.Account)
-	if err != nil {
-		return auth.Factor{}, err
-	}
-	n := 0
-	for _, f := range list {
-		if f.Kind == auth.ProofPasskey {
-			n++
-		}
-	}
-	if n >= maxFactors {
-		return auth.Factor{}, errTooManyFactors()
-	}
+// newPasskey returns the factor of a passkey that was created. Without a name it gets that of its authenticator.
+func newPasskey(tx *store.Tx, c ceremony, p passkey.Passkey, name string) auth.Factor {
 	if name == "" {
 		name = passkey.Name(p.AAGUID)
 	}
-	f := auth.Factor{
+	return auth.Factor{
 		ID: auth.FactorID(secret.NewID(tx.Now)), Account: c.Account, Kind: auth.ProofPasskey, Name: name, Lookup: secret.Encode(p.ID), Counter: int64(p.Counter),
 		CreatedAt: tx.Now, ProvedAt: tx.Now,
 		Data: auth.FactorData{
@@ -173,6 +160,24 @@ func (s *Service) insertPasskey(tx *store.Tx, c ceremony, p passkey.Passkey, nam
 			BackupEligible: p.BackupEligible, BackedUp: p.BackedUp, UserVerified: p.UserVerified, Discoverable: p.Discoverable,
 		},
 	}
+}
+
+// insertPasskey stores a new passkey, and mails a notice. One of an offer binds where another factor does.
+func (s *Service) insertPasskey(tx *store.Tx, f auth.Factor, actor auth.Actor) (auth.Factor, error) {
+	list, err := tx.Factors(f.Account)
+	if err != nil {
+		return auth.Factor{}, err
+	}
+	n := 0
+	for _, v := range list {
+		if v.Kind == auth.ProofPasskey {
+			n++
+		}
+	}
+	if n >= maxFactors {
+		return auth.Factor{}, errTooManyFactors()
+	}
+	f.Data.Offered = f.Data.Offered && !slices.ContainsFunc(list, auth.Factor.Binds)
 	if err := tx.InsertFactor(f); errors.Is(err, auth.ErrConflict) {
 		return auth.Factor{}, auth.Refuse(auth.KindConflict, auth.CodePasskeyTaken, "credential: a passkey that no account has")
 	} else if err != nil {

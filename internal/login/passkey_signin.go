@@ -186,7 +186,7 @@ var stepsOfUses = map[PasskeyUse][]auth.StepKind{PasskeyFactor: stepsOfProofs, P
 
 // enrolPasskey adds a passkey to an account that needs a factor.
 func (s *Service) enrolPasskey(tx *store.Tx, r passkeyResponse, actor auth.Actor) (auth.Proof, error) {
-	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
+	f, err := s.insertPasskey(tx, newPasskey(tx, r.c, r.created, ""), actor)
 	return createdProof(tx, f), err
 }
 
@@ -275,7 +275,9 @@ func (s *Service) acceptOffer(tx *store.Tx, r passkeyResponse, actor auth.Actor)
 	} else if err != nil {
 		return "", err
 	}
-	f, err := s.insertPasskey(tx, r.c, r.created, "", actor)
+	f := newPasskey(tx, r.c, r.created, "")
+	f.Data.Offered = true
+	f, err = s.insertPasskey(tx, f, actor)
 	if err != nil || !r.created.UserPresent {
 		return "", err
 	}

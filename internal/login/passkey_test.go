@@ -503,6 +503,59 @@ func TestAcceptedOffer(t *testing.T) {
 	})
 }
 
+// TestOfferedPasskeyBindsNothing: after an accepted offer the password signs in as before, also where codes are
+// mailed, until the user adds another factor or recovery codes, or a policy requires a factor.
+func TestOfferedPasskeyBindsNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		var a auth.Account
+		accept := func(email string) {
+			a = h.insertAccount(email, good)
+			form, _ := (&browser{h: h}).beginOffer(email)
+			_, err := h.AnswerOffer(t.Context(), h.passkeyForm(form, login.PasskeyCreate, a.ID, newAuthenticator()), login.OfferAccepted)
+			h.requireOK(err)
+		}
+		require := func(when, email string, want auth.StepKind) login.SignedIn {
+			t.Helper()
+			_, e := (&browser{h: h}).beginSignIn(email, false)
+			if e.Step.Kind != want {
+				t.Errorf("%s: at %s", when, e.Step.Kind)
+			}
+			return e
+		}
+		accept("ann@example.test")
+		require("after the offer", "ann@example.test", auth.StepDone)
+		h.mailCodes()
+		if e := require("required, with mailed codes", "ann@example.test", auth.StepFactor); !e.Step.Proving.EmailCode {
+			t.Error("no code is mailed any more")
+		}
+		if p := h.beginPassword(login.Request{}); !slices.Equal(p.Methods, []auth.ProofMethod{auth.ProofPasskey, auth.ProofEmailCode}) {
+			t.Errorf("%q", p.Methods)
+		}
+		h.setPolicy(func(f *auth.FactorSettings) { f.EmailCode = false })
+		require("required", "ann@example.test", auth.StepFactor)
+		h.setPolicy(func(f *auth.FactorSettings) { f.Policy = "" })
+		require("no longer required", "ann@example.test", auth.StepDone)
+		h.addRecoveryCodes(a)
+		require("with recovery codes", "ann@example.test", auth.StepFactor)
+		list, _, err := h.Factors(t.Context(), tenant, a.ID)
+		if h.requireOK(err); len(list) != 1 || !list[0].Binds() || !list[0].UsedAt.IsZero() {
+			t.Errorf("%+v", list)
+		}
+
+		accept("bob@example.test")
+		h.addTOTP(a)
+		require("with an app", "bob@example.test", auth.StepFactor)
+		list, _, err = h.Factors(t.Context(), tenant, a.ID)
+		h.requireOK(err)
+		for _, f := range list {
+			if f.Kind == auth.ProofTOTP {
+				h.requireOK(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)))
+			}
+		}
+		require("without the app again", "bob@example.test", auth.StepFactor)
+	})
+}
+
 // TestLastPasskeyStays: without a password, the last passkey that can sign in is removed only where its owner
 // can sign in by mail.
 func TestLastPasskeyStays(t *testing.T) {

@@ -38,7 +38,7 @@ func Notify(tx *store.Tx, a auth.Account, kind auth.MessageKind, m auth.Mail) er
 	if err != nil {
 		return fmt.Errorf("read factors: %w", err)
 	}
-	link := SecureLink{Address: a.Email.Address, Username: &a.Username, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool { return f.StandsBefore(tx.Now) })}
+	link := SecureLink{Address: a.Email.Address, Username: &a.Username, Protected: slices.ContainsFunc(factors, func(f auth.Factor) bool { return f.Binds() && f.StandsBefore(tx.Now) })}
 	data, err := json.Marshal(link)
 	if err != nil {
 		return fmt.Errorf("encode link of notice: %w", err)

@@ -64,6 +64,26 @@ func (tx *Tx) UpdateFactor(f auth.Factor) error {
 		WHERE tenant_id = $4 AND account_id = $5 AND id = $6`, f.Counter, encodeJSON(f.Data), millis(tx.Now), tx.tenant, f.Account, f.ID)
 }
 
+// BindFactors makes the passkeys of an account that were created from an offer its second factors.
+func (tx *Tx) BindFactors(account auth.AccountID) error {
+	list, err := tx.Factors(account)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if !f.Data.Offered {
+			continue
+		}
+		f.Data.Offered = false
+		err := execRow(tx.q, `UPDATE credentials SET data = $1, updated_at = $2
+			WHERE tenant_id = $3 AND account_id = $4 AND id = $5`, encodeJSON(f.Data), millis(tx.Now), tx.tenant, account, f.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RenameFactor changes the name of a factor; ErrNotFound when it is gone.
 func (tx *Tx) RenameFactor(account auth.AccountID, id auth.FactorID, name string) error {
 	return execRow(tx.q, `UPDATE credentials SET label = $1, updated_at = $2

@@ -278,6 +278,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"DeleteFactor":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteFactor("x", "x") },
 	"DeleteFactors":  func(tx *store.Tx) (any, error) { return tx.DeleteFactors("x", auth.ProofTOTP, auth.ProofRecoveryCode) },
 	"FactorByLookup": func(tx *store.Tx) (any, error) { return tx.FactorByLookup(auth.ProofRecoveryCode, "x") },
+	"BindFactors":    func(tx *store.Tx) (any, error) { return nil, tx.BindFactors("x") },
 	"Factors":        func(tx *store.Tx) (any, error) { return tx.Factors("x") },
 	"FactorRoles": func(tx *store.Tx) (any, error) {
 		return tx.FactorRoles(auth.Tenant{Settings: auth.Settings{Factors: auth.FactorSettings{Roles: map[string]auth.FactorPolicy{"x": auth.FactorsRequired}}}}, "x")

@@ -48,6 +48,10 @@ func TestPasskeyPages(t *testing.T) {
 			t.Errorf("the account page allows passkeys: %s", got)
 		}
 
+		b = s.Browser(t) // the offer has made it no second factor
+		b.Open("/login").Want(t, 200)
+		b.Press("submit", "email", "alice@example.test", "password", servertest.Password).Want(t, 200).At(t, "/account")
+		changeSettings(t, s, func(v *auth.Settings) { v.Factors.Policy = auth.FactorsRequired })
 		b = s.Browser(t)
 		b.Open("/login").Want(t, 200)
 		b.Press("submit", "email", "alice@example.test", "password", servertest.Password).Want(t, 200).At(t, "/login/factor")
@@ -80,7 +84,8 @@ func TestAttack_MF_06_PasskeysOfAccount(t *testing.T) {
 
 		b.Open("/account/passkeys").Want(t, 200).At(t, "/account/passkeys") // its creation has proved the new factor
 		form := b.Page
-		b.Press("use-passkey", "credential", string(second.Create(t, []byte(form.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/passkeys")
+		b.Press("use-passkey", "credential", string(second.Create(t, []byte(form.Attribute("passkey", "data-options"))))).Want(t, 200).At(t, "/account/two-factor/codes")
+		b.Open("/account/passkeys").Want(t, 200)
 		if !b.Page.Has("edit-1") || b.Page.Has("edit-2") {
 			t.Error(b.Page.Text())
 		}

@@ -113,13 +113,30 @@ func TestSecurityKey(t *testing.T) {
 		key := b.addAuthenticator(webauthn.VirtualAuthenticatorOptions{Protocol: "ctap2", Transport: "usb", AutomaticPresenceSimulation: true})
 		b.open(s.URL + "/login").signIn(alice).requirePath("/login/add-passkey").press("later").requirePath("/account")
 		b.open(s.URL + "/account/passkeys").requirePath("/account/passkeys").requireAccessible("none").screenshot("1-none")
-		b.press("use-passkey").requirePath("/account/passkeys").requireAccessible("one").screenshot("2-one")
+		b.press("use-passkey").requirePath("/account/two-factor/codes").open(s.URL + "/account/passkeys").requireAccessible("one").screenshot("2-one")
 		if p := key.passkey(); p.IsResidentCredential {
 			t.Errorf("%+v", p)
 		}
 		b.open(s.URL + "/logout").press("approve").requirePath("/logout/done")
 		b.open(s.URL + "/login").signIn(alice).requirePath("/login/factor").requireAccessible("factor").screenshot("3-factor")
 		b.press("use-passkey").requirePath("/account")
+		b.requireNoErrors()
+	})
+}
+
+// A passkey that was offered keeps nobody out: a browser without it signs in with the password.
+func TestOfferedPasskeyElsewhere(t *testing.T) {
+	eachScripted(t, func(t *testing.T, l windowSettings) {
+		s := servertest.New(t, servertest.Domain())
+		s.Enrol(t, alice)
+		b := newTab(t, l)
+		b.addAuthenticator(phone)
+		b.open(s.URL + "/login").signIn(alice).requirePath("/login/add-passkey").press("use-passkey").requirePath("/account").screenshot("1-account")
+		b.open(s.URL + "/account/two-factor").requireAccessible("factors").screenshot("2-factors")
+		b.press("codes").requirePath("/account/two-factor/codes").screenshot("3-codes")
+
+		other := newTab(t, l)
+		other.open(s.URL + "/login").signIn(alice).requirePath("/account")
 		b.requireNoErrors()
 	})
 }

@@ -243,13 +243,13 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff), PathPasskeys: p.Say(ui.PasskeyNone),
 		PathSessions: p.Count(len(devices), ui.SessionOne, ui.SessionMany), PathApps: p.Say(ui.AppNone), PathData: p.Say(ui.DataStatus),
 	}
-	few, all := len(factors) > 0 && codes <= ui.FewCodes, len(factors)
-	factors = slices.DeleteFunc(factors, func(f auth.Factor) bool { return f.Kind == auth.ProofPasskey })
-	if n := all - len(factors); n > 0 {
-		status[PathPasskeys] = p.Count(n, ui.PasskeyOne, ui.PasskeyMany)
+	on := slices.ContainsFunc(factors, auth.Factor.Binds)
+	few, all := on && codes <= ui.FewCodes, len(factors)
+	if on {
+		status[PathFactors] = p.Count(all, ui.FactorOne, ui.FactorMany)
 	}
-	if len(factors) > 0 {
-		status[PathFactors] = p.Count(len(factors), ui.FactorOne, ui.FactorMany)
+	if n := len(slices.DeleteFunc(factors, func(f auth.Factor) bool { return f.Kind != auth.ProofPasskey })); n > 0 {
+		status[PathPasskeys] = p.Count(n, ui.PasskeyOne, ui.PasskeyMany)
 	}
 	if few {
 		status[PathFactors] += " · " + p.Count(codes, ui.CodeOne, ui.CodeMany)

@@ -22,7 +22,7 @@ func (s *Handlers) showFactors(ex *router.Exchange, status int, bad string) erro
 	if err != nil {
 		return err
 	}
-	p := ui.Factors{Frame: s.accountFrame(ex, PathFactorAdd+"/begin"), On: len(list) > 0, NewCodes: tenantPath(ex, PathCodes), Codes: codes}
+	p := ui.Factors{Frame: s.accountFrame(ex, PathFactorAdd+"/begin"), On: slices.ContainsFunc(list, auth.Factor.Binds), Offered: len(list) > 0, NewCodes: tenantPath(ex, PathCodes), Codes: codes}
 	p.Bad = bad
 	for _, f := range list {
 		if f.Kind == auth.ProofTOTP {
@@ -83,7 +83,7 @@ func (s *Handlers) factorEdit(ex *router.Exchange, id auth.FactorID) (ui.FactorE
 		return ui.FactorEdit{}, false, err
 	}
 	_, edit := factorPages(list[i].Kind)
-	p := ui.FactorEdit{Frame: s.accountFrame(ex, edit), Value: list[i].Name, Last: len(list) == 1, Remove: tenantPath(ex, edit+"/remove")}
+	p := ui.FactorEdit{Frame: s.accountFrame(ex, edit), Value: list[i].Name, Last: len(list) == 1 && list[0].Binds(), Remove: tenantPath(ex, edit+"/remove")}
 	p.Factor = factorRow(ex, p.Page, list[i])
 	return p, true, nil
 }
@@ -187,15 +187,16 @@ func (s *Handlers) FactorAddForm(ex *router.Exchange, r *http.Request) error {
 	if cookie != "" {
 		ex.SetCurrentSession(cookie)
 	}
-	return s.leadFromAdded(ex)
+	return s.leadToCodes(ex, PathFactors, "added")
 }
 
-// leadFromAdded redirects to the recovery codes, which an account without any needs next, or to its apps.
-func (s *Handlers) leadFromAdded(ex *router.Exchange) error {
+// leadToCodes redirects to a page of the account after an authenticator was added: without recovery codes to
+// theirs.
+func (s *Handlers) leadToCodes(ex *router.Exchange, page, done string) error {
 	if _, codes, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account()); err == nil && codes == 0 {
-		return seeOther(ex, PathCodes+"?done=added")
+		page = PathCodes
 	}
-	return seeOther(ex, PathFactors+"?done=added")
+	return seeOther(ex, page+"?done="+done)
 }
 
 // CodesPage offers new recovery codes.
@@ -208,8 +209,10 @@ func (s *Handlers) CodesPage(ex *router.Exchange, _ *http.Request) error {
 }
 
 func (s *Handlers) codesOf(ex *router.Exchange) (ui.RecoveryCodes, error) {
-	_, left, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
-	return ui.RecoveryCodes{Frame: s.accountFrame(ex, PathCodes), Left: left, Confirm: tenantPath(ex, PathCodes+"/confirm")}, err
+	list, left, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
+	p := ui.RecoveryCodes{Frame: s.accountFrame(ex, PathCodes), Left: left, Confirm: tenantPath(ex, PathCodes+"/confirm")}
+	p.TurnsOn = len(list) > 0 && !slices.ContainsFunc(list, auth.Factor.Binds)
+	return p, err
 }
 
 // CodesForm creates recovery codes and shows them, once. They count when one of them was entered.

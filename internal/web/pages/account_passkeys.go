@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/web/router"
@@ -23,6 +24,11 @@ func (s *Handlers) showPasskeys(ex *router.Exchange, status int, bad string) err
 		return err
 	}
 	p := ui.Passkeys{Frame: s.accountFrame(ex, PathPasskeys)}
+	factors, _, err := s.logins.Factors(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
+	if err != nil {
+		return err
+	}
+	p.TurnsOn = !slices.ContainsFunc(factors, auth.Factor.Binds)
 	if bad != "" {
 		p.Bad, p.Notice = bad, ""
 	}
@@ -49,7 +55,7 @@ func (s *Handlers) PasskeysForm(ex *router.Exchange, r *http.Request) error {
 	e, ok := errors.AsType[*auth.Error](err)
 	switch {
 	case err == nil:
-		return seeOther(ex, PathPasskeys+"?done=passkey")
+		return s.leadToCodes(ex, PathPasskeys, "passkey")
 	case ok && (e.Kind == auth.KindInvalid || e.Kind == auth.KindConflict):
 		return s.showPasskeys(ex, http.StatusBadRequest, newPage(ex).Say(ui.PasskeyRefused))
 	}

@@ -12,8 +12,8 @@ import (
 // replacingForms are the paths of forms that may replace or end their own session. A browser that sends one
 // of them twice has not stored the cookie of the first response.
 var replacingForms = map[string]func(*Handlers, *router.Exchange) error{
-	PathFactorAdd:  (*Handlers).leadFromAdded,
-	PathPasskeys:   func(_ *Handlers, ex *router.Exchange) error { return seeOther(ex, PathPasskeys+"?done=passkey") },
+	PathFactorAdd:  func(s *Handlers, ex *router.Exchange) error { return s.leadToCodes(ex, PathFactors, "added") },
+	PathPasskeys:   func(s *Handlers, ex *router.Exchange) error { return s.leadToCodes(ex, PathPasskeys, "passkey") },
 	PathPassword:   func(_ *Handlers, ex *router.Exchange) error { return seeOther(ex, PathPassword+"?done=password") },
 	PathDelete:     (*Handlers).leadFromDeleted,
 	pathSecureThis: func(_ *Handlers, ex *router.Exchange) error { return seeOther(ex, PathSecure+"/done") },

@@ -16,14 +16,20 @@ import (
 
 // FactorPage asks for a second factor.
 func (s *Handlers) FactorPage(ex *router.Exchange, st flow.Step) error {
-	if st.Proving.EmailCode {
+	q := ex.Request.URL.Query()
+	if mailsCode(st) && (q.Has("mail") || !hasFactor(st, auth.ProofPasskey)) {
 		return s.showMailedCode(ex, st, http.StatusOK, "")
 	}
-	q := ex.Request.URL.Query()
 	if hasFactor(st, auth.ProofPasskey) && !q.Has("recovery") && !q.Has("app") {
 		return s.showFactorPasskey(ex, st, http.StatusOK, "")
 	}
 	return render(ex, http.StatusOK, s.factorOf(ex, st, q.Has("recovery")))
+}
+
+// mailsCode reports whether a mailed code helps at the step. Beside a passkey that was offered, which may be all
+// that reaches what is required, a code can be mailed, too.
+func mailsCode(st flow.Step) bool {
+	return st.Proving.EmailCode && (st.Required < auth.AssurancePhishingResistant || !hasFactor(st, auth.ProofPasskey))
 }
 
 // hasFactor reports whether the account of the step has a factor of the kind.
@@ -36,6 +42,7 @@ func (s *Handlers) factorOf(ex *router.Exchange, st flow.Step, recovery bool) ui
 		Page: stepPage(ex, st), Form: stepForm(ex, st, PathFactor), Client: clientName(st), Account: st.Proving.Account.Email.Address,
 		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other", TrustDays: trustDays(st),
 	}
+	p.Codes = hasFactor(st, auth.ProofRecoveryCode)
 	p.Recovery = hasFactor(st, auth.ProofRecoveryCode) && (recovery || !hasFactor(st, auth.ProofTOTP))
 	if hasFactor(st, auth.ProofRecoveryCode) && hasFactor(st, auth.ProofTOTP) {
 		p.Other = flowURL(ex, PathFactor, st.Flow.ID) + "&app"
@@ -78,10 +85,13 @@ func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 		}
 		p := s.loginOf(ex, st)
 		p.Bad = p.Say(ui.FactorOver)
+		if e.Code == auth.CodeInvalidCode {
+			p.Bad = p.Say(ui.TooManyCodes)
+		}
 		return s.renderLogin(ex, http.StatusBadRequest, st, p)
 	}
 	p := s.factorOf(ex, st, form.Method == auth.ProofRecoveryCode)
-	mailed := st.Proving.EmailCode
+	mailed := mailsCode(st) && form.Method == auth.ProofEmailCode
 	switch {
 	case e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())

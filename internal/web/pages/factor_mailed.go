@@ -17,10 +17,14 @@ func (s *Handlers) showMailedCode(ex *router.Exchange, st flow.Step, status int,
 	if err != nil {
 		return err
 	}
-	return render(ex, status, ui.MailedCode{
+	p := ui.MailedCode{
 		Page: stepPage(ex, st), Form: stepForm(ex, st, PathFactor), Client: clientName(st), Account: a.Email.Address,
 		NotYou: flowURL(ex, PathLogin, st.Flow.ID) + "&other", Bad: bad, Sent: sent, TrustDays: trustDays(st),
-	})
+	}
+	if hasFactor(st, auth.ProofPasskey) {
+		p.Passkey = flowURL(ex, PathFactor, st.Flow.ID)
+	}
+	return render(ex, status, p)
 }
 
 // sendMailedCode mails the code of a flow and shows the page that asks for it.
@@ -30,7 +34,7 @@ func (s *Handlers) sendMailedCode(ex *router.Exchange, in flow.FormRef) error {
 	switch {
 	case err != nil && (!refused || st.Kind == ""):
 		return err
-	case st.Kind != auth.StepFactor || !st.Proving.EmailCode:
+	case st.Kind != auth.StepFactor || !mailsCode(st):
 		return dispatch(ex, st)
 	case refused && e.Kind == auth.KindThrottled:
 		ex.Explain(e).SetHeaders(ex.Header())
@@ -39,5 +43,5 @@ func (s *Handlers) sendMailedCode(ex *router.Exchange, in flow.FormRef) error {
 	case refused:
 		return err
 	}
-	return redirect(ex, flowURL(ex, PathFactor, st.Flow.ID))
+	return redirect(ex, flowURL(ex, PathFactor, st.Flow.ID)+"&mail")
 }

@@ -102,6 +102,9 @@ func (s *Handlers) showFactorPasskey(ex *router.Exchange, st flow.Step, status i
 	if hasFactor(st, auth.ProofRecoveryCode) {
 		p.Recovery = flowURL(ex, PathFactor, st.Flow.ID) + "&recovery"
 	}
+	if mailsCode(st) {
+		p.Mailed = flowURL(ex, PathFactor, st.Flow.ID) + "&mail"
+	}
 	return render(ex, status, p)
 }
 

@@ -113,7 +113,8 @@ func (p Password) Scripted() bool { return !p.None }
 type Factors struct {
 	Frame
 	Apps     []FactorRow
-	On       bool   // the account has a second factor
+	On       bool   // the account has a second factor that binds
+	Offered  bool   // it has a passkey only, which does not
 	NewCodes string // URL of the page of recovery codes
 	Codes    int    // recovery codes that are left
 }
@@ -156,6 +157,7 @@ type Passkeys struct {
 	Frame
 	List    []PasskeyRow
 	Full    bool // the account can have no further ones
+	TurnsOn bool // another one turns two-step sign-in on
 	Passkey Passkey
 }
 
@@ -178,6 +180,7 @@ func (Passkeys) UsesPasskeys() bool { return true }
 // to Action.
 type RecoveryCodes struct {
 	Frame
+	TurnsOn bool // the codes make a passkey that was offered a second factor
 	Left    int
 	Codes   []string // the new ones, or empty
 	Ask     bool     // ask for one of the new codes

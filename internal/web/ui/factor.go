@@ -15,6 +15,7 @@ type Factor struct {
 	NotYou   string // where to go with another account
 	Bad      string // what went wrong, in the page's language
 	Recovery bool   // it asks for a recovery code
+	Codes    bool   // the account has recovery codes
 	Other    string // address of the page that asks for the other kind; empty for an account without it
 	// TrustDays is for how many days the browser can be trusted; zero offers nothing. It sends trust=on.
 	TrustDays int

@@ -14,6 +14,7 @@ type MailedCode struct {
 	Sent    bool   // a mailed code works
 	// TrustDays is for how many days the browser can be trusted; zero offers nothing. It sends trust=on.
 	TrustDays int
+	Passkey   string // URL of the page that asks for a passkey instead; empty for an account without one
 }
 
 // Render writes the page.

@@ -35,6 +35,7 @@ type FactorPasskey struct {
 	Passkey  Passkey
 	App      string // URL of the page that asks for the code of an app instead; empty for an account without one
 	Recovery string // URL of the page that asks for a recovery code
+	Mailed   string // URL of the page that mails a code
 }
 
 // Render writes the page.

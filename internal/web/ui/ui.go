@@ -161,6 +161,7 @@ const (
 	BadFirstCode    Key = "factor.add_bad"
 	FactorWait      Key = "factor.throttled"
 	FactorOver      Key = "factor.over"
+	TooManyCodes    Key = "factor.many"
 	BadMailedCode   Key = "mailed.bad"
 	MailWait        Key = "mailed.throttled"
 	FactorRequired  Key = "factor.required"
