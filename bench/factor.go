@@ -318,7 +318,7 @@ func (s *signIns) byPasskey(ctx context.Context, _ string) (signIn, error) {
 	return signIn{
 		account: id,
 		first: func() (err error) {
-			options, err = s.logins.BeginPasskeySignIn(ctx, auth.DefaultTenant, "")
+			options, err = s.logins.BeginPasskeySignIn(ctx, auth.DefaultTenant, "", auth.Actor{})
 			return err
 		},
 		between: func() (err error) {

@@ -31,6 +31,10 @@ type Actor struct {
 	Form string `json:"-"`
 	// Trusted is the cookie of a trusted browser. It is not stored.
 	Trusted string `json:"-"`
+	// Browser is the secret of the browser's cookie, JKT the thumbprint of the key of a DPoP proof. Both are of
+	// requests to the JSON API that begin or continue a sign-in, and not stored.
+	Browser string `json:"-"`
+	JKT     string `json:"-"`
 }
 
 // Anonymous reports whether the actor is not signed in.

@@ -15,12 +15,13 @@ import (
 const unprovedLifetime = time.Hour
 
 // BeginEmailSignIn is MailSignIn for the JSON API: only the returned token takes the code. With the token of
-// an earlier call the sign-in of that call continues, so that its code may be mailed again. Refusals:
+// an earlier call the sign-in of that call continues, so that its code may be mailed again. Of the result only
+// Token and Browser are set. Refusals:
 // email_invalid, invalid_login_token, and not_found where the tenant does not allow it.
-func (s *Service) BeginEmailSignIn(ctx context.Context, tenant auth.TenantID, token string, r Request) (secret.Text, error) {
-	issued := secret.Text(token)
+func (s *Service) BeginEmailSignIn(ctx context.Context, tenant auth.TenantID, token string, r Request) (Pending, error) {
+	issued := Pending{Token: secret.Text(token)}
 	if token == "" {
-		issued = secret.New(TokenPrefix)
+		issued = newPending(r)
 	}
 	err := s.mailSignIn(ctx, tenant, r.Email, r.Actor, func(tx *store.Tx) (auth.FlowID, error) {
 		f := newPendingFlow(tx, issued, r)
@@ -28,7 +29,7 @@ func (s *Service) BeginEmailSignIn(ctx context.Context, tenant auth.TenantID, to
 		if token == "" {
 			return f.ID, tx.InsertFlow(f)
 		}
-		if _, err := readUnprovedFlow(tx, token); err != nil {
+		if _, err := readUnprovedFlow(tx, token, r.Actor); err != nil {
 			return "", err
 		}
 		return f.ID, tx.UpdateFlow(f)
@@ -48,7 +49,7 @@ type EmailRequest struct {
 func (s *Service) Email(ctx context.Context, tenant auth.TenantID, r EmailRequest) (Result, error) {
 	var f auth.Flow
 	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
-		f, err = readUnprovedFlow(tx, r.Token)
+		f, err = readUnprovedFlow(tx, r.Token, r.Actor)
 		return err
 	})
 	if err != nil {
@@ -93,13 +94,13 @@ func (d *apiSignIn) proveEmail(tx *store.Tx, g emailGuess) (auth.Account, error)
 	return a, err
 }
 
-// readUnprovedFlow reads the flow of a sign-in whose mailed code was not entered yet.
-func readUnprovedFlow(tx *store.Tx, token string) (auth.Flow, error) {
+// readUnprovedFlow reads the flow of a sign-in whose mailed code was not entered yet, for an actor.
+func readUnprovedFlow(tx *store.Tx, token string, actor auth.Actor) (auth.Flow, error) {
 	if !secret.Valid(TokenPrefix, token) {
 		return auth.Flow{}, errLoginToken()
 	}
 	f, err := tx.Flow(pendingID(token))
-	if errors.Is(err, auth.ErrNotFound) || err == nil && (f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) > 0) {
+	if errors.Is(err, auth.ErrNotFound) || err == nil && (f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) > 0 || !holds(actor, f)) {
 		err = errLoginToken()
 	}
 	return f, err

@@ -10,20 +10,27 @@ import (
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
+
+// apiBrowser is the cookie of a browser that asks for the cookie of a session.
+var apiBrowser = secret.New(flow.BrowserPrefix).Reveal()
 
 // askInAPI asks for a mail by the JSON API. It returns the token and what was mailed, empty for nothing.
 func (h *fixture) askInAPI(r login.Request, token string) (string, auth.Mail) {
 	h.t.Helper()
 	r.Actor = browserActor
+	if r.Cookie {
+		r.Actor.Browser = apiBrowser
+	}
 	issued, err := h.BeginEmailSignIn(h.t.Context(), tenant, token, r)
 	h.requireOK(err)
 	list := h.takeMails(auth.MailSignIn)
 	if len(list) == 0 {
-		return issued.Reveal(), auth.Mail{}
+		return issued.Token.Reveal(), auth.Mail{}
 	}
-	return issued.Reveal(), list[len(list)-1]
+	return issued.Token.Reveal(), list[len(list)-1]
 }
 
 func (h *fixture) email(token, code string) (login.Result, error) {
@@ -61,7 +68,11 @@ func TestEmailSignInByAPI(t *testing.T) {
 		h.requireRefused(err, "invalid_login_token")
 
 		token, m = h.askInAPI(login.Request{Email: "ann@example.test", Cookie: true}, "")
-		res, err = h.email(token, m.Code)
+		_, err = h.email(token, m.Code) // without the cookie of the browser
+		h.requireRefused(err, "invalid_login_token")
+		by := browserActor
+		by.Browser = apiBrowser
+		res, err = h.Email(t.Context(), tenant, login.EmailRequest{Token: token, Code: m.Code, Actor: by})
 		h.requireOK(err)
 		if res.Cookie == "" || res.Tokens.AccessToken != "" {
 			t.Errorf("%+v", res)

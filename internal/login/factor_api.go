@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,14 +25,15 @@ const cookieResponse = "cookie"
 // Pending is a sign-in by the JSON API whose first factor was right.
 type Pending struct {
 	Token   secret.Text        // continues it, for ten minutes
+	Browser secret.Text        // the new secret of the browser's cookie, with which alone it continues; empty if that does not change
 	Need    auth.Need          // NeedFactor or NeedEnrolment
 	Methods []auth.ProofMethod // that can be proved
 }
 
 // keep stores the first proof in a flow that only the returned token continues.
 func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
-	d.result.Pending = Pending{Token: secret.New(TokenPrefix)}
-	f := newPendingFlow(tx, d.result.Pending.Token, d.request)
+	d.result.Pending = newPending(d.request)
+	f := newPendingFlow(tx, d.result.Pending, d.request)
 	f.Proofs = []auth.Proof{p}
 	list, err := tx.Factors(p.Account)
 	if err != nil {
@@ -57,12 +59,25 @@ func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 	return tx.InsertFlow(f)
 }
 
-// newPendingFlow returns the flow that a token continues, which holds what the sign-in results in.
-func newPendingFlow(tx *store.Tx, token secret.Text, r Request) auth.Flow {
+// newPending returns a new token. A request for a cookie comes from a browser that keeps cookies: it gets one that
+// identifies it.
+func newPending(r Request) Pending {
+	p := Pending{Token: secret.New(TokenPrefix)}
+	if r.Cookie {
+		b := flow.Browser{Secret: r.Actor.Browser}
+		p.Browser = b.EnsureSecret()
+	}
+	return p
+}
+
+// newPendingFlow returns the flow that a token continues, which holds what the sign-in results in. Only the holder of
+// the browser's cookie and of the key that the request has proved continues it.
+func newPendingFlow(tx *store.Tx, p Pending, r Request) auth.Flow {
 	f := auth.Flow{
-		ID: pendingID(token.Reveal()), Browser: string(auth.FlowAPI), Kind: auth.FlowAPI,
+		ID: pendingID(p.Token.Reveal()), Browser: pendingBrowser(cmp.Or(p.Browser.Reveal(), r.Actor.Browser)), Kind: auth.FlowAPI,
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(pendingLifetime),
 	}
+	f.Request.JKT = r.Actor.JKT
 	f.Request.Scope, f.Request.ACR = r.Scope, r.ACR
 	if r.Resource != "" {
 		f.Request.Resources = []string{r.Resource}
@@ -82,6 +97,21 @@ func requestOf(f auth.Flow, actor auth.Actor) Request {
 	return r
 }
 
+// pendingBrowser is the browser of the flow that a token continues. It is none that a page accepts, also with the
+// cookie.
+func pendingBrowser(cookie string) string {
+	if cookie == "" {
+		return string(auth.FlowAPI)
+	}
+	return secret.Digest("browser of the API " + cookie)
+}
+
+// holds reports whether the actor of a request may continue the flow: it has what the first request had.
+func holds(actor auth.Actor, f auth.Flow) bool {
+	return (f.Browser == pendingBrowser("") || secret.Equal(f.Browser, pendingBrowser(actor.Browser))) &&
+		(f.Request.JKT == "" || f.Request.JKT == actor.JKT)
+}
+
 // pendingID is the ID of the flow that a token continues. No page continues it, since it belongs to no
 // browser's cookie.
 func pendingID(token string) auth.FlowID { return auth.FlowID(secret.Digest(token)) }
@@ -97,7 +127,7 @@ type FactorRequest struct {
 // Factor proves the second factor of a sign-in by the JSON API, and returns what Password would have
 // returned. The token is for one success. Refusals: invalid_mfa_token, invalid_code, rate_limited.
 func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequest) (Result, error) {
-	a, err := s.readPendingAccount(ctx, tenant, r.Token)
+	a, err := s.readPendingAccount(ctx, tenant, r.Token, r.Actor)
 	if err != nil {
 		return Result{}, err
 	}
@@ -137,12 +167,12 @@ func (d *apiSignIn) conclude(ctx context.Context, tenant auth.TenantID, a auth.A
 }
 
 // readPendingAccount reads the account whose sign-in a token continues.
-func (s *Service) readPendingAccount(ctx context.Context, tenant auth.TenantID, token string) (a auth.Account, err error) {
+func (s *Service) readPendingAccount(ctx context.Context, tenant auth.TenantID, token string, actor auth.Actor) (a auth.Account, err error) {
 	if !secret.Valid(TokenPrefix, token) {
 		return a, errMFAToken()
 	}
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
-		f, err := readPendingFlow(tx, token)
+		f, err := readPendingFlow(tx, token, actor)
 		if err != nil {
 			return err
 		}
@@ -155,8 +185,8 @@ func (s *Service) readPendingAccount(ctx context.Context, tenant auth.TenantID, 
 	return a, nil
 }
 
-// readPendingFlow reads the flow that a token continues, with the proofs that count.
-func readPendingFlow(tx *store.Tx, token string) (auth.Flow, error) {
+// readPendingFlow reads the flow that a token continues for an actor, with the proofs that count.
+func readPendingFlow(tx *store.Tx, token string, actor auth.Actor) (auth.Flow, error) {
 	f, err := tx.Flow(pendingID(token))
 	if errors.Is(err, auth.ErrNotFound) {
 		return f, errMFAToken()
@@ -167,7 +197,7 @@ func readPendingFlow(tx *store.Tx, token string) (auth.Flow, error) {
 	if f.Proofs, err = flow.LiveProofs(tx, f); err != nil {
 		return f, err
 	}
-	if f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) == 0 {
+	if f.Kind != auth.FlowAPI || !f.Live(tx.Now) || len(f.Proofs) == 0 || !holds(actor, f) {
 		return f, errMFAToken()
 	}
 	return f, nil
@@ -176,7 +206,7 @@ func readPendingFlow(tx *store.Tx, token string) (auth.Flow, error) {
 // prove compares the code, and begins the session if that is enough.
 func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 	d.result = Result{}
-	f, err := readPendingFlow(tx, r.Token)
+	f, err := readPendingFlow(tx, r.Token, r.Actor)
 	if err != nil {
 		return err
 	}

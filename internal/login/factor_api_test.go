@@ -26,7 +26,9 @@ func (h *fixture) beginPassword(r login.Request) login.Pending {
 }
 
 func (h *fixture) factor(p login.Pending, method auth.ProofMethod, code string) (login.Result, error) {
-	return h.Factor(h.t.Context(), tenant, login.FactorRequest{Token: p.Token.Reveal(), Method: method, Code: code, Actor: browserActor})
+	by := browserActor
+	by.Browser = p.Browser.Reveal()
+	return h.Factor(h.t.Context(), tenant, login.FactorRequest{Token: p.Token.Reveal(), Method: method, Code: code, Actor: by})
 }
 
 // TestPasswordAndFactor: the second request returns what the first one requested.

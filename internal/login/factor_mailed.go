@@ -109,11 +109,11 @@ func (s *Service) mailFlowCode(ctx context.Context, in flow.FormRef, a auth.Acco
 // MailPendingCode mails the code that a sign-in by the JSON API needs as second factor. Refusals:
 // invalid_mfa_token, no_factor, rate_limited.
 func (s *Service) MailPendingCode(ctx context.Context, tenant auth.TenantID, token string, actor auth.Actor) error {
-	a, err := s.readPendingAccount(ctx, tenant, token)
+	a, err := s.readPendingAccount(ctx, tenant, token, actor)
 	if err != nil {
 		return err
 	}
-	return s.mailCode(ctx, tenant, a, actor, func(tx *store.Tx) (auth.Flow, error) { return readPendingFlow(tx, token) })
+	return s.mailCode(ctx, tenant, a, actor, func(tx *store.Tx) (auth.Flow, error) { return readPendingFlow(tx, token, actor) })
 }
 
 // mailCode counts a mail and sends the code of a flow.

@@ -97,7 +97,7 @@ func TestNewDeviceOfOtherFactors(t *testing.T) {
 				return err
 			},
 			"passkey in the API": func(actor auth.Actor) error {
-				options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+				options, err := h.BeginPasskeySignIn(t.Context(), tenant, "", actor)
 				h.requireOK(err)
 				_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Request: login.Request{Actor: actor}, Response: k.Get(t, options)})
 				return err

@@ -13,13 +13,13 @@ import (
 // sign-in, the proof of a passkey as its second factor. It returns the options for
 // navigator.credentials.get as JSON. Refusals: passkeys_unavailable; invalid_mfa_token; invalid_passkey
 // when the account has no passkey.
-func (s *Service) BeginPasskeySignIn(ctx context.Context, tenant auth.TenantID, token string) (options []byte, err error) {
+func (s *Service) BeginPasskeySignIn(ctx context.Context, tenant auth.TenantID, token string, actor auth.Actor) (options []byte, err error) {
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		if token == "" {
 			options, err = s.insertCeremony(tx, PasskeySignIn, "", "")
 			return err
 		}
-		f, err := readPendingFlow(tx, token)
+		f, err := readPendingFlow(tx, token, actor)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (d *apiSignIn) findCeremony(ctx context.Context, tenant auth.TenantID, in P
 	}
 	var f auth.Flow
 	err = d.s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
-		f, err = readPendingFlow(tx, in.Token)
+		f, err = readPendingFlow(tx, in.Token, in.Actor)
 		return err
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (d *apiSignIn) provePasskey(tx *store.Tx, in PasskeyRequest, r passkeyRespo
 	d.result = Result{}
 	var f auth.Flow
 	if in.Token != "" {
-		if f, err = readPendingFlow(tx, in.Token); err != nil {
+		if f, err = readPendingFlow(tx, in.Token, in.Actor); err != nil {
 			return a, err
 		}
 	}

@@ -119,7 +119,7 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 		if !slices.Equal(pending.Methods, []auth.ProofMethod{auth.ProofPasskey}) {
 			t.Errorf("%+v", pending)
 		}
-		options, err := h.BeginPasskeySignIn(t.Context(), tenant, pending.Token.Reveal())
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, pending.Token.Reveal(), browserActor)
 		h.requireOK(err)
 		r := login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Token: pending.Token.Reveal(), Response: k.Get(t, options)}
 		res, err := h.Passkey(t.Context(), tenant, r)
@@ -139,7 +139,7 @@ func TestPasskeyByAPI(t *testing.T) {
 		k := newAuthenticator()
 		h.addPasskey(a, k)
 		for _, cookie := range []bool{false, true} {
-			options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+			options, err := h.BeginPasskeySignIn(t.Context(), tenant, "", browserActor)
 			h.requireOK(err)
 			r := login.PasskeyRequest{Request: login.Request{Cookie: cookie, Actor: browserActor}, Response: k.Get(t, options)}
 			res, err := h.Passkey(t.Context(), tenant, r)
@@ -150,7 +150,7 @@ func TestPasskeyByAPI(t *testing.T) {
 			_, err = h.Passkey(t.Context(), tenant, r)
 			h.requireRefused(err, "invalid_passkey")
 		}
-		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "", browserActor)
 		h.requireOK(err)
 		before := h.countSessions(a)
 		refused := login.Request{Scope: auth.Scope{"openid"}, Resource: "https://api.example.test", Actor: browserActor}
@@ -223,7 +223,7 @@ func TestAttack_MF_09_OneAssertionOnce(t *testing.T) {
 		k := newAuthenticator()
 		h.addPasskey(a, k)
 		form := h.passkeyForm(h.newSignInForm(flow.Browser{Actor: browserActor}), login.PasskeySignIn, "", k)
-		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "", browserActor)
 		h.requireOK(err)
 		request := login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Response: k.Get(t, options)}
 		for name, post := range map[string]func() bool{
@@ -721,7 +721,7 @@ func TestAttack_PW_08_RecoveryOfPasskeyInUse(t *testing.T) {
 			t.Errorf("page: recovery %v, reset %v", recovery(), reset())
 		}
 		recovery = request(`{"recover":true}`)
-		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "")
+		options, err := h.BeginPasskeySignIn(t.Context(), tenant, "", browserActor)
 		h.requireOK(err)
 		_, err = h.Passkey(t.Context(), tenant, login.PasskeyRequest{Request: login.Request{Actor: browserActor}, Response: k.Get(t, options)})
 		if h.requireOK(err); recovery() || cancelled() != 1 {

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	if a.need != auth.NeedNothing {
 		api.result.Pending.Need = a.need
 		if slices.Equal(api.result.Pending.Methods, []auth.ProofMethod{auth.ProofEmailCode}) {
+			r.Actor.Browser = cmp.Or(api.result.Pending.Browser.Reveal(), r.Actor.Browser)
 			return api.result, s.ignoreUnsent(s.MailPendingCode(ctx, tenant, api.result.Pending.Token.Reveal(), r.Actor))
 		}
 		return api.result, nil

@@ -74,7 +74,7 @@ func beginLogin(t testing.TB, s *servertest.Server, email string, more ...string
 		request[more[i]] = more[i+1]
 	}
 	r := post(t, s, "/login", request).WantCode(t, 401, "mfa_required")
-	if len(r.Header["Set-Cookie"]) != 0 || r.Header.Get("Cache-Control") != "no-store" {
+	if cookie := strings.Join(r.Header["Set-Cookie"], "\n"); cookie != "" && !strings.HasPrefix(cookie, browserCookie+"=") || strings.Contains(cookie, "\n") || r.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", r.Header)
 	}
 	return decode[body](t, r)["mfa_token"].(string)
@@ -296,6 +296,9 @@ func TestAttack_SE_11_PendingOfAnotherTenant(t *testing.T) {
 		createIn(t, s, "acme", alice, auth.System)
 		token := beginLogin(t, s, alice)
 		s.Do(t, "POST", "/t/acme"+api("/login/mfa"), body{"mfa_token": token, "factor": "totp", "code": app.code(t)}).WantCode(t, 401, "invalid_mfa_token")
+		if v := decode[body](t, postForm(t, s, "/oauth2/introspect", "token="+token, newMachine(t, s).basic()).Want(t, 200)); v["active"] != false || len(v) != 1 {
+			t.Errorf("introspection: %v", v)
+		}
 		finishLogin(t, s, token, app.code(t)).Want(t, 200)
 	})
 }

@@ -41,9 +41,17 @@ func (s *Handlers) LoginEmail(ctx context.Context, in *struct{ Body EmailSignIn 
 	if err != nil {
 		return nil, err
 	}
-	r := login.Request{Email: in.Body.Email, Cookie: cookie, Scope: scope, ACR: strings.Fields(in.Body.ACR), Resource: in.Body.Resource, Actor: ex.RequestActor()}
-	token, err := s.logins.BeginEmailSignIn(ctx, ex.Tenant.ID, in.Body.LoginToken, r)
-	return &loginTokenOut{LoginToken{token.Reveal()}}, err
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
+	r := login.Request{Email: in.Body.Email, Cookie: cookie, Scope: scope, ACR: strings.Fields(in.Body.ACR), Resource: in.Body.Resource, Actor: actor}
+	pending, err := s.logins.BeginEmailSignIn(ctx, ex.Tenant.ID, in.Body.LoginToken, r)
+	if err != nil {
+		return nil, err
+	}
+	ex.SetBrowser(pending.Browser)
+	return &loginTokenOut{LoginToken{pending.Token.Reveal()}}, nil
 }
 
 // EmailCode is a mailed code, with the token of the request for it.
@@ -55,7 +63,10 @@ type EmailCode struct {
 // LoginEmailCode signs in with a mailed code.
 func (s *Handlers) LoginEmailCode(ctx context.Context, in *struct{ Body EmailCode }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
-	actor := ex.RequestActor()
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
 	actor.Session = s.formerSession(ctx, ex)
 	res, err := s.logins.Email(ctx, ex.Tenant.ID, login.EmailRequest{Token: in.Body.LoginToken, Code: in.Body.Code, Actor: actor})
 	if err != nil {

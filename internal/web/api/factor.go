@@ -2,17 +2,21 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 var OpLoginFactor = operation{id: "login-mfa", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
 	summary: "Complete a sign-in with a second factor",
-	doc:     "Returns what the first call of the sign-in requested: tokens, or 204 and the session cookie. mfa_token is that of the response mfa_required; it works for ten minutes, once, and nowhere else. Each code works once."}
+	doc:     "Returns what the first call of the sign-in requested: tokens, or 204 and the session cookie. mfa_token is that of the response mfa_required; it works for ten minutes, once, and nowhere else: with the cookie of the browser or a DPoP proof of the key that the first request had. Each code works once."}
 
 var OpLoginCode = operation{id: "login-mfa-email-code", topic: "sign in", status: http.StatusNoContent, errors: []int{http.StatusUnauthorized, http.StatusConflict},
 	summary: "Mail the code of a second factor again",
@@ -26,7 +30,25 @@ type MFAToken struct {
 // LoginCode mails the code of a second factor.
 func (s *Handlers) LoginCode(ctx context.Context, in *struct{ Body MFAToken }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.logins.MailPendingCode(ctx, ex.Tenant.ID, in.Body.MFAToken, ex.RequestActor())
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.logins.MailPendingCode(ctx, ex.Tenant.ID, in.Body.MFAToken, actor)
+}
+
+// holder returns the actor of a request that begins or continues a sign-in, with what binds its token to the caller:
+// the cookie of the browser, and the key of a DPoP proof.
+func (s *Handlers) holder(ex *router.Exchange) (actor auth.Actor, err error) {
+	actor = ex.RequestActor()
+	actor.Browser = ex.BrowserCookie()
+	ex.OfferNonce()
+	r := ex.Request
+	actor.JKT, err = s.clients.Proof(r.Context(), client.Request{Tenant: ex.Tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.EndpointURL()})
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
+		e.Scheme = token.TypeDPoP // the challenge offers a nonce
+	}
+	return actor, err
 }
 
 // FactorCode is a second factor for a sign-in whose first factor was right.
@@ -39,7 +61,10 @@ type FactorCode struct {
 // LoginFactor completes a sign-in with a second factor.
 func (s *Handlers) LoginFactor(ctx context.Context, in *struct{ Body FactorCode }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
-	by := ex.RequestActor()
+	by, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
 	by.Session = s.formerSession(ctx, ex)
 	res, err := s.logins.Factor(ctx, ex.Tenant.ID, login.FactorRequest{
 		Token: in.Body.MFAToken, Method: auth.ProofMethod(in.Body.Factor), Code: in.Body.Code, Actor: by,
@@ -53,6 +78,7 @@ func (s *Handlers) LoginFactor(ctx context.Context, in *struct{ Body FactorCode 
 // loginResult is the response to a sign-in: tokens, a cookie, or what it lacks.
 func (s *Handlers) loginResult(ex *router.Exchange, res login.Result) (*tokensOut, error) {
 	if res.Pending.Token != "" {
+		ex.SetBrowser(res.Pending.Browser)
 		return nil, mfaRequired(res.Pending)
 	}
 	ex.Actor = ex.Actor.AsSession(res.Session)

@@ -74,7 +74,10 @@ func (s *Handlers) Login(ctx context.Context, in *struct{ Body Credentials }) (*
 	if (in.Body.Email == "") == (in.Body.Username == "") {
 		return nil, auth.Invalid(auth.CodeMemberMissing, "email", "email, username: one of the two is required")
 	}
-	actor := ex.RequestActor()
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
 	if cookie {
 		actor.Session = s.formerSession(ctx, ex)
 	}

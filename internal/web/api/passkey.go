@@ -36,7 +36,11 @@ type PasskeyOptions struct {
 // PasskeyBegin begins to sign in with a passkey.
 func (s *Handlers) PasskeyBegin(ctx context.Context, in *struct{ Body PasskeyBegin }) (*passkeyOptions, error) {
 	ex := exchangeOf(ctx)
-	options, err := s.logins.BeginPasskeySignIn(ctx, ex.Tenant.ID, in.Body.MFAToken)
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
+	options, err := s.logins.BeginPasskeySignIn(ctx, ex.Tenant.ID, in.Body.MFAToken, actor)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +64,10 @@ func (s *Handlers) PasskeyFinish(ctx context.Context, in *struct{ Body PasskeyFi
 	if err != nil {
 		return nil, err
 	}
-	actor := ex.RequestActor()
+	actor, err := s.holder(ex)
+	if err != nil {
+		return nil, err
+	}
 	if cookie || in.Body.MFAToken != "" {
 		actor.Session = s.formerSession(ctx, ex)
 	}
