@@ -43,7 +43,8 @@ type TrustState struct {
 }
 
 // Live reports whether a trusted browser counts at the given time. It ends with a new password, a new
-// authenticator, a stricter policy and a shorter setting.
+// authenticator, a shorter setting, and the first policy that requires a factor. What it counts for under a
+// stricter policy, SignIn.Decide says.
 func (s TrustState) Live(b TrustedBrowser, at time.Time) bool {
 	since := s.Settings.Since
 	if s.PasswordSet.After(since) {
