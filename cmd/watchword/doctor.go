@@ -161,6 +161,7 @@ func (c doctorCmd) runChecks(ctx context.Context, cfg *config.Config) []finding 
 			return cfg.Password.BreachedFile, b.Close()
 		})
 	}
+	check("passkeys", func() (string, error) { return describePasskeys(cfg), nil })
 	check("password length", func() (string, error) { return checkPasswordLengths(ctx, cfg) })
 	check("password hashing", func() (string, error) { return checkHashing(cfg) })
 	if cfg.Issuer != "" {

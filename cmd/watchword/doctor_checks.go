@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +108,57 @@ func describePasswordLengths(tenants []auth.Tenant, now time.Time) string {
 	}
 	return fmt.Sprintf("shorter than the %d characters that NIST SP 800-63B-4 §3.1.1.2 requires of an only factor; minimum of tenant: %s",
 		password.LengthAlone, strings.Join(shorter, ", "))
+}
+
+// maxLabels is how many labels of related origins most browsers accept (WebAuthn §5.11.1 requires five).
+const maxLabels = 5
+
+// describePasskeys says which domain passkeys belong to, or why there are none. Neither is a finding: a server
+// may do without passkeys.
+func describePasskeys(cfg *config.Config) string {
+	issuer, err := url.Parse(cfg.BaseURL())
+	if err != nil {
+		return "none: the issuer is no URL"
+	}
+	host := issuer.Hostname()
+	if _, err := netip.ParseAddr(host); err == nil {
+		return "none: " + host + " is an IP address, and browsers accept only domains; name the issuer by a domain"
+	}
+	if issuer.Scheme != "https" && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
+		return "none: browsers accept no passkey over http, except at localhost; use https"
+	}
+	id := cmp.Or(cfg.Passkeys.RPID, host)
+	var labels, notes []string
+	for _, origin := range cfg.Passkeys.Origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "https" || u.Hostname() == id || strings.HasSuffix(u.Hostname(), "."+id) {
+			continue
+		}
+		if l := relatedLabel(u.Hostname()); !slices.Contains(labels, l) {
+			labels = append(labels, l)
+		}
+	}
+	if len(labels) > maxLabels {
+		notes = append(notes, fmt.Sprintf("passkeys.origins has up to %d labels (%s), and most browsers accept %d", len(labels), strings.Join(labels, ", "), maxLabels))
+	}
+	if len(labels) > 0 && id != host {
+		notes = append(notes, "https://"+id+"/.well-known/webauthn has to list passkeys.origins, and this server does not serve it")
+	}
+	return strings.Join(append([]string{"of " + id}, notes...), "; ")
+}
+
+// relatedLabel returns the label of a host that browsers count: the one before its public suffix, such as
+// "com" or "co.uk". A suffix of two labels is guessed by its length, which may count too many.
+func relatedLabel(host string) string {
+	labels := strings.Split(host, ".")
+	n := len(labels)
+	switch {
+	case n < 2:
+		return host
+	case n > 2 && len(labels[n-1]) == 2 && len(labels[n-2]) <= 3:
+		return labels[n-3]
+	}
+	return labels[n-2]
 }
 
 func poolerNote(yes bool) string {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
@@ -202,5 +203,31 @@ func TestDescribePasswordLengths(t *testing.T) {
 	}
 	if got := describePasswordLengths(all, time.Now()); !strings.HasSuffix(got, "minimum of tenant: short 10") {
 		t.Errorf("a short minimum: %s", got)
+	}
+}
+
+// TestDoctorDescribesPasskeys: it says which domain passkeys belong to, or why browsers will use none.
+func TestDoctorDescribesPasskeys(t *testing.T) {
+	t.Parallel()
+	many := config.List{"https://a.example.org", "https://b.example.org", "https://one.test", "https://two.test", "https://three.co.uk", "https://four.test"}
+	for _, c := range []struct {
+		issuer, id string
+		origins    config.List
+		want, not  string
+	}{
+		{issuer: "https://auth.example.com", want: "of auth.example.com", not: ";"},
+		{issuer: "https://auth.example.com", id: "example.com", origins: config.List{"https://app.example.com", "android:apk-key-hash:x"}, want: "of example.com", not: ";"},
+		{issuer: "https://auth.example.com", id: "example.com", origins: config.List{"https://app.example.org"}, want: "https://example.com/.well-known/webauthn"},
+		{issuer: "https://auth.example.com", origins: many, want: "of auth.example.com", not: "labels"},
+		{issuer: "https://auth.example.com", origins: append(many, "https://five.test"), want: "6 labels (example, one, two, three, four, five)"},
+		{issuer: "https://192.0.2.1", want: "none: 192.0.2.1 is an IP address"},
+		{issuer: "https://[2001:db8::1]:8443", want: "none: 2001:db8::1 is an IP address"},
+		{issuer: "http://auth.example.com", want: "none: browsers accept no passkey over http"},
+		{issuer: "http://localhost:8080", want: "of localhost"},
+	} {
+		got := describePasskeys(&config.Config{Issuer: c.issuer, Passkeys: config.Passkeys{RPID: c.id, Origins: c.origins}})
+		if !strings.Contains(got, c.want) || c.not != "" && strings.Contains(got, c.not) {
+			t.Errorf("%s: %q, want %q", c.issuer, got, c.want)
+		}
 	}
 }
