@@ -13,7 +13,7 @@ import (
 var aaguids string
 
 var names = sync.OnceValue(func() map[string]string {
-	out := make(map[string]string, 64)
+	out := make(map[string]string, 256)
 	for line := range strings.Lines(aaguids) {
 		key, name, ok := strings.Cut(strings.TrimSpace(line), " ")
 		id, err := hex.DecodeString(strings.ReplaceAll(key, "-", ""))
