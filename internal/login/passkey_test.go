@@ -587,22 +587,6 @@ func TestLastPasskeyStays(t *testing.T) {
 	})
 }
 
-// TestPasskeyThatSignedInIsFound: a passkey of which the browser reported nothing counts as one that can sign in
-// by itself once it has.
-func TestPasskeyThatSignedInIsFound(t *testing.T) {
-	each(t, func(t *testing.T, h *fixture) {
-		a := h.insertAccount("ann@example.test", "")
-		first, second := newAuthenticator(), newAuthenticator()
-		first.FindsByID, second.FindsByID = true, true
-		f := h.addPasskey(a, first)
-		h.addPasskey(a, second)
-		h.requireRefused(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)), "last_passkey")
-		_, err := (&browser{h: h}).signInPasskey(second)
-		h.requireOK(err)
-		h.requireOK(h.RemoveFactor(t.Context(), tenant, f.ID, owner(a)))
-	})
-}
-
 // TestAcceptedOfferStrengthens: an accepted offer makes the session as strong as a sign-in with the password and
 // the passkey, and gives it another secret. A passkey that the browser created without a gesture proves nothing.
 func TestAcceptedOfferStrengthens(t *testing.T) {

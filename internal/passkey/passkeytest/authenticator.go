@@ -29,6 +29,7 @@ type Authenticator struct {
 	Challenge string // overrides the challenge of the options
 	Type      string // overrides the type of the client data
 	Handle    []byte // overrides the user handle of assertions
+	NoHandle  bool   // assertions have no user handle
 	PublicKey []byte // overrides the COSE_Key of new passkeys
 	// Tamper changes the client data and the authenticator data before they are signed.
 	Tamper func(clientData, authData []byte) (newClientData, newAuthData []byte)
@@ -123,12 +124,15 @@ func (a *Authenticator) Get(t testing.TB, options []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	response := map[string]any{
+		"clientDataJSON": encoding.EncodeToString(clientData), "authenticatorData": encoding.EncodeToString(authData),
+		"signature": encoding.EncodeToString(signature), "userHandle": encoding.EncodeToString(k.handle),
+	}
+	if a.NoHandle {
+		delete(response, "userHandle")
+	}
 	return encode(t, map[string]any{
-		"id": encoding.EncodeToString(k.id), "rawId": encoding.EncodeToString(k.id), "type": "public-key", "clientExtensionResults": map[string]any{},
-		"response": map[string]any{
-			"clientDataJSON": encoding.EncodeToString(clientData), "authenticatorData": encoding.EncodeToString(authData),
-			"signature": encoding.EncodeToString(signature), "userHandle": encoding.EncodeToString(k.handle),
-		},
+		"id": encoding.EncodeToString(k.id), "rawId": encoding.EncodeToString(k.id), "type": "public-key", "clientExtensionResults": map[string]any{}, "response": response,
 	})
 }
 
