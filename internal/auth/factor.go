@@ -40,6 +40,7 @@ type FactorData struct {
 	BackedUp       bool     `json:"backed_up,omitempty"`
 	UserVerified   bool     `json:"user_verified,omitempty"`
 	Discoverable   bool     `json:"discoverable,omitempty"`
+	Signalled      string   `json:"signalled,omitempty"` // digest of what its browser was last told
 	// Offered says that the passkey was created from an offer, while the account had no second factor. It signs in,
 	// and is no second factor of the account until the user adds another factor or recovery codes.
 	Offered bool `json:"offered,omitempty"`

@@ -49,6 +49,29 @@ func (s *Service) PasskeySignals(p Passkeys) map[string][]byte {
 	}
 }
 
+// newSignals returns the signals of the account of a passkey, if its passkeys or names have changed since the
+// browser of this one was told. A new passkey knows them from its creation.
+func (s *Service) newSignals(tx *store.Tx, f auth.Factor) (map[string][]byte, error) {
+	f, err := tx.FactorByLookup(auth.ProofPasskey, f.Lookup)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.passkeyUser(tx, f.Account)
+	if err != nil {
+		return nil, err
+	}
+	list := s.PasskeySignals(Passkeys{User: u})
+	before := f.Data.Signalled
+	f.Data.Signalled = secret.Digest(string(list["signalAllAcceptedCredentials"]) + string(list["signalCurrentUserDetails"]))
+	if f.Data.Signalled == before {
+		return nil, nil
+	}
+	if err := tx.UpdateFactor(f); err != nil || before == "" {
+		return nil, err
+	}
+	return list, nil
+}
+
 // UnknownPasskeySignal returns what a page passes to signalUnknownCredential after a refusal with
 // passkey_unknown, or nil.
 func (s *Service) UnknownPasskeySignal(response string) []byte {

@@ -24,6 +24,7 @@ type PasskeyForm struct {
 	Remember   bool   // stay signed in when the browser is closed
 	RememberMe string // the remember-me cookie, if there is one
 	Trust      bool   // as of FactorForm; not of PasskeySignIn
+	Signals    bool   // the browser can be told which passkeys work
 }
 
 // SignInPasskey signs in with a passkey in a flow (PasskeySignIn), proves one as a second factor
@@ -177,6 +178,9 @@ func (s *Service) provePasskey(tx *store.Tx, in PasskeyForm, base PasswordForm, 
 	e, err = s.addProof(tx, a, proofs, p, base)
 	if err == nil && e.Session.ID != "" && in.Trust && r.c.Use != PasskeySignIn {
 		e.Trusted, err = s.trust(tx, a.ID, in.Browser.Actor)
+	}
+	if err == nil && e.Session.ID != "" && in.Signals && r.c.Use != PasskeyCreate {
+		e.Signals, err = s.newSignals(tx, r.v.factor)
 	}
 	return e, a, err
 }

@@ -717,3 +717,48 @@ func TestAttack_PW_08_RecoveryOfPasskeyInUse(t *testing.T) {
 		}
 	})
 }
+
+// TestSignals: a page tells the browser once, after a sign-in with a passkey, that passkeys or names of the account
+// have changed since that passkey was last used; never a browser that cannot use it.
+func TestSignals(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("ann@example.test", good)
+		k := newAuthenticator()
+		h.addPasskey(a, k)
+		signIn := func(takes bool) map[string][]byte {
+			t.Helper()
+			in := h.passkeyForm(h.newSignInForm(flow.Browser{Actor: browserActor}), login.PasskeySignIn, "", k)
+			in.Signals = takes
+			e, err := h.SignInPasskey(t.Context(), in)
+			h.requireOK(err)
+			return e.Signals
+		}
+		if got := signIn(true); got != nil {
+			t.Errorf("of a new passkey: %s", got)
+		}
+		if got := signIn(true); got != nil {
+			t.Errorf("unchanged: %s", got)
+		}
+		other := h.addPasskey(a, newAuthenticator())
+		if got := signIn(false); got != nil {
+			t.Errorf("in a browser that takes none: %s", got)
+		}
+		if got := signIn(true); !strings.Contains(string(got["signalAllAcceptedCredentials"]), other.Lookup) || got["signalCurrentUserDetails"] == nil {
+			t.Errorf("after another one was added: %s", got)
+		}
+		h.requireOK(h.RemoveFactor(t.Context(), tenant, other.ID, owner(a)))
+		if got := signIn(true); got == nil || strings.Contains(string(got["signalAllAcceptedCredentials"]), other.Lookup) {
+			t.Errorf("after it was removed: %s", got)
+		}
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			a.Name = "Ann"
+			return tx.UpdateAccount(a)
+		}))
+		if got := signIn(true); !strings.Contains(string(got["signalCurrentUserDetails"]), `"displayName":"Ann"`) {
+			t.Errorf("after a change of the name: %s", got)
+		}
+		if got := signIn(true); got != nil {
+			t.Errorf("told again: %s", got)
+		}
+	})
+}

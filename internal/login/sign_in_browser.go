@@ -31,8 +31,9 @@ type SignedIn struct {
 	Cookie     string             // the whole session cookie; secret
 	RememberMe secret.Text
 	Known      secret.Text
-	Trusted    secret.Text // empty if that cookie does not change
-	Step       flow.Step   // of the flow in which the user signed in
+	Trusted    secret.Text       // empty if that cookie does not change
+	Signals    map[string][]byte // as PasskeySignals, when the browser has to be told; else nil
+	Step       flow.Step         // of the flow in which the user signed in
 }
 
 // SignInBrowser signs in with a name and a password in a flow, and continues the flow. If the account is

@@ -1,8 +1,12 @@
 package browser
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -119,7 +123,9 @@ func TestSecurityKey(t *testing.T) {
 		}
 		b.open(s.URL + "/logout").press("approve").requirePath("/logout/done")
 		b.open(s.URL + "/login").signIn(alice).requirePath("/login/factor").requireAccessible("factor").screenshot("3-factor")
-		b.press("use-passkey").requirePath("/account")
+		b.click("trust").press("use-passkey").requirePath("/account")
+		b.open(s.URL + "/logout").press("approve").requirePath("/logout/done")
+		b.open(s.URL + "/login").signIn(alice).requirePath("/account") // the browser is trusted
 		b.requireNoErrors()
 	})
 }
@@ -139,4 +145,115 @@ func TestOfferedPasskeyElsewhere(t *testing.T) {
 		other.open(s.URL + "/login").signIn(alice).requirePath("/account")
 		b.requireNoErrors()
 	})
+}
+
+// conditional makes the browser behave like one that can create passkeys by itself, or cannot. Chromium does so
+// only with a password manager, which the headless one has not. It records how the page asks for a new passkey.
+const conditional = `
+	PublicKeyCredential.getClientCapabilities = async () => ({ conditionalCreate: %t, conditionalGet: false, userVerifyingPlatformAuthenticator: true });
+	const create = navigator.credentials.create.bind(navigator.credentials);
+	navigator.credentials.create = (request) => {
+		sessionStorage.asked = (sessionStorage.asked ?? "") + " " + (request.mediation ?? "dialog");
+		if (request.mediation && !%t) return Promise.reject(new DOMException("there is no saved password", "NotAllowedError"));
+		delete request.mediation;
+		return create(request);
+	};`
+
+// asked returns how the pages asked for a new passkey, once the form is shown.
+func (b *tab) asked() string {
+	b.t.Helper()
+	for late := time.Now().Add(time.Minute); time.Now().Before(late); {
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]any](`[document.getElementById("passkey")?.hidden, sessionStorage.asked ?? "", document.querySelector("[data-failed]")?.hidden]`))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if got[0] == false {
+			if got[2] != true {
+				b.t.Error("the page shows an error")
+			}
+			return got[1].(string)
+		}
+	}
+	b.t.Fatal("the form stays hidden")
+	return ""
+}
+
+// The browser creates a passkey by itself exactly when it says that it can. If it refuses, the page stays as it
+// is, and the user decides.
+func TestConditionalCreate(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	for name, c := range map[string]struct {
+		can, will bool
+		asked     string
+	}{"cannot": {false, false, ""}, "refuses": {true, false, " conditional"}, "creates": {true, true, ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t, servertest.Domain())
+			s.Enrol(t, alice)
+			b := newTab(t, windowSettings{})
+			key := b.addAuthenticator(phone)
+			call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: fmt.Sprintf(conditional, c.can, c.will)})
+			b.open(s.URL + "/login").signIn(alice)
+			if c.will {
+				b.requirePath("/account")
+			} else {
+				b.requirePath("/login/add-passkey")
+				if got := b.asked(); got != c.asked {
+					t.Errorf("asked%s, want%s", got, c.asked)
+				}
+				b.press("use-passkey").requirePath("/account")
+			}
+			if p := key.passkey(); p.UserName != alice {
+				t.Errorf("%+v", p)
+			}
+			b.requireNoErrors()
+		})
+	}
+}
+
+// After a sign-in that leaves for an application, the browser is told which passkeys work and what the user is
+// called, if that has changed.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := servertest.New(t, servertest.Domain())
+	c := newClient(t, s, orders)
+	s.Enrol(t, alice)
+	b := newTab(t, windowSettings{})
+	b.addAuthenticator(phone)
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		PublicKeyCredential.getClientCapabilities = async () => ({ conditionalGet: false, userVerifyingPlatformAuthenticator: true });
+		for (const name of ["signalAllAcceptedCredentials", "signalCurrentUserDetails", "signalUnknownCredential"])
+			PublicKeyCredential[name] = async (options) => { sessionStorage[name] = JSON.stringify(options); };`})
+	told := func() map[string]string {
+		t.Helper()
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[map[string]string](`(() => { const all = { ...sessionStorage }; sessionStorage.clear(); return all; })()`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	b.open(s.URL + "/login").signIn(alice).requirePath("/login/add-passkey").press("use-passkey").requirePath("/account")
+	signIn := func() map[string]string {
+		t.Helper()
+		b.open(s.URL + "/logout").press("approve").requirePath("/logout/done")
+		told()
+		b.open(c.authorizationURL()).requirePath("/login").press("use-passkey").requirePath("/callback")
+		c.redeem(t)
+		b.open(s.URL + "/account").requirePath("/account")
+		return told()
+	}
+	if got := signIn(); len(got) != 0 {
+		t.Errorf("told %q", got)
+	}
+	b.open(s.URL+"/account/profile").fill("name", "Alice Liddell").press("submit")
+	got := signIn()
+	if !strings.Contains(got["signalCurrentUserDetails"], `"displayName":"Alice Liddell"`) || !strings.Contains(got["signalAllAcceptedCredentials"], `"rpId":"localhost"`) || got["signalUnknownCredential"] != "" {
+		t.Errorf("told %q", got)
+	}
+	if got := signIn(); len(got) != 0 {
+		t.Errorf("told again: %q", got)
+	}
+	b.requireNoErrors()
 }

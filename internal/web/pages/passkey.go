@@ -34,7 +34,7 @@ func (s *Handlers) PasskeyForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := login.PasskeyForm{FormRef: in, Use: login.PasskeySignIn, Response: r.PostForm.Get("credential"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on"}
+	form := login.PasskeyForm{FormRef: in, Use: login.PasskeySignIn, Response: r.PostForm.Get("credential"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie(), Trust: r.PostForm.Get("trust") == "on", Signals: r.PostForm.Get("signals") == "yes"}
 	if r.PostForm.Get("use") == string(login.PasskeyFactor) {
 		form.Use = login.PasskeyFactor
 	}
@@ -42,6 +42,9 @@ func (s *Handlers) PasskeyForm(ex *router.Exchange, r *http.Request) error {
 	setSignedIn(ex, signedIn)
 	if err != nil {
 		return s.passkeyRefused(ex, form, signedIn.Step, err)
+	}
+	if signedIn.Signals != nil {
+		ex.Signals = signals(signedIn.Signals)
 	}
 	return dispatch(ex, signedIn.Step)
 }

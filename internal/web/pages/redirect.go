@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
@@ -23,17 +24,22 @@ func redirect(ex *router.Exchange, location string) error {
 }
 
 // redirectToClient is redirect for a URL of a client. A page with a link, without script, replaces a
-// redirect that is too long for the header of a response.
+// redirect that is too long for the header of a response, and with a script one that tells the browser about
+// passkeys before it leaves.
 func redirectToClient(ex *router.Exchange, location string, c auth.Client) error {
 	h := ex.Header()
-	if headerRest+sizeOf(h)+len(location) > maxHeader {
+	if ex.Signals != "" || headerRest+sizeOf(h)+len(location) > maxHeader {
 		SetFlowHeaders(ex)
 		keepOpener(ex, c)
 		name := c.DisplayName()
 		if u, err := url.Parse(location); name == "" && err == nil {
 			name = u.Host
 		}
-		return render(ex, http.StatusOK, ui.GoOn{Page: newPage(ex), To: location, Client: name})
+		p := ui.GoOn{Page: newPage(ex), To: location}
+		if p.Client = cmp.Or(name, p.Tenant); ex.Signals != "" {
+			p.Passkey = &ui.Passkey{Signals: ex.Signals}
+		}
+		return render(ex, http.StatusOK, p)
 	}
 	h["Location"] = []string{location}
 	delete(h, "Content-Type")

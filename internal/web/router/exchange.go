@@ -25,6 +25,7 @@ type Exchange struct {
 	Tenant     auth.Tenant
 	Actor      auth.Actor
 	SignedIn   []session.SignedIn // the signed-in accounts of the browser, the current one first
+	Signals    string             // what the page of the next redirect tells the browser about passkeys, as JSON
 	ByCookie   bool               // the session cookie identified the actor
 	Unverified bool               // the tenant could not be looked up: only its ID is set
 

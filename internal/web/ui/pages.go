@@ -250,9 +250,13 @@ func (p Leave) URL() template.URL { return clientURL(p.To) }
 // common proxies.
 type GoOn struct {
 	Page
-	To     string
-	Client string
+	To      string
+	Client  string
+	Passkey *Passkey // with signals only; nil for none
 }
+
+// Scripted reports whether the page has a script.
+func (p GoOn) Scripted() bool { return p.Passkey != nil }
 
 // Render writes the page.
 func (p GoOn) Render(w io.Writer) error { return render(w, "go_on.html", p) }

@@ -43,6 +43,7 @@ async function ask(form, mediation) {
   form.elements.credential.value = writeResponse(credential);
   const remember = document.getElementById("remember");
   if (remember && form.elements.remember) form.elements.remember.value = remember.checked ? "on" : "";
+  if (PublicKeyCredential.signalAllAcceptedCredentials) form.elements.signals.value = "yes";
   form.submit();
 }
 
