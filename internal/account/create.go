@@ -35,7 +35,7 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 	if err != nil {
 		return auth.Account{}, err
 	}
-	hash, err := s.hashInitialPassword(ctx, t, newPassword{"password", n.Password, email, name, s.newAccountNeedsFactor(t)})
+	hash, err := s.hashInitialPassword(ctx, t, newPassword{"password", n.Password, email, name, username, s.newAccountNeedsFactor(t)})
 	if err != nil {
 		return auth.Account{}, err
 	}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -18,6 +19,7 @@ type Export struct {
 	Sessions    []ExportedSession `json:"sessions"`
 	Remembered  []ExportedBrowser `json:"remembered_browsers"`
 	Trusted     []ExportedBrowser `json:"trusted_browsers"`
+	Factors     []ExportedFactor  `json:"factors"`
 	Consents    []ExportedConsent `json:"consents"`
 	Events      []ExportedEvent   `json:"events"`
 }
@@ -57,6 +59,15 @@ type ExportedBrowser struct {
 	CreatedAt time.Time `json:"created_at"`
 	UsedAt    time.Time `json:"used_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ExportedFactor is an authenticator or a recovery code.
+type ExportedFactor struct {
+	Kind      auth.FactorKind `json:"kind"`
+	Name      string          `json:"name,omitempty"`
+	AAGUID    string          `json:"aaguid,omitempty"` // the model of a passkey, in hexadecimal
+	CreatedAt time.Time       `json:"created_at"`
+	UsedAt    time.Time       `json:"used_at,omitzero"`
 }
 
 // ExportedConsent is a consent of the user.
@@ -151,6 +162,9 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 	if out.Trusted, err = gatherTrusted(tx, id); err != nil {
 		return Export{}, err
 	}
+	if out.Factors, err = gatherFactors(tx, id); err != nil {
+		return Export{}, err
+	}
 	out.Consents, err = gatherConsents(tx, id)
 	return out, err
 }
@@ -180,6 +194,18 @@ func gatherTrusted(tx *store.Tx, id auth.AccountID) ([]ExportedBrowser, error) {
 	list, err := tx.TrustedBrowsers(id)
 	for _, v := range list {
 		out = append(out, ExportedBrowser{IP: v.IP, UserAgent: v.UserAgent, CreatedAt: v.CreatedAt, UsedAt: v.UsedAt, ExpiresAt: v.ExpiresAt})
+	}
+	return out, err
+}
+
+func gatherFactors(tx *store.Tx, id auth.AccountID) ([]ExportedFactor, error) {
+	out := []ExportedFactor{}
+	list, err := tx.Factors(id)
+	for _, f := range list {
+		if f.ProvedAt.IsZero() {
+			continue // it does not count
+		}
+		out = append(out, ExportedFactor{Kind: f.Kind, Name: f.Name, AAGUID: hex.EncodeToString(f.Data.AAGUID), CreatedAt: f.CreatedAt, UsedAt: f.UsedAt})
 	}
 	return out, err
 }

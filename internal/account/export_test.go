@@ -29,11 +29,12 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 			}
 			return tx.InsertRememberMe(auth.RememberMe{ID: "s", Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
+		h.insertFactor(a, auth.ProofPasskey)
 
 		out, err := h.Export(t.Context(), tenant, a.ID, actorOf(a))
 
 		h.requireOK(err)
-		if len(out.Sessions) != 2 || len(out.Remembered) != 1 || len(out.Consents) != 1 || out.Consents[0].Client != "app" || out.Consents[0].Scope != "openid email" {
+		if len(out.Factors) != 1 || out.Factors[0].Kind != auth.ProofPasskey || len(out.Sessions) != 2 || len(out.Remembered) != 1 || len(out.Consents) != 1 || out.Consents[0].Client != "app" || out.Consents[0].Scope != "openid email" {
 			t.Errorf("sessions %+v, browsers %+v, consents %+v", out.Sessions, out.Remembered, out.Consents)
 		}
 	})

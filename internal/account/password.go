@@ -125,7 +125,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 	if err != nil {
 		return "", err
 	}
-	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"new_password", next, stored.account.Email, stored.account.Name, stored.needsFactor})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"new_password", next, stored.account.Email, stored.account.Name, stored.account.Username, stored.needsFactor})
 	if err != nil {
 		return "", err
 	}
@@ -174,7 +174,7 @@ func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"password", pw, stored.account.Email, stored.account.Name, stored.needsFactor})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"password", pw, stored.account.Email, stored.account.Name, stored.account.Username, stored.needsFactor})
 	if err != nil {
 		return err
 	}

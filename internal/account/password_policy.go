@@ -13,7 +13,7 @@ import (
 type newPassword struct {
 	field, password string // field is the member of the request, for refusals
 	email           auth.Email
-	name            string
+	name, username  string
 	besideFactor    bool // as needsFactor reports
 }
 
@@ -31,7 +31,7 @@ func (s *Service) hashPassword(ctx context.Context, t auth.Tenant, p newPassword
 
 // checkPolicy checks a new password against the policy of server and tenant.
 func (s *Service) checkPolicy(t auth.Tenant, p newPassword) error {
-	reasons := s.tenantPolicy(t, p.besideFactor).Check(p.password, p.email.Address, p.name, t.Name)
+	reasons := s.tenantPolicy(t, p.besideFactor).Check(p.password, p.email.Address, p.name, p.username, t.Name)
 	if len(reasons) == 0 {
 		return nil
 	}

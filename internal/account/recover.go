@@ -190,7 +190,7 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 	if err != nil {
 		return LinkOutcome{}, err
 	}
-	hash, err := s.hashPassword(ctx, o.tenant, newPassword{"password", r.Password, o.account.Email, o.account.Name, o.needsFactor})
+	hash, err := s.hashPassword(ctx, o.tenant, newPassword{"password", r.Password, o.account.Email, o.account.Name, o.account.Username, o.needsFactor})
 	if err != nil {
 		return LinkOutcome{}, err
 	}

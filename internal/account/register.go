@@ -51,7 +51,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name, s.newAccountNeedsFactor(t)})
+	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name, username, s.newAccountNeedsFactor(t)})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -246,6 +247,41 @@ func TestAttack_SE_09_PendingChange(t *testing.T) {
 				h.requireRefused(err, "password_needed")
 			}
 			h.takeMails()
+		}
+	})
+}
+
+// TestAttack_SE_10_PendingProofs keeps a sign-in open whose first factor was proved, by the mailbox or otherwise. It
+// ends with all that takes the account from whoever began it.
+func TestAttack_SE_10_PendingProofs(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for name, end := range map[string]func(a auth.Account) error{
+			"lock": func(a auth.Account) error {
+				_, err := h.Lock(t.Context(), tenant, a.ID, actorOf(a))
+				return err
+			},
+			"reset":   func(a auth.Account) error { return h.SetPassword(t.Context(), tenant, a.ID, another, admin) },
+			"disable": func(a auth.Account) error { return h.Disable(t.Context(), tenant, a.ID, admin) },
+			"address": func(a auth.Account) error {
+				return h.verifyChange(h.requestEmailChange(a, good, "new-"+a.Email.Address), good, alice)
+			},
+			"nothing": func(auth.Account) error { return nil },
+		} {
+			a := h.newMember(name+"@example.test", good)
+			before := h.clock.Now()
+			h.clock.Advance(time.Second)
+			h.requireOK(end(a))
+			h.takeMails()
+			for _, method := range []auth.ProofMethod{auth.ProofEmailLink, auth.ProofPasskey, auth.ProofTOTP, auth.ProofRecoveryCode, auth.ProofEmailCode} {
+				f := auth.Flow{Proofs: []auth.Proof{{Method: method, Account: a.ID, At: before}}}
+				h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+					live, err := flow.LiveProofs(tx, f)
+					if (len(live) > 0) != (name == "nothing") {
+						t.Errorf("%s: %d proofs by %s", name, len(live), method)
+					}
+					return err
+				}))
+			}
 		}
 	})
 }

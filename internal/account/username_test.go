@@ -123,6 +123,27 @@ func TestAttack_PW_14_UserNameTakenOver(t *testing.T) {
 	})
 }
 
+// TestAttack_PW_04_UserNameAsPassword chooses the user name, which is public, as the password.
+func TestAttack_PW_04_UserNameAsPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.changeSettings(byBoth)
+		const name = "margarethe-von-lothringen"
+		refused := func(err error) {
+			t.Helper()
+			h.requireRefused(err, "password_refused")
+		}
+		refused(h.Register(t.Context(), tenant, account.Registration{Email: "m@example.test", Password: name, Username: name}, alice))
+		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "m@example.test", Password: name, Username: name, Verified: true}, admin)
+		refused(err)
+		a, err := h.Create(t.Context(), tenant, account.Creation{Email: "m@example.test", Password: good, Username: name, Verified: true}, admin)
+		h.requireOK(err)
+		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, name, actorOf(a))
+		refused(err)
+		refused(h.SetPassword(t.Context(), tenant, a.ID, name, admin))
+		refused(h.Reset(t.Context(), tenant, h.requestReset("m@example.test"), name, alice))
+	})
+}
+
 // A second registrar makes the user name uncertain, as it does the password.
 func TestAttack_PW_16_ContestedUserName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {

@@ -150,7 +150,7 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 		v.passwordVerified = err == nil
 		return err
 	}
-	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name, o.needsFactor})
+	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name, o.account.Username, o.needsFactor})
 	return err
 }
 

@@ -93,6 +93,8 @@ const (
 	EventFactorAdded EventKind = "factor.added"
 	// An authenticator was removed from an account. Details: kind, factor.
 	EventFactorRemoved EventKind = "factor.removed"
+	// An authenticator got another name. Details: factor.
+	EventFactorRenamed EventKind = "factor.renamed"
 	// An operator removed all authenticators of an account. Details: removed.
 	EventFactorsReset EventKind = "factor.reset"
 	// An operator created a link that replaces the authenticators of an account.

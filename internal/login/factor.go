@@ -36,12 +36,18 @@ func (s *Service) Factors(ctx context.Context, tenant auth.TenantID, account aut
 
 // RenameFactor changes the name of one of the account's authenticators. Refusals: factor_unknown,
 // name_invalid, name_too_long.
-func (s *Service) RenameFactor(ctx context.Context, tenant auth.TenantID, account auth.AccountID, id auth.FactorID, name string) error {
+func (s *Service) RenameFactor(ctx context.Context, tenant auth.TenantID, id auth.FactorID, name string, actor auth.Actor) error {
+	account := actor.Account()
 	name, err := auth.ParseName(name)
 	if err != nil {
 		return err
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return mapFactorUnknown(tx.RenameFactor(account, id, name)) })
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := tx.RenameFactor(account, id, name); err != nil {
+			return mapFactorUnknown(err)
+		}
+		return tx.Record(auth.Event{Kind: auth.EventFactorRenamed, Actor: actor, Account: account, Detail: map[string]string{"factor": string(id)}})
+	})
 	if err != nil {
 		return fmt.Errorf("rename factor: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // owner is the actor of an account's own request.
@@ -107,11 +108,14 @@ func TestFactorsBelongToOneAccount(t *testing.T) {
 		pending, err := h.BeginTOTP(t.Context(), tenant, "Tablet", owner(ann))
 		h.requireOK(err)
 		h.requireRefused(h.RemoveFactor(t.Context(), tenant, list[0].ID, owner(eve)), "factor_unknown")
-		h.requireRefused(h.RenameFactor(t.Context(), tenant, eve.ID, list[0].ID, "x"), "factor_unknown")
+		h.requireRefused(h.RenameFactor(t.Context(), tenant, list[0].ID, "x", owner(eve)), "factor_unknown")
 		h.requireRefused(h.confirmTOTP(pending.ID, h.codeOf(pending.Secret.Reveal()), owner(eve)), "factor_unknown")
 		_, err = h.PendingTOTP(t.Context(), tenant, pending.ID, owner(eve))
 		h.requireRefused(err, "factor_unknown")
-		h.requireOK(h.RenameFactor(t.Context(), tenant, ann.ID, list[0].ID, "Old phone"))
+		h.requireOK(h.RenameFactor(t.Context(), tenant, list[0].ID, "Old phone", owner(ann)))
+		if n := len(storetest.Events(t, h.db, tenant, auth.EventFactorRenamed)); n != 1 {
+			t.Errorf("%d events of the new name", n)
+		}
 		if list, _, err := h.Factors(t.Context(), tenant, ann.ID); err != nil || len(list) != 1 || list[0].Name != "Old phone" {
 			t.Errorf("%+v, %v", list, err)
 		}

@@ -42,7 +42,7 @@ const consumeCodeText = `WITH fit AS (
 		JOIN clients c ON c.tenant_id = u.tenant_id AND c.id = u.client_id
 		JOIN tenants t ON t.id = u.tenant_id
 		WHERE u.tenant_id = $1 AND u.kind = 'code' AND u.digest = $2 AND u.used_at IS NULL AND u.expires_at > $3
-		AND coalesce(a.disabled_at, 0) = $4 AND coalesce(a.email_verified_at, 0) = $5
+		AND a.locked_at IS NULL AND coalesce(a.disabled_at, 0) = $4 AND coalesce(a.email_verified_at, 0) = $5
 		AND coalesce(c.disabled_at, 0) = $6 AND coalesce(t.disabled_at, 0) = $7
 		FOR SHARE OF a FOR UPDATE OF u FOR SHARE OF c),
 	browser AS (

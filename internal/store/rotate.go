@@ -95,7 +95,7 @@ func (tx *Tx) rotateFamilyByCAS(r RefreshState, result Rotation) (bool, error) {
 			JOIN clients c ON c.tenant_id = s.tenant_id
 			JOIN tenants t ON t.id = s.tenant_id
 			WHERE s.tenant_id = $4 AND s.id = $7 AND coalesce(s.ended_at, 0) = $8
-			AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
+			AND a.locked_at IS NULL AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
 			AND c.id = $11 AND coalesce(c.disabled_at, 0) = $12 AND coalesce(t.disabled_at, 0) = $13)`,
 		result.To, millis(tx.Now), millis(result.IdleAt), tx.tenant, r.Family.ID, result.From,
 		r.Family.Session, millisOrZero(r.Session.EndedAt), millisOrZero(r.Account.DisabledAt), millisOrZero(r.Account.EmailVerifiedAt),

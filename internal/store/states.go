@@ -14,7 +14,7 @@ import (
 type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
-	Account     auth.Account // all but LockedAt, DeleteAt and LastLoginAt
+	Account     auth.Account // all but DeleteAt and LastLoginAt
 	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Entitlement auth.Entitlement
@@ -26,7 +26,7 @@ func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 	return queryRow(tx.q, scanRefreshState, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
-		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.created_at, a.updated_at, a.locale,
+		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.created_at, a.updated_at, a.locale,
 		c.kind, c.first_party, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = f.tenant_id AND f.scope LIKE '%"' || p.name || '"%')
@@ -44,7 +44,7 @@ func scanRefreshState(s scanner, r *RefreshState) error {
 		timeDest(&f.CreatedAt), timeDest(&f.RotatedAt), timeDest(&f.IdleAt), timeDest(&f.ExpiresAt), timeDest(&f.RevokedAt), textDest(&f.EndReason), jsonDest{&f.Audience}, &f.JKT, &f.Retries,
 		textDest(&r.Session.Digest), timeDest(&r.Session.AuthAt), &r.Session.ACR, jsonDest{&r.Session.AMR}, timeDest(&r.Session.SeenAt), timeDest(&r.Session.IdleAt),
 		timeDest(&r.Session.ExpiresAt), timeDest(&r.Session.EndedAt), jsonDest{&r.Session.Claims},
-		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Username, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.CreatedAt), timeDest(&r.Account.UpdatedAt), &r.Account.Locale,
+		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Username, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.LockedAt), timeDest(&r.Account.CreatedAt), timeDest(&r.Account.UpdatedAt), &r.Account.Locale,
 		&r.Client.Type, boolDest{&r.Client.FirstParty}, jsonDest{&r.Client.Scopes}, jsonDest{&r.Client.Settings}, jsonDest{&r.Client.Bounds}, timeDest(&r.Client.DisabledAt),
 		&r.Tenant.ID, jsonDest{&r.Tenant.Settings}, timeDest(&r.Tenant.DisabledAt),
 		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
@@ -90,7 +90,7 @@ const ofAccessToken = `(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.
 // TokenStatus is the state on which the validity of an access token depends.
 type TokenStatus struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
-	Account auth.Account // ID, DisabledAt
+	Account auth.Account // ID, DisabledAt, LockedAt
 	Client  auth.Client  // ID, FirstParty, DisabledAt
 	Tenant  auth.Tenant  // DisabledAt
 	Revoked bool         // the token itself was revoked
@@ -100,13 +100,13 @@ type TokenStatus struct {
 // whether the token with that jti was revoked; ErrNotFound when one of the first four is
 // missing.
 func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti string) (TokenStatus, error) {
-	return queryRow(tx.q, scanTokenStatus, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
+	return queryRow(tx.q, scanTokenStatus, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, a.locked_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
 `+ofAccessToken, jti, tx.tenant, session, client)
 }
 
 func scanTokenStatus(s scanner, v *TokenStatus) error {
 	err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt),
-		timeDest(&v.Account.DisabledAt), &v.Client.ID, boolDest{&v.Client.FirstParty}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
+		timeDest(&v.Account.DisabledAt), timeDest(&v.Account.LockedAt), &v.Client.ID, boolDest{&v.Client.FirstParty}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
 }
@@ -115,7 +115,7 @@ func scanTokenStatus(s scanner, v *TokenStatus) error {
 // userinfo.
 type UserInfoState struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
-	Account auth.Account // all but LockedAt, DeleteAt, LastLoginAt and CreatedAt
+	Account auth.Account // all but DeleteAt, LastLoginAt and CreatedAt
 	Client  auth.Client  // ID, Type, Settings, DisabledAt; Scopes where Claims are
 	Tenant  auth.Tenant  // DisabledAt
 	Revoked bool         // the token itself was revoked
@@ -126,12 +126,12 @@ type UserInfoState struct {
 func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti string) (UserInfoState, error) {
 	return queryRow(tx.q, func(s scanner, v *UserInfoState) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt), jsonDest{&v.Session.Claims},
-			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Username, &v.Account.Name, timeDest(&v.Account.EmailVerifiedAt), timeDest(&v.Account.DisabledAt), timeDest(&v.Account.UpdatedAt), &v.Account.Locale,
+			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Username, &v.Account.Name, timeDest(&v.Account.EmailVerifiedAt), timeDest(&v.Account.DisabledAt), timeDest(&v.Account.LockedAt), timeDest(&v.Account.UpdatedAt), &v.Account.Locale,
 			&v.Client.ID, &v.Client.Type, jsonDest{&v.Client.Settings}, jsonDest{&v.Client.Scopes}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 		v.Account.ID = v.Session.Account
 		return err
 	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
-		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.updated_at, a.locale,
+		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.updated_at, a.locale,
 		c.id, c.kind, c.settings, CASE WHEN s.claims = '{}' THEN 'null' ELSE c.scopes END, c.disabled_at, t.disabled_at,
 `+ofAccessToken, jti, tx.tenant, session, client)
 }

@@ -147,8 +147,8 @@ func checkStatus(now time.Time, c *guard.Claims, v store.TokenStatus) error {
 	switch {
 	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
 		return invalidToken("its session has ended")
-	case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
-		return invalidToken("its account, client or tenant is disabled")
+	case v.Account.Disabled() || v.Account.Locked() || v.Client.Disabled() || v.Tenant.Disabled():
+		return invalidToken("its account is locked, or its account, client or tenant is disabled")
 	case v.Revoked:
 		return invalidToken("it was revoked")
 	}

@@ -121,7 +121,7 @@ func (s *Handlers) FactorRename(ctx context.Context, in *struct {
 	Body FactorName
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.logins.RenameFactor(ctx, ex.Tenant.ID, ex.Actor.Account(), auth.FactorID(in.ID), in.Body.Name)
+	return nil, s.logins.RenameFactor(ctx, ex.Tenant.ID, auth.FactorID(in.ID), in.Body.Name, ex.RequestActor())
 }
 
 // FactorRemove removes a second factor.

@@ -91,7 +91,7 @@ func (s *Handlers) factorEdit(ex *router.Exchange, id auth.FactorID) (ui.FactorE
 // FactorRename renames an authenticator app.
 func (s *Handlers) FactorRename(ex *router.Exchange, r *http.Request) error {
 	id, name := auth.FactorID(r.PostForm.Get("factor")), r.PostForm.Get("name")
-	refusal := s.logins.RenameFactor(r.Context(), ex.Tenant.ID, ex.Actor.Account(), id, name)
+	refusal := s.logins.RenameFactor(r.Context(), ex.Tenant.ID, id, name, ex.RequestActor())
 	if refusal == nil {
 		return seeOther(ex, listPage(ex)+"?done=renamed")
 	}

@@ -41,7 +41,7 @@ CREATE UNIQUE INDEX accounts_login_idx ON accounts (tenant_id, login);
 
 -- One row for each thing that proves an account: kind 'password' holds a hash in
 -- secret; other kinds a public part, a sealed part and a counter.
--- export: no (secrets), clean-up: no (deleted with the account)
+-- export: yes, clean-up: no (deleted with the account)
 CREATE TABLE credentials (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,
