@@ -181,6 +181,15 @@ func (h *fixture) newMember(email, pw string) auth.Account {
 	return h.find(email)
 }
 
+// inGerman sets the language of an account.
+func (h *fixture) inGerman(a auth.Account) auth.Account {
+	h.t.Helper()
+	locale := "de"
+	a, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Locale: &locale}, actorOf(a))
+	h.requireOK(err)
+	return a
+}
+
 func (h *fixture) find(email string) auth.Account {
 	h.t.Helper()
 	a, err := h.Find(h.t.Context(), tenant, email)

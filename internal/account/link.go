@@ -86,6 +86,16 @@ func (l link) deletePrevious(tx *store.Tx) error {
 	return nil
 }
 
+// newMail returns a mail to the address of an account. The name of an unverified account could be spam, so it is
+// left out.
+func newMail(tx *store.Tx, a auth.Account, actor auth.Actor) auth.Mail {
+	m := auth.Mail{To: a.Email.Address, IP: actor.IP, At: tx.Now}
+	if a.Verified() {
+		m.Name, m.Locale = a.Name, a.Locale
+	}
+	return m
+}
+
 // bearer is a presented link with what identifies its bearer. Programs have no browser.
 type bearer struct {
 	token   string

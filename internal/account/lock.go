@@ -372,10 +372,8 @@ func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, u unlockLink) err
 	if err != nil {
 		return err
 	}
-	m := auth.Mail{To: a.Email.Address, Token: u.token.Reveal(), NotBefore: l.data.NotBefore, ExpiresAt: expires, IP: u.actor.IP, At: tx.Now, Removed: auth.MailFactors(u.removed)}
-	if a.Verified() {
-		m.Name, m.Locale = a.Name, a.Locale
-	}
+	m := newMail(tx, a, u.actor)
+	m.Token, m.NotBefore, m.ExpiresAt, m.Removed = u.token.Reveal(), l.data.NotBefore, expires, auth.MailFactors(u.removed)
 	if err := tx.Enqueue(auth.MailAccountLocked, m); auth.KindOf(err) != auth.KindUnavailable {
 		return err
 	}

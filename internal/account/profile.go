@@ -182,12 +182,14 @@ func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 	if err != nil {
 		return fmt.Errorf("issue link: %w", err)
 	}
-	kind, m := auth.MailChangeEmail, auth.Mail{To: c.email.Address, IP: c.actor.IP, At: tx.Now}
+	kind, m := auth.MailChangeEmail, newMail(tx, a, c.actor)
 	if taken {
 		// The pending link exists, but its token is not sent.
-		kind, m.To = auth.MailKnownAddress, other.Email.Address
+		kind, m = auth.MailKnownAddress, newMail(tx, other, c.actor)
 	} else {
-		m.Token, m.ExpiresAt, m.NewEmail = c.token.Reveal(), expires, c.email.Address
+		// The address is not proved to be the owner's, so the name could be spam.
+		m.To, m.Name, m.NewEmail = c.email.Address, "", c.email.Address
+		m.Token, m.ExpiresAt = c.token.Reveal(), expires
 	}
 	if err := tx.Enqueue(kind, m); err != nil {
 		return err

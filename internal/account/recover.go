@@ -96,10 +96,8 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendi
 		if err != nil {
 			return err
 		}
-		m := auth.Mail{To: to, Token: token.Reveal(), NotBefore: l.data.NotBefore, ExpiresAt: expires, IP: q.actor.IP, At: tx.Now}
-		if a.Verified() {
-			m.Name, m.Locale = a.Name, a.Locale
-		}
+		m := newMail(tx, a, q.actor)
+		m.To, m.Token, m.NotBefore, m.ExpiresAt = to, token.Reveal(), l.data.NotBefore, expires
 		if err := tx.Enqueue(mail, m); err != nil {
 			return err
 		}

@@ -251,10 +251,7 @@ func (r *pendingRegistration) enqueueLink(tx *store.Tx, a auth.Account, l link, 
 	if err != nil {
 		return err
 	}
-	m := auth.Mail{To: a.Email.Address, IP: r.actor.IP, At: tx.Now}
-	if a.Verified() { // the name of an unverified account could be spam
-		m.Name = a.Name
-	}
+	m := newMail(tx, a, r.actor)
 	if l.account != "" {
 		m.Token, m.ExpiresAt = r.token.Reveal(), expires
 	}

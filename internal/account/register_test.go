@@ -114,7 +114,7 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 
 func TestAttack_PW_06_KnownAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		before := h.newMember("alice@example.test", good)
+		before := h.inGerman(h.newMember("alice@example.test", good))
 		reg := func(email string) {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another, Name: "Eve"}, eve))
 		}
@@ -126,7 +126,7 @@ func TestAttack_PW_06_KnownAddress(t *testing.T) {
 			t.Errorf("unverified address cost %+v, new one %+v", pending, fresh)
 		}
 		reg("ALICE@example.test")
-		if m := h.requireMail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP {
+		if m := h.requireMail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP || m.Locale != "de" {
 			t.Errorf("notice %+v", m)
 		}
 		if d := cmp.Diff(before, h.find("alice@example.test")); d != "" || !h.passwordMatches("alice@example.test", good) {
