@@ -317,8 +317,8 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 		return params, reason, err
 	}
 	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor, a.acr...)
-	if refusal, ok := errors.AsType[*auth.Error](err); ok {
-		switch refusal.Code {
+	if isRefusal(err) {
+		switch refusal, _ := errors.AsType[*auth.Error](err); refusal.Code {
 		case auth.CodeEmailNotVerified:
 			reason = ReasonUnverified
 		case auth.CodeAccountLocked:

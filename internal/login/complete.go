@@ -48,6 +48,16 @@ func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof,
 	return session.Params{}, need, nil
 }
 
+// isRefusal reports whether err refuses what a user has sent. A limit and a failure of the server, such as a full
+// outbox, refuse nothing: the same may be sent again.
+func isRefusal(err error) bool {
+	switch auth.KindOf(err) {
+	case auth.KindInternal, auth.KindThrottled, auth.KindUnavailable:
+		return false
+	}
+	return true
+}
+
 // newSignIn reads what the decision about proofs depends on.
 func newSignIn(tx *store.Tx, t auth.Tenant, c auth.Client, a auth.Account, proofs []auth.Proof) (auth.SignIn, error) {
 	signIn := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}

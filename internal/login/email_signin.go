@@ -207,7 +207,7 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 	}
 	p, actor := auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now}, in.Browser.Actor
 	params, need, trusted, err := s.checkInBrowser(tx, a, []auth.Proof{p}, actor)
-	if _, refused := errors.AsType[*auth.Error](err); refused {
+	if isRefusal(err) {
 		return a, SignedIn{}, refuseEmail(tx, actor, a.ID, ReasonRefused, err)
 	}
 	if err != nil {

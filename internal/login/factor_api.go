@@ -271,10 +271,7 @@ func (d *apiSignIn) proveFirst(tx *store.Tx, a auth.Account, p auth.Proof) error
 
 // refused reports whether err refuses the proofs of the sign-in. Other refusals, such as that of a resource,
 // leave no trace: the session that has begun is rolled back.
-func (d *apiSignIn) refused(err error) bool {
-	_, ok := errors.AsType[*auth.Error](err)
-	return ok && d.result.Session.ID == ""
-}
+func (d *apiSignIn) refused(err error) bool { return isRefusal(err) && d.result.Session.ID == "" }
 
 func errMFAToken() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidMFAToken, "mfa_token: one of a sign-in of the last ten minutes that is not complete; sign in again from the beginning")

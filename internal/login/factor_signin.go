@@ -199,7 +199,7 @@ func (s *Service) addProof(tx *store.Tx, a auth.Account, proofs []auth.Proof, p 
 	}
 	e, err := s.startInBrowser(tx, a, params, base)
 	if err != nil {
-		return SignedIn{}, err
+		return e, err
 	}
 	return e, recordFactorSignIn(tx, e.Session, p, base.Browser.Actor)
 }

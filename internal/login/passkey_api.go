@@ -74,7 +74,7 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 		return a, err
 	}
 	r, refusal := s.verifyResponse(ctx, tenant, c, in.Response)
-	if refusal != nil && auth.KindOf(refusal) == auth.KindInternal {
+	if refusal != nil && !isRefusal(refusal) {
 		return a, refusal
 	}
 	newDevice := false

@@ -89,7 +89,7 @@ func (s *Service) signInPasskey(ctx context.Context, in PasskeyForm, base Passwo
 		return e, a, errInvalidPasskey(errors.New("no ceremony is under way"))
 	}
 	r, refusal := s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response))
-	if auth.KindOf(refusal) == auth.KindInternal && refusal != nil {
+	if refusal != nil && !isRefusal(refusal) {
 		return e, a, refusal
 	}
 	newDevice := false
@@ -107,7 +107,7 @@ func (s *Service) signInPasskey(ctx context.Context, in PasskeyForm, base Passwo
 			return s.refusePasskey(tx, r, in.Browser.Actor, refusal)
 		}
 		e, a, err = s.provePasskey(tx, in, base, f, r)
-		if _, refused := errors.AsType[*auth.Error](err); refused {
+		if isRefusal(err) && in.Use != PasskeyCreate && e.Session.ID == "" { // a new passkey and a session are rolled back
 			return s.refusePasskey(tx, r, in.Browser.Actor, err)
 		}
 		if err != nil || e.Session.ID == "" || !newDevice {
@@ -242,7 +242,7 @@ func (s *Service) answerOffer(ctx context.Context, in PasskeyForm, f auth.Flow, 
 		c, ok := parseCeremony(f.Ceremony, PasskeyCreate)
 		if !ok || c.Account != owner.Account {
 			refusal = mapCreationRefused(passkey.ErrRefused)
-		} else if r, refusal = s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response)); refusal != nil && auth.KindOf(refusal) == auth.KindInternal {
+		} else if r, refusal = s.verifyResponse(ctx, in.Tenant, c, []byte(in.Response)); refusal != nil && !isRefusal(refusal) {
 			return "", refusal
 		}
 	}

@@ -74,7 +74,7 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 
 // refuseResume records a refusal after a valid cookie. The response is that to an invalid cookie.
 func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, cause error) error {
-	if _, refusal := errors.AsType[*auth.Error](cause); !refusal {
+	if !isRefusal(cause) {
 		return cause
 	}
 	reason := ReasonRefused

@@ -171,7 +171,7 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, params session.Pa
 		return SignedIn{}, err
 	}
 	if f.OfferPasskey, err = s.offersPasskey(tx, signedIn.Session, a, form); err != nil {
-		return SignedIn{}, err
+		return signedIn, err
 	}
 	signedIn.RememberMe, signedIn.Step.Flow = rememberMe, f
 	return signedIn, flow.CompleteSignIn(tx, f, signedIn.Session)
