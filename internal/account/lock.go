@@ -83,7 +83,7 @@ func (s *Service) SecureRequirements(ctx context.Context, tenant auth.TenantID, 
 	}
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.SingleUse(auth.UseSecureAccount, secret.Digest(token))
-		if errors.Is(err, auth.ErrNotFound) || err == nil && (!use.UsedAt.IsZero() || !tx.Now.Before(use.ExpiresAt)) {
+		if errors.Is(err, auth.ErrNotFound) || err == nil && !use.Live(tx.Now) {
 			return errInvalidLink()
 		}
 		if err != nil {

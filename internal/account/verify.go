@@ -243,7 +243,7 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		o = openedLink{}
 		o.use, err = readAny(tx, secret.Digest(b.token), kinds)
-		if errors.Is(err, auth.ErrNotFound) || err == nil && (o.use.Account == "" || !o.use.UsedAt.IsZero() || !tx.Now.Before(o.use.ExpiresAt)) {
+		if errors.Is(err, auth.ErrNotFound) || err == nil && (o.use.Account == "" || !o.use.Live(tx.Now)) {
 			return cmp.Or(checkRepeated(tx, b, kinds), errInvalidLink())
 		}
 		if err != nil {

@@ -130,17 +130,18 @@ func TestLive(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_000)
 	s := Session{IdleAt: at.Add(time.Minute), ExpiresAt: at.Add(time.Hour)}
 	f := Family{IdleAt: s.IdleAt, ExpiresAt: s.ExpiresAt}
+	u := SingleUse{ExpiresAt: s.IdleAt}
 	for _, c := range []struct {
 		at   time.Time
 		live bool
 	}{{at, true}, {at.Add(time.Minute - 1), true}, {at.Add(time.Minute), false}, {at.Add(2 * time.Hour), false}} {
-		if s.Live(c.at) != c.live || f.Live(c.at) != c.live {
-			t.Errorf("at %s: session %v, family %v", c.at, s.Live(c.at), f.Live(c.at))
+		if s.Live(c.at) != c.live || f.Live(c.at) != c.live || u.Live(c.at) != c.live {
+			t.Errorf("at %s: session %v, family %v, single-use secret %v", c.at, s.Live(c.at), f.Live(c.at), u.Live(c.at))
 		}
 	}
-	s.EndedAt, f.RevokedAt = at, at
-	if s.Live(at) || f.Live(at) {
-		t.Error("an ended session or family is live")
+	s.EndedAt, f.RevokedAt, u.UsedAt = at, at, at
+	if s.Live(at) || f.Live(at) || u.Live(at) {
+		t.Error("an ended session or family, or a used secret, is live")
 	}
 }
 

@@ -221,6 +221,9 @@ type SingleUse struct {
 	Session SessionID
 }
 
+// Live reports whether the secret can be used at the given time.
+func (v SingleUse) Live(at time.Time) bool { return v.UsedAt.IsZero() && at.Before(v.ExpiresAt) }
+
 // SingleUseKind is the purpose of a single-use secret. A secret of one kind is not accepted as
 // another.
 type SingleUseKind string

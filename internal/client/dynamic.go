@@ -112,7 +112,7 @@ func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) 
 		return "", nil
 	case mode != RegistrationOpen && mode != RegistrationToken:
 		return "", oauth.Refuse(oauth.AccessDenied, "client registration is closed")
-	case initial.Digest == "" || !initial.UsedAt.IsZero() || !s.cfg.Now().Before(initial.ExpiresAt):
+	case initial.Digest == "" || !initial.Live(s.cfg.Now()):
 		return "", invalidToken(sent)
 	}
 	return initial.Digest, nil

@@ -35,7 +35,7 @@ type mailedCode struct {
 
 // live reports whether the code works at the given time.
 func (c mailedCode) live(v auth.SingleUse, at time.Time) bool {
-	return v.UsedAt.IsZero() && at.Before(v.ExpiresAt) && c.Guesses < mailedCodeGuesses
+	return v.Live(at) && c.Guesses < mailedCodeGuesses
 }
 
 // codeUse is what a mailed code is for: ProofEmailLink instead of a password or ProofEmailCode beside

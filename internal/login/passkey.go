@@ -155,7 +155,7 @@ func (s *Service) readCeremony(ctx context.Context, tenant auth.TenantID, use Pa
 			return err
 		}
 		var ok bool
-		if c, ok = parseCeremony(v.Data, use); !ok || !v.UsedAt.IsZero() || !tx.Now.Before(v.ExpiresAt) || v.Account != by.Account() || v.Browser != by.Session {
+		if c, ok = parseCeremony(v.Data, use); !ok || !v.Live(tx.Now) || v.Account != by.Account() || v.Browser != by.Session {
 			return auth.ErrNotFound
 		}
 		return nil

@@ -128,7 +128,7 @@ func (s *Service) RescueUsable(ctx context.Context, tenant auth.TenantID, token 
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.SingleUse(auth.UseRescue, secret.Digest(token))
-		usable = err == nil && use.UsedAt.IsZero() && tx.Now.Before(use.ExpiresAt)
+		usable = err == nil && use.Live(tx.Now)
 		if err == nil && !usable {
 			usable, err = hasOpenedRescue(tx, token, b)
 		}
