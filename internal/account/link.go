@@ -110,7 +110,7 @@ func (b bearer) identity() string { return cmp.Or(b.browser, b.page) }
 // consumeLink consumes a link of one of the kinds and returns its account. If the account
 // may not use it, the error is a refusal that commits: the link stays consumed, and the
 // event is recorded as a failure. If the same browser has just consumed the link, the error
-// is errRepeated.
+// is errRepeated. Refusals: invalid_link; link_not_yet_valid, which leaves the link usable.
 func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, linkData, auth.Account, error) {
 	var data linkData
 	use, err := consumeAny(tx, secret.Digest(b.token), kinds)
@@ -140,21 +140,30 @@ func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleU
 	if err != nil {
 		return use, data, a, fmt.Errorf("read account of link: %w", err)
 	}
-	if a.Disabled() {
-		return use, data, a, refuse("account_disabled")
+	reason, err := data.refusalReason(tx, use.Kind, a)
+	if reason != "" {
+		err = refuse(reason)
 	}
-	if a.Email.Login != data.Login {
-		return use, data, a, refuse("address_changed")
+	return use, data, a, err
+}
+
+// refusalReason returns why the account may not use the link; empty if it may. Refusal: link_not_yet_valid for a link
+// that works later.
+func (data linkData) refusalReason(tx *store.Tx, kind auth.SingleUseKind, a auth.Account) (string, error) {
+	ended, err := data.requesterEnded(tx, kind)
+	switch {
+	case err != nil:
+		return "", err
+	case a.Disabled():
+		return "account_disabled", nil
+	case a.Email.Login != data.Login:
+		return "address_changed", nil
+	case ended:
+		return "session_ended", nil
+	case tx.Now.Before(data.NotBefore):
+		return "", errLinkNotYetValid(data.NotBefore) // rolled back: the link stays
 	}
-	if ended, err := data.requesterEnded(tx, use.Kind); err != nil {
-		return use, data, a, err
-	} else if ended {
-		return use, data, a, refuse("session_ended")
-	}
-	if tx.Now.Before(data.NotBefore) {
-		return use, data, a, errLinkNotYetValid(data.NotBefore) // rolled back: the link stays
-	}
-	return use, data, a, nil
+	return "", nil
 }
 
 // requesterEnded reports whether someone has ended the session that requested a change of address, or signed

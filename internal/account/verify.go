@@ -236,8 +236,8 @@ type openedLink struct {
 	needsFactor bool
 }
 
-// openLink reads a link without consuming it. Refusal: invalid_link. If the same browser has
-// just consumed the link, the error is errRepeated.
+// openLink reads a link without consuming it. If the same browser has just consumed the link, the error is
+// errRepeated. Refusals: invalid_link, link_not_yet_valid.
 func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, kinds ...auth.SingleUseKind) (openedLink, error) {
 	var o openedLink
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -255,15 +255,12 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		if o.account, err = tx.Account(o.use.Account); err != nil {
 			return err
 		}
-		ended, err := o.data.requesterEnded(tx, o.use.Kind)
+		reason, err := o.data.refusalReason(tx, o.use.Kind, o.account)
+		if reason != "" {
+			err = errInvalidLink()
+		}
 		if err != nil {
 			return err
-		}
-		if ended || o.account.Disabled() || o.account.Email.Login != o.data.Login {
-			return errInvalidLink()
-		}
-		if tx.Now.Before(o.data.NotBefore) {
-			return errLinkNotYetValid(o.data.NotBefore)
 		}
 		if o.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
