@@ -152,12 +152,11 @@ func (n FlowState) interact() Step {
 		return refused(loginRequired, "another user than the requested one has signed in")
 	case n.mustReauthenticate(p):
 		return Step{Kind: StepLogin, Session: p.Session.ID}
-	case n.lacks(p) != "":
-		return Step{Kind: n.lacks(p), Session: p.Session.ID}
-	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
-		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
-	case n.offersPasskey(p):
-		return Step{Kind: StepOffer, Session: p.Session.ID}
+	}
+	if step, ok := n.sessionStep(p); ok {
+		return step
+	}
+	switch {
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
 		return refused(AccessDenied, "scope: the user has no permission for any of it")
 	case n.needsConsent(p):
@@ -179,15 +178,11 @@ func (n FlowState) device() Step {
 		return step
 	}
 	p, ok := n.chosenAccount()
-	switch {
-	case !ok:
+	if !ok {
 		return n.signInStep()
-	case n.lacks(p) != "":
-		return Step{Kind: n.lacks(p), Session: p.Session.ID}
-	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
-		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
-	case n.offersPasskey(p):
-		return Step{Kind: StepOffer, Session: p.Session.ID}
+	}
+	if step, ok := n.sessionStep(p); ok {
+		return step
 	}
 	return Step{Kind: StepDeviceConfirm, Session: p.Session.ID}
 }
@@ -211,21 +206,24 @@ func (n FlowState) account() Step {
 			return Step{Kind: step, Session: p.Session.ID}
 		}
 	}
-	switch {
-	case n.lacks(p) != "":
-		return Step{Kind: n.lacks(p), Session: p.Session.ID}
-	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
-		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
-	}
-	if n.offersPasskey(p) {
-		return Step{Kind: StepOffer, Session: p.Session.ID}
+	if step, ok := n.sessionStep(p); ok {
+		return step
 	}
 	return Step{Kind: StepDone, Session: p.Session.ID}
 }
 
-// offersPasskey reports whether the account is offered a passkey after its sign-in in the flow.
-func (n FlowState) offersPasskey(p SignedInAccount) bool {
-	return n.Flow.OfferPasskey && !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID
+// sessionStep returns the step that a session needs in flows of every kind, before what the flow is for. It reports
+// false without one.
+func (n FlowState) sessionStep(p SignedInAccount) (Step, bool) {
+	kind := n.lacks(p)
+	switch {
+	case kind != "":
+	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
+		kind = StepVerifyEmail
+	case n.Flow.OfferPasskey && !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID:
+		kind = StepOffer
+	}
+	return Step{Kind: kind, Session: p.Session.ID}, kind != ""
 }
 
 // pending returns the step of a sign-in that has begun in the flow: the user has proved a first
