@@ -51,7 +51,7 @@ func (s TrustState) Live(b TrustedBrowser, at time.Time) bool {
 		since = s.PasswordSet
 	}
 	for _, f := range s.Factors {
-		if f.Kind != ProofRecoveryCode && f.Usable() && f.ProvedAt.After(since) {
+		if f.Authenticates() && f.ProvedAt.After(since) {
 			since = f.ProvedAt
 		}
 	}

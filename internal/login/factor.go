@@ -29,7 +29,7 @@ func (s *Service) Factors(ctx context.Context, tenant auth.TenantID, account aut
 		if f.Kind == auth.ProofRecoveryCode && f.Usable() {
 			recoveryCodes++
 		}
-		return f.Kind == auth.ProofRecoveryCode || !f.Usable()
+		return !f.Authenticates()
 	})
 	return list, recoveryCodes, nil
 }
@@ -64,9 +64,7 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(list, func(f auth.Factor) bool {
-			return f.ID == id && f.Kind != auth.ProofRecoveryCode && f.Usable()
-		})
+		i := slices.IndexFunc(list, func(f auth.Factor) bool { return f.ID == id && f.Authenticates() })
 		if i < 0 {
 			return mapFactorUnknown(auth.ErrNotFound)
 		}
@@ -80,7 +78,7 @@ func (s *Service) RemoveFactor(ctx context.Context, tenant auth.TenantID, id aut
 		if err := checkStillEnough(tx, account, list[i], rest); err != nil {
 			return err
 		}
-		if !hasSecondFactor(rest) {
+		if !slices.ContainsFunc(rest, auth.Factor.Authenticates) {
 			if _, err := tx.DeleteFactors(account, auth.ProofRecoveryCode); err != nil {
 				return err
 			}
@@ -121,11 +119,6 @@ func checkStillEnough(tx *store.Tx, account auth.AccountID, removed auth.Factor,
 		err = auth.Refuse(auth.KindConflict, auth.CodeLastFactor, "a second factor is required; add another one first")
 	}
 	return err
-}
-
-// hasSecondFactor reports whether the factors have one that recovery codes can stand in for.
-func hasSecondFactor(list []auth.Factor) bool {
-	return slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind != auth.ProofRecoveryCode && f.Usable() })
 }
 
 // recordFactor records a change of a factor and mails a notice to the owner's address. An account that gets

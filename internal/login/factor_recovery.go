@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/otp"
@@ -25,7 +26,7 @@ func (s *Service) BeginRecoveryCodes(ctx context.Context, tenant auth.TenantID, 
 		if err != nil {
 			return err
 		}
-		if !hasSecondFactor(list) {
+		if !slices.ContainsFunc(list, auth.Factor.Authenticates) {
 			return auth.Refuse(auth.KindConflict, auth.CodeNoFactor, "add an authenticator first; recovery codes replace one that is lost")
 		}
 		for _, f := range list {

@@ -35,7 +35,7 @@ func (s *Service) ResetFactors(ctx context.Context, tenant auth.TenantID, accoun
 			return err
 		}
 		switch {
-		case hasSecondFactor(list):
+		case slices.ContainsFunc(list, auth.Factor.Authenticates):
 		case slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind == auth.FactorsReset }):
 			removed = 0
 			return nil // repeated
@@ -63,7 +63,7 @@ func (s *Service) replaceFactors(tx *store.Tx, a auth.Account, list []auth.Facto
 		if err := tx.DeleteFactor(a.ID, f.ID); err != nil {
 			return 0, err
 		}
-		if f.Usable() && f.Kind != auth.ProofRecoveryCode {
+		if f.Authenticates() {
 			removed++
 		}
 	}
@@ -99,7 +99,7 @@ func (s *Service) CreateRescue(ctx context.Context, tenant auth.TenantID, accoun
 		if err != nil {
 			return err
 		}
-		if !hasSecondFactor(list) {
+		if !slices.ContainsFunc(list, auth.Factor.Authenticates) {
 			return errNoFactor()
 		}
 		if err := tx.DeleteRescues(account); err != nil {
