@@ -21,8 +21,8 @@ func errCredentials() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong name or password")
 }
 
-// signIn is the only way from a password to a session. Password and SignInBrowser differ only in begin and
-// finish.
+// signIn is the only way from a password to a session. Password and SignInBrowser differ in what begin and keep
+// write.
 func (s *Service) signIn(ctx context.Context, a *attempt) error {
 	reason, err := a.verifyWithinLimit(ctx)
 	switch {
@@ -43,10 +43,8 @@ type attempt struct {
 	email, password string // email is an email address or a user name
 	actor           auth.Actor
 	acr             []string // as in Request
-	// begin writes the session of a user who has sent the right password. It may run twice. finish, if not nil,
-	// runs after the commit.
-	begin  func(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error)
-	finish func(ctx context.Context) error
+	// begin writes the session of a user who has sent the right password. It may run twice.
+	begin func(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error)
 	// keep stores the proof of a user who has sent the right password and needs a second factor. It may run twice.
 	keep func(tx *store.Tx, p auth.Proof) error
 	need auth.Need // what the sign-in lacks after the right password
@@ -130,11 +128,6 @@ func (a *attempt) resolveAddress(ctx context.Context) (address string, err error
 		return "", fmt.Errorf("look up user name: %w", err)
 	}
 	return address, nil
-}
-
-// issueKnownBrowser makes the browser of a successful attempt known to the account.
-func (a *attempt) issueKnownBrowser() secret.Text {
-	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.account.Email.Login, a.actor.Known, a.s.cfg.Now())
 }
 
 // countSuccess counts a sign-in with the right password against the limit of the account. Each
@@ -291,11 +284,6 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 	}
 	if err != nil {
 		return ReasonUnavailable, fmt.Errorf("sign in: %w", err)
-	}
-	if a.finish != nil && a.need == auth.NeedNothing {
-		if err := a.finish(ctx); err != nil {
-			return ReasonUnavailable, err
-		}
 	}
 	return "", nil
 }

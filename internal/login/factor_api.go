@@ -32,7 +32,7 @@ type Pending struct {
 
 // keep stores the first proof in a flow that only the returned token continues.
 func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
-	d.result.Pending = newPending(d.request)
+	d.result = Result{Pending: newPending(d.request)}
 	f := newPendingFlow(tx, d.result.Pending, d.request)
 	f.Proofs = []auth.Proof{p}
 	list, err := tx.Factors(p.Account)

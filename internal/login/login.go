@@ -79,7 +79,7 @@ type Request struct {
 // Result is the result of a successful attempt: tokens, or a cookie's secret. Known is the new
 // value of the known-browser cookie.
 type Result struct {
-	// Pending is set instead of everything else when the password was right and more is needed.
+	// Pending is set instead of everything else when the first factor was right and more is needed.
 	Pending Pending
 	Known   secret.Text
 	Tokens  auth.Tokens

@@ -21,7 +21,7 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	api := apiSignIn{s: s, request: r}
 	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor, acr: r.ACR,
-		begin: api.begin, finish: api.finish, keep: api.keep,
+		begin: api.begin, keep: api.keep,
 	}
 	if err := s.signIn(ctx, a); err != nil {
 		return Result{}, err
@@ -30,12 +30,12 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 		api.result.Pending.Need = a.need
 		if slices.Equal(api.result.Pending.Methods, []auth.ProofMethod{auth.ProofEmailCode}) {
 			r.Actor.Browser = cmp.Or(api.result.Pending.Browser.Reveal(), r.Actor.Browser)
-			return api.result, s.ignoreUnsent(s.MailPendingCode(ctx, tenant, api.result.Pending.Token.Reveal(), r.Actor))
+			if err := s.ignoreUnsent(s.MailPendingCode(ctx, tenant, api.result.Pending.Token.Reveal(), r.Actor)); err != nil {
+				return Result{}, err
+			}
 		}
-		return api.result, nil
 	}
-	api.result.Known = a.issueKnownBrowser()
-	return api.result, nil
+	return api.conclude(ctx, tenant, a.account, r.Actor)
 }
 
 // apiSignIn is a sign-in through the JSON API: it results in tokens, or in a cookie with one account.

@@ -63,26 +63,20 @@ func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedI
 			signedIn, err = s.startInBrowser(tx, a, params, form)
 			return signedIn.Session, err
 		},
-		keep: func(tx *store.Tx, p auth.Proof) (err error) {
-			signedIn.Step.Flow, err = s.keepProof(tx, form, p)
+		keep: func(tx *store.Tx, p auth.Proof) error {
+			f, err := s.keepProof(tx, form, p)
+			signedIn = SignedIn{Step: flow.Step{Flow: f}}
 			return err
 		},
 	}
 	if err := s.signIn(ctx, a); err != nil {
 		return s.refuseInFlow(ctx, form, err)
 	}
-	if a.need != auth.NeedNothing {
-		step, err := s.cfg.Flows.Advance(ctx, form.Tenant, signedIn.Step.Flow, form.Browser)
-		if err == nil && step.Kind == auth.StepFactor && step.Proving.EmailCode {
-			err = s.ignoreUnsent(s.mailFlowCode(ctx, form.FormRef, a.account))
-		}
-		return SignedIn{Step: step}, err
+	signedIn.Trusted = a.trusted
+	signedIn, err = s.continueSignedIn(ctx, form, a.account, signedIn)
+	if err == nil && a.need != auth.NeedNothing && signedIn.Step.Kind == auth.StepFactor && signedIn.Step.Proving.EmailCode {
+		err = s.ignoreUnsent(s.mailFlowCode(ctx, form.FormRef, a.account))
 	}
-	signedIn.Known, signedIn.Trusted = a.issueKnownBrowser(), a.trusted
-	browser := form.Browser
-	browser.Sessions, browser.Actor = signedIn.Accounts, browser.Actor.AsSession(signedIn.Session)
-	browser.Actor.Known = signedIn.Known.Reveal()
-	signedIn.Step, err = s.cfg.Flows.Advance(ctx, form.Tenant, signedIn.Step.Flow, browser)
 	return signedIn, err
 }
 
