@@ -163,6 +163,7 @@ func (c doctorCmd) runChecks(ctx context.Context, cfg *config.Config) []finding 
 	}
 	check("passkeys", func() (string, error) { return describePasskeys(cfg), nil })
 	check("password length", func() (string, error) { return checkPasswordLengths(ctx, cfg) })
+	check("second factors", func() (string, error) { return checkPasskeyPolicies(ctx, cfg) })
 	check("password hashing", func() (string, error) { return checkHashing(cfg) })
 	if cfg.Issuer != "" {
 		response := queryIssuer(ctx, cfg)

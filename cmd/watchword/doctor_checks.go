@@ -77,22 +77,46 @@ func openUnmigrated(ctx context.Context, cfg *config.Config) (*store.DB, error) 
 // checkPasswordLengths names the tenants whose passwords may be shorter than NIST SP 800-63B-4
 // requires. It is not a finding: a tenant may choose its line of the standard.
 func checkPasswordLengths(ctx context.Context, cfg *config.Config) (string, error) {
-	if path, ok := cfg.SQLite(); ok && !exists(path) {
-		return "", inconclusiveError("the database does not exist yet")
-	}
-	db, err := openUnmigrated(ctx, cfg)
+	tenants, err := readTenants(ctx, cfg)
 	if err != nil {
-		return "", inconclusiveError("the database cannot be read, see above")
-	}
-	defer db.Close()
-	var tenants []auth.Tenant
-	if err := db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
-		tenants, err = tx.Tenants()
-		return err
-	}); err != nil {
 		return "", err
 	}
 	return describePasswordLengths(tenants, fault.Now()), nil
+}
+
+// checkPasskeyPolicies names the tenants that require a passkey where browsers accept none: nobody can sign in.
+func checkPasskeyPolicies(ctx context.Context, cfg *config.Config) (string, error) {
+	tenants, err := readTenants(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	var closed []string
+	for _, t := range tenants {
+		if t.Settings.Factors.RequiresPasskey() && !auth.SupportsPasskeys(cfg.BaseURL()) {
+			closed = append(closed, string(t.ID))
+		}
+	}
+	if len(closed) > 0 {
+		return "", fmt.Errorf("tenant %s: %s, or set --second-factor required", strings.Join(closed, ", "), auth.PasskeysNeedDomain)
+	}
+	return "every policy can be met", nil
+}
+
+// readTenants reads the tenants. Errors are inconclusiveError where the database cannot be read.
+func readTenants(ctx context.Context, cfg *config.Config) (tenants []auth.Tenant, err error) {
+	if path, ok := cfg.SQLite(); ok && !exists(path) {
+		return nil, inconclusiveError("the database does not exist yet")
+	}
+	db, err := openUnmigrated(ctx, cfg)
+	if err != nil {
+		return nil, inconclusiveError("the database cannot be read, see above")
+	}
+	defer db.Close()
+	err = db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		tenants, err = tx.Tenants()
+		return err
+	})
+	return tenants, err
 }
 
 func describePasswordLengths(tenants []auth.Tenant, now time.Time) string {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 )
@@ -43,6 +45,23 @@ func (f FactorSettings) After(before FactorSettings, now time.Time) FactorSettin
 	}
 	return f
 }
+
+// RequiresPasskey reports whether the settings require a passkey of any account.
+func (f FactorSettings) RequiresPasskey() bool { return f.strictest(Client{}) == FactorsResistant }
+
+// SupportsPasskeys reports whether browsers accept passkeys for the server with this base URL: they accept none for
+// an IP address (WebAuthn §5.1.2).
+func SupportsPasskeys(base string) bool {
+	u, err := url.Parse(base)
+	if err != nil {
+		return false
+	}
+	_, err = netip.ParseAddr(u.Hostname())
+	return err != nil
+}
+
+// PasskeysNeedDomain says why a policy that requires a passkey is refused, and names the way out.
+const PasskeysNeedDomain = "phishing_resistant needs passkeys, which browsers accept for no IP address; give the issuer a domain name first, such as https://auth.example.com or http://localhost:8080"
 
 // requires reports whether the settings require a factor of any account.
 func (f FactorSettings) requires() bool {

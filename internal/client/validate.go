@@ -89,7 +89,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Settings.Grants, err = s.parseGrants(c, r.Grants); err != nil {
 		return c, err
 	}
-	for _, check := range []func(*auth.Client, Registration) error{s.parseURIs, parseResources, parseAuth, parseAlgorithms, parseRequests, parseHints, parseExchange} {
+	for _, check := range []func(*auth.Client, Registration) error{s.parseURIs, parseResources, parseAuth, parseAlgorithms, parseRequests, s.parseHints, parseExchange} {
 		if err := check(&c, r); err != nil {
 			return c, err
 		}
@@ -319,11 +319,15 @@ func shortText(most int) func(string) (string, error) {
 }
 
 // parseHints checks how users of the client sign in, the defaults of requests and the contacts.
-func parseHints(c *auth.Client, r Registration) (err error) {
+func (s *Service) parseHints(c *auth.Client, r Registration) (err error) {
 	switch r.SecondFactor {
 	case "", auth.FactorsOptional:
 		c.Settings.SecondFactor = ""
-	case auth.FactorsRequired, auth.FactorsResistant:
+	case auth.FactorsResistant:
+		if !auth.SupportsPasskeys(s.cfg.Base) {
+			return auth.Invalid(auth.CodeSecondFactorInvalid, "second_factor", "second_factor: "+auth.PasskeysNeedDomain)
+		}
+	case auth.FactorsRequired:
 	default:
 		return auth.Invalid(auth.CodeSecondFactorInvalid, "second_factor", "second_factor: optional, required or phishing_resistant")
 	}

@@ -16,6 +16,14 @@ const (
 	JWKSPath       = "/.well-known/jwks.json"
 )
 
+// acrs returns the authentication contexts that a sign-in here can reach.
+func (s *Service) acrs() []string {
+	if auth.SupportsPasskeys(s.cfg.Base) {
+		return auth.ACRs
+	}
+	return auth.ACRs[:auth.AssuranceTwoFactors]
+}
+
 // Metadata describes a tenant's issuer (RFC 8414 §2, OpenID Connect Discovery §3). It lists
 // what works; an empty list is left out (§3.2). Lists with a default are stated, because the
 // defaults name what this server does not support.
@@ -88,7 +96,7 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 		PushedEndpoint: issuer + PushedPath, DeviceEndpoint: issuer + DeviceAuthorizationPath, EndSessionEndpoint: issuer + LogoutPath,
 
 		Scopes: auth.DefaultScope, ResponseTypes: oauth.ResponseTypes, ResponseModes: ResponseModes,
-		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
+		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: s.acrs(),
 		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.StandardClaims...),
 		Prompts: prompts, Resources: s.cfg.Resources,
 		Locales: auth.Locales, Challenges: []string{"S256"},

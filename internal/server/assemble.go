@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -129,7 +128,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Sessions = session.New(session.Config{DB: s.DB, Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
 	s.Access = access.New(s.DB)
-	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
+	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now})
 	s.Accounts = account.New(account.Config{
 		DB: s.DB, Hasher: s.Hasher, Policy: s.policy, Sessions: s.Sessions, Limiter: s.Limiter,
 		Rates: s.rates(),
@@ -174,7 +173,7 @@ func (s *Server) newRelyingParty() (*passkey.RelyingParty, error) {
 	if err != nil {
 		return nil, fmt.Errorf("base URL: %w", err)
 	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+	if !auth.SupportsPasskeys(s.cfg.BaseURL()) {
 		return nil, nil
 	}
 	return passkey.NewRelyingParty(cmp.Or(s.cfg.Passkeys.RPID, u.Hostname()), append([]string{s.cfg.BaseURL()}, s.cfg.Passkeys.Origins...))

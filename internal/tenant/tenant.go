@@ -26,6 +26,7 @@ const cacheFor = time.Second
 type Config struct {
 	DB   *store.DB
 	Keys *keys.Ring
+	Base string // the server's own URL; empty where it does not matter
 	Now  func() time.Time
 }
 
@@ -51,6 +52,9 @@ func New(cfg Config) *Service {
 // tenant_invalid, name_…, settings_invalid, tenant_taken.
 func (s *Service) Create(ctx context.Context, id, name string, settings auth.Settings, actor auth.Actor) (auth.Tenant, error) {
 	t, err := parseTenant(id, name, settings)
+	if err == nil {
+		err = s.checkPasskeys(auth.Tenant{}, t)
+	}
 	if err != nil {
 		return auth.Tenant{}, err
 	}

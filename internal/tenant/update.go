@@ -42,6 +42,9 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 		if err := checkRoles(tx, before, t); err != nil {
 			return err
 		}
+		if err := s.checkPasskeys(before, t); err != nil {
+			return err
+		}
 		if err := tx.UpdateCurrentTenant(t); err != nil {
 			return err
 		}
@@ -95,6 +98,14 @@ func checkRoles(tx *store.Tx, before, after auth.Tenant) error {
 		} else if err != nil {
 			return fmt.Errorf("read role: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkPasskeys refuses a change that begins to require passkeys where there are none: nobody could sign in.
+func (s *Service) checkPasskeys(before, after auth.Tenant) error {
+	if after.Settings.Factors.RequiresPasskey() && !before.Settings.Factors.RequiresPasskey() && !auth.SupportsPasskeys(s.cfg.Base) {
+		return auth.Invalid(auth.CodeSettingsInvalid, "settings", "factors: "+auth.PasskeysNeedDomain)
 	}
 	return nil
 }

@@ -115,7 +115,11 @@ func (s *Handlers) FactorForm(ex *router.Exchange, r *http.Request) error {
 // EnrolPage asks an account without a second factor to add an authenticator app, or a passkey where only
 // that is enough.
 func (s *Handlers) EnrolPage(ex *router.Exchange, st flow.Step) error {
-	if st.Required >= auth.AssurancePhishingResistant && s.logins.HasPasskeys() {
+	switch {
+	case st.Required < auth.AssurancePhishingResistant:
+	case !s.logins.HasPasskeys(): // an app would be asked for again and again
+		return auth.Refuse(auth.KindConflict, auth.CodePasskeysOff, "a passkey is required, and this server has none")
+	default:
 		return redirect(ex, flowURL(ex, PathAddPasskey, st.Flow.ID))
 	}
 	return s.showEnrolment(ex, st, http.StatusOK, "")

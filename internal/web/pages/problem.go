@@ -121,7 +121,7 @@ func (s *Handlers) retryURL(ex *router.Exchange, status int) string {
 }
 
 // problemCodes and problemKeys map codes and statuses to the texts for users.
-var problemCodes = map[auth.Code]ui.Key{auth.CodeFlowOver: ui.FlowGone}
+var problemCodes = map[auth.Code]ui.Key{auth.CodeFlowOver: ui.FlowGone, auth.CodePasskeysOff: ui.NoPasskeys}
 
 var problemKeys = map[int]ui.Key{
 	http.StatusForbidden:             ui.Forbidden,

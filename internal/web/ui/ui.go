@@ -270,8 +270,9 @@ const (
 	CodeWait     Key = "device.throttled"
 	Unavailable  Key = "error.unavailable"
 	Internal     Key = "error.internal"
-	Failed       Key = "error.failed"   // anything else
-	BadRequest   Key = "error.request"  // a client sent an invalid request
+	Failed       Key = "error.failed"  // anything else
+	BadRequest   Key = "error.request" // a client sent an invalid request
+	NoPasskeys   Key = "flow.no_passkeys"
 	FlowGone     Key = "flow.gone"      // ended or too old
 	FlowNoCookie Key = "flow.no_cookie" // of another browser, or of one that blocks cookies
 )
