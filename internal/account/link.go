@@ -89,9 +89,9 @@ func (l link) deletePrevious(tx *store.Tx) error {
 // newMail returns a mail to the address of an account. The name of an unverified account could be spam, so it is
 // left out.
 func newMail(tx *store.Tx, a auth.Account, actor auth.Actor) auth.Mail {
-	m := auth.Mail{To: a.Email.Address, IP: actor.IP, At: tx.Now}
+	m := auth.Mail{To: a.Email.Address, Locale: a.Locale, IP: actor.IP, At: tx.Now}
 	if a.Verified() {
-		m.Name, m.Locale = a.Name, a.Locale
+		m.Name = a.Name
 	}
 	return m
 }

@@ -19,6 +19,8 @@ type Registration struct {
 	// Flow is the flow from whose page the request came. The link then leads back into it.
 	// Programs have none.
 	Flow auth.FlowID
+	// Locale is the language of the page: that of the account until its owner chooses one. Empty for none.
+	Locale string
 }
 
 // Register creates an account with an unverified address and mails a link to it. The
@@ -61,7 +63,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 		return err
 	}
 	reg := pendingRegistration{s: s, tenant: t, email: email, username: username, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
-		registrar: registrarOf(r.Browser, actor), flow: r.Flow, suppressed: suppressed}
+		registrar: registrarOf(r.Browser, actor), flow: r.Flow, locale: r.Locale, suppressed: suppressed}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := (submission{r.Browser, string(r.Flow)}).record(tx, "register", email.Login, r.Password); err != nil {
 			return err
@@ -117,6 +119,7 @@ type pendingRegistration struct {
 
 	registrar  registrar
 	flow       auth.FlowID
+	locale     string
 	suppressed bool // beyond the limit: nothing is sent
 }
 
@@ -130,7 +133,7 @@ func (r *pendingRegistration) write(tx *store.Tx) error {
 	if r.suppressed {
 		return r.recordSuppressed(tx)
 	}
-	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Username: r.username, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
+	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Username: r.username, Name: r.name, Locale: r.locale, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
 	inserted := tx.InsertAccount(a)
 	if inserted != nil && !errors.Is(inserted, auth.ErrConflict) {
 		return inserted
@@ -185,7 +188,7 @@ func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 		}
 		return r.sendVerification(tx, a, own)
 	}
-	a.Email, a.Username, a.Name = r.email, r.username, r.name
+	a.Email, a.Username, a.Name, a.Locale = r.email, r.username, r.name, r.locale
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}

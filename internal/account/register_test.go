@@ -15,13 +15,13 @@ import (
 
 func TestRegisterAndVerify(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
+		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice ", Locale: "de"}, alice))
 		m := h.requireMail(auth.MailVerify, "Alice@example.test")
-		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(verifyLifetime)) {
+		if m.Name != "" || m.Locale != "de" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(verifyLifetime)) {
 			t.Errorf("mail %+v", m)
 		}
 		a := h.find("alice@example.test")
-		if a.Verified() || a.Name != "Alice" || !h.passwordMatches("alice@example.test", good) {
+		if a.Verified() || a.Name != "Alice" || a.Locale != "de" || !h.passwordMatches("alice@example.test", good) {
 			t.Errorf("account %+v", a)
 		}
 		h.requireOK(h.verify(m.Token, alice))

@@ -34,10 +34,10 @@ func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.accounts.Register(r.Context(), ex.Tenant.ID, account.Registration{
-		Email: email, Username: r.PostForm.Get("username"), Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Flow: st.Flow.ID,
-	}, ex.RequestActor())
 	p := s.registerOf(ex, st)
+	err = s.accounts.Register(r.Context(), ex.Tenant.ID, account.Registration{
+		Email: email, Username: r.PostForm.Get("username"), Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Flow: st.Flow.ID, Locale: string(p.Lang),
+	}, ex.RequestActor())
 	p.Email, p.Username = email, auth.Clip(r.PostForm.Get("username"), maxUsername)
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
