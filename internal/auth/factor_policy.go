@@ -162,6 +162,15 @@ func (s SignIn) LacksFactor() bool {
 	return s.Policy.assurance() > s.reachable() && !s.Now.Before(s.Due)
 }
 
+// GraceEnds returns when the policy begins to require a factor that the account does not have; zero if it does
+// already or never will.
+func (s SignIn) GraceEnds() time.Time {
+	if s.Policy.assurance() <= s.reachable() || !s.Now.Before(s.Due) {
+		return time.Time{}
+	}
+	return s.Due
+}
+
 // Fresh returns what a session lacks before its user may change how the account signs in. Proofs count
 // for the given age, and must reach what the account can, up to two factors. That includes a mailed code
 // where the tenant allows it: whoever has only the password must not add the first authenticator. A trusted

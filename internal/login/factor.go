@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -32,6 +33,31 @@ func (s *Service) Factors(ctx context.Context, tenant auth.TenantID, account aut
 		return !f.Authenticates()
 	})
 	return list, recoveryCodes, nil
+}
+
+// GraceEnds is auth.SignIn.GraceEnds of an account that signs in with its password.
+func (s *Service) GraceEnds(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (at time.Time, err error) {
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		t, err := tx.CurrentTenant()
+		if err != nil {
+			return err
+		}
+		c, err := tx.Client(auth.FirstParty)
+		if err != nil {
+			return err
+		}
+		a, err := tx.Account(account)
+		if err != nil {
+			return err
+		}
+		signIn, err := newSignIn(tx, t, c, a, []auth.Proof{{Method: auth.ProofPassword, Account: account, At: tx.Now}})
+		at = signIn.GraceEnds()
+		return err
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read days of grace: %w", err)
+	}
+	return at, nil
 }
 
 // RenameFactor changes the name of one of the account's authenticators. Refusals: factor_unknown,

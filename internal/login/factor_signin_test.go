@@ -262,8 +262,21 @@ func TestAttack_MF_13_RememberMe(t *testing.T) {
 			t.Errorf("%+v", e.Step.Kind)
 		}
 		h.setPolicy(func(f *auth.FactorSettings) { f.Since, f.GraceDays = h.clock.Now(), 7 })
-		if _, e := (&browser{h: h}).beginSignIn("ann@example.test", false); e.Step.Kind != auth.StepDone {
+		_, e = (&browser{h: h}).beginSignIn("ann@example.test", false)
+		if e.Step.Kind != auth.StepDone {
 			t.Errorf("within the days of grace: %s", e.Step.Kind)
+		}
+		due := func() time.Time {
+			at, err := h.GraceEnds(t.Context(), tenant, e.Session.Account)
+			h.requireOK(err)
+			return at
+		}
+		if want := h.clock.Now().AddDate(0, 0, 7); !due().Equal(want) {
+			t.Errorf("they end at %v, want %v", due(), want)
+		}
+		h.clock.Advance(7 * 24 * time.Hour)
+		if !due().IsZero() {
+			t.Errorf("over, and they end at %v", due())
 		}
 	})
 }

@@ -238,7 +238,10 @@ func (s *Handlers) AccountPage(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := ui.Overview{Frame: s.accountFrame(ex, PathAccount+"/keep"), DeleteAt: ex.SignedIn[0].Account.DeleteAt}
+	p := ui.Overview{Frame: s.accountFrame(ex, PathAccount+"/keep"), DeleteAt: ex.SignedIn[0].Account.DeleteAt, Add: tenantPath(ex, PathFactors)}
+	if p.DueAt, err = s.logins.GraceEnds(ctx, ex.Tenant.ID, id); err != nil {
+		return err
+	}
 	status := map[string]string{
 		PathProfile: cmp.Or(p.Name, p.Say(ui.ProfileStatus)), PathEmail: p.Account, PathPassword: p.Say(ui.PasswordStatus), PathFactors: p.Say(ui.FactorsOff), PathPasskeys: p.Say(ui.PasskeyNone),
 		PathSessions: p.Count(len(devices), ui.SessionOne, ui.SessionMany), PathApps: p.Say(ui.AppNone), PathData: p.Say(ui.DataStatus),

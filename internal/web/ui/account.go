@@ -36,6 +36,10 @@ type Overview struct {
 	Frame
 	Rows     []OverviewRow
 	DeleteAt time.Time // when the account will be deleted; zero for never
+	// DueAt is when the account begins to need a second factor that it does not have; zero for never. Add is the
+	// URL of the page that adds one.
+	DueAt time.Time
+	Add   string
 }
 
 // OverviewRow is a link to a page of the account, with what is there.

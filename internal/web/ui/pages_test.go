@@ -183,6 +183,7 @@ func accountSamples(p Page) []sample {
 	return []sample{
 		{"account", overview, []string{"account", "logout", "overview"}},
 		{"account_deletion", Overview{Frame: overview.Frame, Rows: overview.Rows, DeleteAt: seen}, []string{"keep", "logout"}},
+		{"account_due", Overview{Frame: overview.Frame, Rows: overview.Rows, DueAt: seen, Add: "/account/two-factor"}, []string{"due", "due-add"}},
 		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
 		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
 		{"account_email_username", Address{Frame: frame(2, "/account"), Names: auth.IdentifyByBoth, Username: "alice", BadName: p.Say(NameTaken), Rename: "/account/email/username"}, []string{"email", "username", "rename", "badname"}},
