@@ -24,7 +24,7 @@ func (i Identifiers) Usernames() bool { return i == IdentifyByUsername || i == I
 // name counts once the address is verified. Until then, and without a user name, an account signs
 // in with its address.
 func (i Identifiers) SignsIn(a Account, login string) bool {
-	if isUsername(login) {
+	if IsUsername(login) {
 		return i.Usernames() && a.Verified() && a.Username == login
 	}
 	return i != IdentifyByUsername || a.Username == "" || !a.Verified()
@@ -35,13 +35,13 @@ func (a Account) Has(login string) bool {
 	return login != "" && (login == a.Email.Login || login == a.Username)
 }
 
-// isUsername tells user names from addresses: only these have an "@".
-func isUsername(login string) bool { return !strings.Contains(login, "@") }
+// IsUsername reports whether a canonical login is a user name: only addresses have an "@".
+func IsUsername(login string) bool { return !strings.Contains(login, "@") }
 
 // ParseLogin returns the canonical form of a name with which a user signs in: an email address or
 // a user name. It is the only function that canonicalises login identifiers.
 func ParseLogin(s string) (string, error) {
-	if isUsername(foldName(s)) {
+	if IsUsername(foldName(s)) {
 		return ParseUsername(s)
 	}
 	email, err := ParseEmail(s)

@@ -114,7 +114,7 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 // resolveAddress returns the canonical address of the attempt: as entered, or of the account with the user
 // name; empty without one.
 func (a *attempt) resolveAddress(ctx context.Context) (address string, err error) {
-	if a.login == "" || strings.Contains(a.login, "@") {
+	if a.login == "" || !auth.IsUsername(a.login) {
 		return a.login, nil
 	}
 	err = a.s.cfg.DB.ReadOne(ctx, a.tenant, func(tx *store.Tx) error {

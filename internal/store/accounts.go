@@ -47,10 +47,10 @@ func (tx *Tx) AccountByUsername(name string) (auth.Account, error) {
 
 // AccountByName finds an account by a canonical address or user name.
 func (tx *Tx) AccountByName(login string) (auth.Account, error) {
-	if strings.Contains(login, "@") {
-		return tx.AccountByLogin(login)
+	if auth.IsUsername(login) {
+		return tx.AccountByUsername(login)
 	}
-	return tx.AccountByUsername(login)
+	return tx.AccountByLogin(login)
 }
 
 // AccountFilter pages through accounts by id.

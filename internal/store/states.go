@@ -156,9 +156,9 @@ type PasswordState struct {
 // PasswordState finds an account by a canonical address or user name, with its password and tenant;
 // ErrNotFound without an account.
 func (tx *Tx) PasswordState(login string) (PasswordState, error) {
-	condition := hasUsername
-	if strings.Contains(login, "@") {
-		condition = hasLogin
+	condition := hasLogin
+	if auth.IsUsername(login) {
+		condition = hasUsername
 	}
 	return queryRow(tx.q, func(s scanner, v *PasswordState) error {
 		return s.Scan(append(accountDest(&v.Account), textDest(&v.Hash), jsonDest{&v.Tenant.Settings})...)

@@ -3,7 +3,6 @@ package pages
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -26,7 +25,7 @@ func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
 	if ex.Tenant.Settings.EmailSignIn {
 		p.ByMail = sidePageURL(ex, PathMailSignIn, st.Flow.ID)
 	}
-	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") || p.Names.Usernames() {
+	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); !auth.IsUsername(hint) || p.Names.Usernames() {
 		p.Email = hint
 	}
 	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 && !addingAccount(ex) { // the signed-in user has to authenticate again
