@@ -191,7 +191,7 @@ func restoreUsername(tx *store.Tx, a *auth.Account, link session.SecureLink) (st
 		return "", nil
 	}
 	err := requireFreeUsername(tx, *link.Username, a.ID)
-	if auth.KindOf(err) == auth.KindConflict {
+	if auth.CodeOf(err) == auth.CodeUsernameTaken {
 		return "", nil
 	}
 	if err != nil {

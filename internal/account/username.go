@@ -78,7 +78,7 @@ func errUsernameTaken() error {
 // wants, or none if another account has it.
 func claimUsername(tx *store.Tx, a *auth.Account) error {
 	err := requireFreeUsername(tx, a.Username, a.ID)
-	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeUsernameTaken {
+	if auth.CodeOf(err) == auth.CodeUsernameTaken {
 		a.Username, err = "", nil
 	}
 	return err

@@ -79,6 +79,14 @@ func Unavailable(cause error, after time.Duration) *Error {
 	return &Error{Kind: KindUnavailable, Code: CodeUnavailable, Msg: "the service is temporarily unavailable; try again shortly", RetryAfter: after, Err: cause}
 }
 
+// CodeOf returns the code of the first *Error in err's chain; empty without one.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
 // KindOf returns the kind of the first *Error in err's chain, or KindInternal.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -194,7 +194,4 @@ func CanReturn(tx *store.Tx, f auth.Flow, browser Browser) (bool, error) {
 	return tx.Now.Before(until), err
 }
 
-func isFlowOver(err error) bool {
-	e, ok := errors.AsType[*auth.Error](err)
-	return ok && e.Code == auth.CodeFlowOver
-}
+func isFlowOver(err error) bool { return auth.CodeOf(err) == auth.CodeFlowOver }

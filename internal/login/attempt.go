@@ -306,7 +306,7 @@ func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, er
 	}
 	params, a.need, a.trusted, err = a.s.checkInBrowser(tx, a.account, []auth.Proof{a.proof(tx)}, a.actor, a.acr...)
 	if isRefusal(err) {
-		switch refusal, _ := errors.AsType[*auth.Error](err); refusal.Code {
+		switch auth.CodeOf(err) {
 		case auth.CodeEmailNotVerified:
 			reason = ReasonUnverified
 		case auth.CodeAccountLocked:

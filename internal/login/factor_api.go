@@ -215,7 +215,7 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 		return err
 	}
 	p, err := d.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Flow: f.ID, Method: r.Method, Code: r.Code, Actor: r.Actor})
-	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
+	if auth.CodeOf(err) == auth.CodeInvalidCode {
 		return d.s.refuseCode(tx, f, r.Method, r.Actor, a.ID, err)
 	}
 	if err != nil {

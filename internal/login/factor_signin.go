@@ -174,7 +174,7 @@ func (s *Service) proveFactor(tx *store.Tx, in FactorForm, base PasswordForm, co
 		return SignedIn{}, err
 	}
 	p, err := s.useCode(tx, account, proofs, codeAttempt{Flow: f.ID, Method: in.Method, Enrol: in.Enrol, Code: in.Code, Actor: in.Browser.Actor})
-	if refusal, ok := errors.AsType[*auth.Error](err); ok && refusal.Code == auth.CodeInvalidCode {
+	if auth.CodeOf(err) == auth.CodeInvalidCode {
 		return SignedIn{}, s.refuseCode(tx, f, in.Method, in.Browser.Actor, account, err)
 	}
 	if err != nil {

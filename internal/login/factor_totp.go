@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -227,7 +226,7 @@ func useAnyTOTP(tx *store.Tx, account auth.AccountID, code string) error {
 			continue
 		}
 		err := useTOTP(tx, f, code)
-		if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeInvalidCode {
+		if auth.CodeOf(err) == auth.CodeInvalidCode {
 			continue
 		}
 		return err

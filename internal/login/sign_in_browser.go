@@ -140,7 +140,7 @@ func (s *Service) refuseInFlow(ctx context.Context, form PasswordForm, refusal e
 		return SignedIn{}, refusal
 	}
 	step, err := s.cfg.Flows.FormStep(ctx, form.FormRef)
-	if over, ok := errors.AsType[*auth.Error](err); ok && over.Code == auth.CodeFlowOver {
+	if auth.CodeOf(err) == auth.CodeFlowOver {
 		return SignedIn{}, refusal // the flow ended meanwhile; the attempt counts as any other
 	}
 	return SignedIn{Step: step}, cmp.Or(err, refusal)

@@ -171,11 +171,10 @@ func (s *Handlers) FactorAddForm(ex *router.Exchange, r *http.Request) error {
 	}
 	if refusal != nil {
 		page := newPage(ex)
-		e, ok := errors.AsType[*auth.Error](refusal)
-		switch {
-		case ok && e.Code == auth.CodeInvalidCode:
+		switch auth.CodeOf(refusal) {
+		case auth.CodeInvalidCode:
 			return s.showFactorAdd(ex, id, http.StatusBadRequest, page.Say(ui.BadFirstCode))
-		case ok && e.Code == auth.CodeFactorUnknown:
+		case auth.CodeFactorUnknown:
 			return seeOther(ex, PathFactors)
 		}
 		status, bad, err := explainRefusal(ex, page, refusal)
@@ -218,7 +217,7 @@ func (s *Handlers) codesOf(ex *router.Exchange) (ui.RecoveryCodes, error) {
 // CodesForm creates recovery codes and shows them, once. They count when one of them was entered.
 func (s *Handlers) CodesForm(ex *router.Exchange, r *http.Request) error {
 	codes, err := s.logins.BeginRecoveryCodes(r.Context(), ex.Tenant.ID, ex.Actor.Account())
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeNoFactor {
+	if auth.CodeOf(err) == auth.CodeNoFactor {
 		return seeOther(ex, PathFactors)
 	}
 	if err != nil {
@@ -246,7 +245,7 @@ func (s *Handlers) CodesConfirm(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	p.Bad, p.Ask = bad, true
-	if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == auth.CodeInvalidCode {
+	if auth.CodeOf(refusal) == auth.CodeInvalidCode {
 		p.Bad = p.Say(ui.BadNewCode)
 	}
 	return render(ex, status, p)

@@ -17,7 +17,7 @@ func (s *Handlers) PasskeysPage(ex *router.Exchange, _ *http.Request) error {
 
 func (s *Handlers) showPasskeys(ex *router.Exchange, status int, bad string) error {
 	list, err := s.logins.Passkeys(ex.Request.Context(), ex.Tenant.ID, ex.Actor.Account())
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodePasskeysOff {
+	if auth.CodeOf(err) == auth.CodePasskeysOff {
 		return router.NotFound()
 	}
 	if err != nil {
@@ -36,8 +36,7 @@ func (s *Handlers) showPasskeys(ex *router.Exchange, status int, bad string) err
 		p.List = append(p.List, ui.PasskeyRow{FactorRow: factorRow(ex, p.Page, f), Synced: f.Data.BackupEligible})
 	}
 	options, err := s.logins.BeginPasskey(ex.Request.Context(), ex.Tenant.ID, ex.RequestActor())
-	e, refused := errors.AsType[*auth.Error](err)
-	if p.Full = refused && e.Code == auth.CodeTooManyFactors; err != nil && !p.Full {
+	if p.Full = auth.CodeOf(err) == auth.CodeTooManyFactors; err != nil && !p.Full {
 		return err
 	}
 	p.Passkey = ui.Passkey{Form: p.Form, Button: ui.CreatePasskey, Use: "create", Options: string(options), Signals: signals(s.logins.PasskeySignals(list))}

@@ -59,8 +59,8 @@ func (s *Handlers) UsernameForm(ex *router.Exchange, r *http.Request) error {
 	if failed != nil {
 		return failed
 	}
-	if e, _ := errors.AsType[*auth.Error](err); usernameProblems[e.Code] != "" {
-		bad = p.Say(usernameProblems[e.Code])
+	if problem := usernameProblems[auth.CodeOf(err)]; problem != "" {
+		bad = p.Say(problem)
 	}
 	p.BadName = bad
 	return render(ex, status, p)

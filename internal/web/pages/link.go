@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/account"
@@ -19,10 +18,7 @@ import (
 func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("token"), 128) }
 
 // isInvalidLink reports whether err says that a link does not work.
-func isInvalidLink(err error) bool {
-	e, ok := errors.AsType[*auth.Error](err)
-	return ok && e.Code == auth.CodeInvalidLink
-}
+func isInvalidLink(err error) bool { return auth.CodeOf(err) == auth.CodeInvalidLink }
 
 // linkPage returns the secret of a link's page, new on GET. It identifies a form that is sent twice,
 // since the page sets no cookie.

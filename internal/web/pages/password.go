@@ -56,7 +56,7 @@ func (s *Handlers) renderReset(ex *router.Exchange, r *http.Request, reset accou
 	if isInvalidLink(err) {
 		return s.renderResetFailed(ex, ui.LinkUsed)
 	}
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeLinkNotYetValid {
+	if auth.CodeOf(err) == auth.CodeLinkNotYetValid {
 		if !needs.Recovers {
 			return renderUnlockLater(ex)
 		}

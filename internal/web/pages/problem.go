@@ -40,7 +40,7 @@ func (s *Handlers) WriteProblem(ex *router.Exchange, err error) {
 // again. The home page of a self-described client is not trusted, so there is none.
 func (s *Handlers) flowHome(ex *router.Exchange, err error) (name, uri string) {
 	r := ex.Request
-	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != auth.CodeFlowOver {
+	if auth.CodeOf(err) != auth.CodeFlowOver {
 		return "", ""
 	}
 	id := flowOf(r)
