@@ -33,10 +33,10 @@ var layers = [][]string{
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant", "internal/client/clienttest"},
 	{"internal/client", "internal/flow"},
 	{"internal/token", "internal/session"},
-	{"internal/keys", "internal/limit", "internal/outbound"},
+	{"internal/keys", "internal/limit", "internal/outbound", "internal/place"},
 	{"internal/store/storetest"},
 	{"internal/store"},
-	{"guard/guardtest", "internal/passkey/passkeytest"},
+	{"guard/guardtest", "internal/passkey/passkeytest", "internal/place/placetest"},
 	{"internal/password", "internal/otp", "internal/passkey", "internal/oauth", "guard"},
 	{"internal/secret"},
 	{"internal/timer", "internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
@@ -63,7 +63,7 @@ var only = map[string][]string{
 }
 
 // testPackages serve tests only; no other package imports "testing".
-var testPackages = []string{"internal/client/clienttest", "internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest", "internal/passkey/passkeytest"}
+var testPackages = []string{"internal/client/clienttest", "internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest", "internal/passkey/passkeytest", "internal/place/placetest"}
 
 // reserved says which packages may import a package, and where its work belongs instead.
 var reserved = map[string]struct {
@@ -87,7 +87,7 @@ var reserved = map[string]struct {
 		"random bytes come from internal/secret",
 	},
 	"os": {
-		[]string{"internal/config", "internal/store", "internal/store/storetest", "internal/fault", "internal/server", "internal/password", "cmd/watchword", "bench", "examples/go-api"},
+		[]string{"internal/config", "internal/store", "internal/store/storetest", "internal/fault", "internal/server", "internal/password", "internal/place", "internal/place/placetest", "cmd/watchword", "bench", "examples/go-api"},
 		"files and the environment belong to cmd/watchword and config",
 	},
 	"testing": {testPackages, "production code does not import testing"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
@@ -159,6 +160,12 @@ func (c doctorCmd) runChecks(ctx context.Context, cfg *config.Config) []finding 
 				return "", err
 			}
 			return cfg.Password.BreachedFile, b.Close()
+		})
+	}
+	if cfg.Places.Database != "" {
+		check("places", func() (string, error) {
+			_, err := place.Open(cfg.Places.Database)
+			return cfg.Places.Database, err
 		})
 	}
 	check("passkeys", func() (string, error) { return describePasskeys(cfg), nil })

@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/place/placetest"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
@@ -59,6 +60,14 @@ func TestRepair_N6_DoctorAsksForTheProxy(t *testing.T) {
 	wantFinding(t, found, "proxy", true, "127.0.0.1/32")
 	found = examine(t, "WATCHWORD_ISSUER=https://auth.example.test", "WATCHWORD_LISTEN=:0", "WATCHWORD_TLS_AUTO=auth.example.test", "WATCHWORD_TLS_DIRECTORY=https://127.0.0.1:1/")
 	wantFinding(t, found, "proxy", true, "none: ")
+}
+
+func TestDoctorOpensTheDatabaseOfPlaces(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "cities.mmdb")
+	wantFinding(t, examine(t, "WATCHWORD_PLACES_DATABASE="+file), "places", false, "want a database of cities or countries")
+	placetest.Write(t, file, "GeoLite2-City", nil)
+	wantFinding(t, examine(t, "WATCHWORD_PLACES_DATABASE="+file), "places", true, file)
 }
 
 // The issuer has to lead to this server, and by a certificate that is trusted.

@@ -48,6 +48,7 @@ type Config struct {
 	Accounts Accounts `key:"accounts" help:"Who may register an account. Tenants can set their own."`
 	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower values are replaced at the next sign-in."`
 	Passkeys Passkeys `key:"passkeys" help:"Passkeys. They need an issuer with a domain name, and https unless it is localhost."`
+	Places   Places   `key:"places" help:"Places of IP addresses, for users: in the list of their devices and in mails."`
 	Links    Links    `key:"links" help:"How long links in mails work."`
 	Sessions Sessions `key:"sessions" help:"Browser sessions."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants can set their own."`
@@ -133,6 +134,11 @@ type Passkeys struct {
 	RPID    string `key:"rp_id" example:"example.com" help:"The domain that passkeys belong to (the RP ID of WebAuthn): the host of the issuer, or a domain above it. If empty, the host of the issuer. After a change no passkey of before works."`
 	Origins List   `key:"origins" example:"https://app.example.com" help:"Further origins whose pages and applications use the passkeys of this server, such as https://app.example.com, or android:apk-key-hash: and the hash of an Android application. Those with https are published at /.well-known/webauthn for browsers."`
 	Offer   bool   `key:"offer" default:"true" help:"Offer a passkey after sign-in to users who have none, at most every 30 days."`
+}
+
+// Places is the section places.
+type Places struct {
+	Database string `key:"database" example:"/var/lib/GeoIP/GeoLite2-City.mmdb" help:"File of cities or countries in the MaxMind DB format (.mmdb), such as GeoLite2 City or DB-IP City Lite. It is read into memory, and again when it changes. If empty, no places are shown."`
 }
 
 // Links is the section links.

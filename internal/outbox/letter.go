@@ -82,6 +82,7 @@ type writer struct {
 	base   string // base URL, only from the configuration
 	tenant func(context.Context, auth.TenantID) string
 	locale func(context.Context, auth.TenantID) string // English when nil
+	place  func(ip, language string) string            // no places when nil
 }
 
 // language is a language of mails.
@@ -159,8 +160,12 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	if words == nil {
 		return letter{}, Permanent(fmt.Errorf("%s is not a kind of mail", m.Kind))
 	}
+	where := ""
+	if w.place != nil {
+		where = w.place(m.Payload.IP, lang)
+	}
 	f := facts{
-		Tenant: "Watchword", After: in.formatTime(m.Payload.NotBefore), Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
+		Tenant: "Watchword", After: in.formatTime(m.Payload.NotBefore), Until: in.formatTime(m.Payload.ExpiresAt), From: in.origin(m.Payload, where), NewEmail: auth.Clip(m.Payload.NewEmail, 254),
 		Factor: in.factors[m.Payload.Factor], Left: m.Payload.Left, Removed: in.formatFactors(m.Payload.Removed), Device: in.device(m.Payload.UserAgent), DeleteAt: in.formatTime(m.Payload.DeleteAt), Secure: m.Payload.Token != "" && slices.Contains(notices, m.Kind),
 	}
 	if w.tenant != nil {
@@ -239,13 +244,18 @@ func (l language) formatFactors(list []auth.MailFactor) string {
 	return strings.Join(parts, ", ")
 }
 
-func (l language) origin(m auth.Mail) string {
+// origin returns when and from where a mail was requested. The place is looked up when the mail is written, so
+// it is stored nowhere.
+func (l language) origin(m auth.Mail, where string) string {
 	var parts []string
 	if !m.At.IsZero() {
 		parts = append(parts, l.on+l.formatTime(m.At))
 	}
 	if m.IP != "" {
 		parts = append(parts, l.from+auth.Clip(m.IP, 64))
+		if where != "" {
+			parts = append(parts, "("+where+")")
+		}
 	}
 	return strings.Join(parts, " ")
 }

@@ -188,6 +188,27 @@ func TestNoticeOfANewDevice(t *testing.T) {
 	}
 }
 
+// TestPlacesInMails: a mail names the place of the address where one is known, in its own language.
+func TestPlacesInMails(t *testing.T) {
+	t.Parallel()
+	place := func(ip, language string) string {
+		return map[string]string{"192.0.2.7 en": "Berlin, Germany", "192.0.2.7 de": "Berlin, <Deutschland>"}[ip+" "+language]
+	}
+	for _, c := range []struct{ ip, lang, want string }{
+		{"192.0.2.7", "en", " from the network address 192.0.2.7 (Berlin, Germany), with "},
+		{"192.0.2.7", "de", " von der Netzwerkadresse 192.0.2.7 (Berlin, <Deutschland>) bei Ihrem Konto "},
+		{"192.0.2.8", "en", " from the network address 192.0.2.8, with "},
+		{"", "en", " 1 March 2026, 12:00 UTC, with "},
+	} {
+		m := message(auth.MailNewDevice, "a@x.test")
+		m.Payload.IP, m.Payload.Locale = c.ip, c.lang
+		l, err := writer{base: base, place: place}.write(t.Context(), m)
+		if err != nil || !strings.Contains(l.Why, c.want) || strings.Contains(l.html, "<Deutschland>") {
+			t.Errorf("%s, %s: %q, %v", c.ip, c.lang, l.Why, err)
+		}
+	}
+}
+
 func TestEveryLetterHasAKind(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("letters/*.tmpl")

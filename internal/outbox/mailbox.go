@@ -26,6 +26,7 @@ type MailboxConfig struct {
 	Base       string // base URL of links, as in MailConfig
 	TenantName func(context.Context, auth.TenantID) string
 	Locale     func(context.Context, auth.TenantID) string
+	Place      func(ip, language string) string
 	Now        func() time.Time
 	Keep       int // largest number of mails; 200 when zero
 }
@@ -44,7 +45,7 @@ type Mailbox struct {
 // NewMailbox returns an empty Mailbox.
 func NewMailbox(cfg MailboxConfig) *Mailbox {
 	setDefault(&cfg.Keep, 200)
-	return &Mailbox{cfg: cfg, writer: writer{base: cfg.Base, tenant: cfg.TenantName, locale: cfg.Locale}, more: make(chan struct{})}
+	return &Mailbox{cfg: cfg, writer: writer{base: cfg.Base, tenant: cfg.TenantName, locale: cfg.Locale, place: cfg.Place}, more: make(chan struct{})}
 }
 
 // Handlers returns handlers that store every kind of mail.

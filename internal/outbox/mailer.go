@@ -31,6 +31,8 @@ type MailConfig struct {
 	TenantName func(context.Context, auth.TenantID) string
 	// Locale returns the language of a tenant's mails: "en" or "de"; English when nil.
 	Locale func(context.Context, auth.TenantID) string
+	// Place returns the place of an IP address in a language, empty if unknown; no mail has one when nil.
+	Place func(ip, language string) string
 	// TLS, if set, is the TLS configuration, such as other certificate authorities than the
 	// system's.
 	TLS *tls.Config
@@ -68,7 +70,7 @@ func NewMailer(cfg MailConfig) (*Mailer, error) {
 	return &Mailer{
 		cfg: cfg, server: server, from: from, helo: helo(cfg.Base),
 		idle:   idlePool{timers: cfg.Timers},
-		writer: writer{base: cfg.Base, tenant: cfg.TenantName, locale: cfg.Locale},
+		writer: writer{base: cfg.Base, tenant: cfg.TenantName, locale: cfg.Locale, place: cfg.Place},
 	}, nil
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/outbox"
 	"github.com/watchword-auth/watchword/internal/passkey"
 	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/tenant"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -65,6 +66,16 @@ func (s *Server) openPasswords(context.Context) (err error) {
 	}
 	s.onClose(list)
 	s.policy.Blocklist = &password.Blocklist{Breached: list}
+	return nil
+}
+
+func (s *Server) openPlaces(context.Context) (err error) {
+	if s.cfg.Places.Database == "" {
+		return nil
+	}
+	if s.places, err = place.Open(s.cfg.Places.Database); err != nil {
+		return fmt.Errorf("places.database: %w", err)
+	}
 	return nil
 }
 
@@ -215,11 +226,15 @@ func (s *Server) openMail(context.Context) (err error) {
 			{Name: "password kinds", Every: time.Hour, Run: s.measurePasswordKinds},
 		},
 	}
+	if s.places != nil {
+		conf.Jobs = append(conf.Jobs, outbox.Job{Name: "places.database", Every: time.Minute, Run: s.places.Reload})
+	}
 	conf.Handlers = map[auth.MessageKind]outbox.Handler{auth.LogoutBackchannel: s.deliverLogout}
 	switch {
 	case !s.cfg.SMTP.URL.IsZero():
 		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
-			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Timers: s.opts.Timers,
+			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Place: s.places.Place,
+			Timers: s.opts.Timers,
 		})
 		if err != nil {
 			return err
@@ -227,7 +242,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		s.closers = append(s.closers, func() error { s.Mailer.Close(); return nil })
 		maps.Copy(conf.Handlers, s.Mailer.Handlers())
 	case s.opts.Dev:
-		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Now: s.now})
+		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Locale: s.tenantLocale, Place: s.places.Place, Now: s.now})
 		maps.Copy(conf.Handlers, s.Mailbox.Handlers())
 	}
 	s.Outbox = outbox.New(conf)
@@ -282,7 +297,7 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 func (s *Server) openWeb(context.Context) (err error) {
 	conf := web.Config{
 		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, Flows: s.Flows, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
-		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, PasskeyOrigins: s.cfg.Passkeys.Origins, Pprof: s.cfg.Metrics.Pprof,
+		Places: s.places, JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, PasskeyOrigins: s.cfg.Passkeys.Origins, Pprof: s.cfg.Metrics.Pprof,
 		Config: router.Config{
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,
 			Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,

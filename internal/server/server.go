@@ -33,6 +33,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbox"
 	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -93,6 +94,7 @@ type Server struct {
 	log  *slog.Logger
 
 	policy    password.Policy
+	places    *place.Database                // nil unless configured
 	delivered func(auth.MessageKind, string) // counts an attempt of the outbox
 	clockSkew prometheus.Gauge               // against the database's clock
 	closers   []func() error                 // in the order of opening
@@ -109,7 +111,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Server, error)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	for _, step := range []func(context.Context) error{s.openStore, s.openPasswords, s.openLimits, s.openServices, s.openMail, s.openWeb} {
+	for _, step := range []func(context.Context) error{s.openStore, s.openPasswords, s.openPlaces, s.openLimits, s.openServices, s.openMail, s.openWeb} {
 		if err := step(ctx); err != nil {
 			s.Close()
 			return nil, err

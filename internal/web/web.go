@@ -23,6 +23,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -49,6 +50,8 @@ type Config struct {
 	Clients  *client.Service
 	Flows    *flow.Service
 	OIDC     *oidc.Service
+	// Places, if set, shows the places of IP addresses to users.
+	Places *place.Database
 
 	// JWKSMaxAge is how long clients may cache the published keys.
 	JWKSMaxAge time.Duration
@@ -81,14 +84,14 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg}
 	s.protocol = protocol.New(protocol.Config{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge, PasskeyOrigins: cfg.PasskeyOrigins})
 	s.pages = pages.New(pages.Config{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Flows: cfg.Flows, OIDC: cfg.OIDC,
-		Base: cfg.Base, Mailbox: cfg.Mailbox, Calls: s.calls})
+		Places: cfg.Places, Base: cfg.Base, Mailbox: cfg.Mailbox, Calls: s.calls})
 	s.dialects = s.newDialects()
 	var err error
 	if s.router, err = router.New(cfg.Config, s.dialects.unmatched); err != nil {
 		return nil, err
 	}
 	s.api = api.New(api.Config{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Tokens: cfg.Tokens, OIDC: cfg.OIDC,
-		Clients: cfg.Clients, Access: cfg.Access, Base: cfg.Base}, s.router)
+		Clients: cfg.Clients, Access: cfg.Access, Places: cfg.Places, Base: cfg.Base}, s.router)
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err

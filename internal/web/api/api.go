@@ -28,6 +28,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web/router"
@@ -184,12 +185,13 @@ type Handlers struct {
 	oidc     *oidc.Service
 	clients  *client.Service
 	access   *access.Service
+	places   *place.Database // nil unless configured
 
 	huma        huma.API
 	description func() []byte // OpenAPI as JSON, with the placeholder as base URL
 }
 
-// Config has the services that the handlers call. All fields are required.
+// Config has the services that the handlers call. All fields but Places are required.
 type Config struct {
 	Accounts *account.Service
 	Logins   *login.Service
@@ -198,6 +200,8 @@ type Config struct {
 	OIDC     *oidc.Service
 	Clients  *client.Service
 	Access   *access.Service
+	// Places, if set, shows the places of IP addresses.
+	Places *place.Database
 
 	// Base is the issuer's base URL without a trailing slash.
 	Base string
@@ -206,7 +210,7 @@ type Config struct {
 // New returns the handlers of an API whose operations become routes of rt.
 func New(cfg Config, rt *router.Router) *Handlers {
 	s := &Handlers{router: rt, base: cfg.Base, accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, tokens: cfg.Tokens, oidc: cfg.OIDC,
-		clients: cfg.Clients, access: cfg.Access, huma: newHuma(rt)}
+		clients: cfg.Clients, access: cfg.Access, places: cfg.Places, huma: newHuma(rt)}
 	s.description = s.describe()
 	return s
 }

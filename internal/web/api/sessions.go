@@ -24,6 +24,7 @@ type Session struct {
 	Current    bool      `json:"current" doc:"Whether it is the session of this request."`
 	ClientID   string    `json:"client_id" example:"first-party"`
 	IP         string    `json:"ip" doc:"IP address of the sign-in." example:"192.0.2.1"`
+	Place      string    `json:"place,omitempty" doc:"Where the IP address is, in the language of the tenant, if the server has a database of places. A hint: it can be wrong." example:"Berlin, Germany"`
 	UserAgent  string    `json:"user_agent" doc:"User-Agent of the sign-in."`
 	CreatedAt  time.Time `json:"created_at"`
 	LastSeenAt time.Time `json:"last_seen_at"`
@@ -47,7 +48,7 @@ func (s *Handlers) SessionList(ctx context.Context, _ *struct{}) (*sessionsOut, 
 	out.Body.Sessions = make([]Session, 0, len(all))
 	for _, v := range all {
 		out.Body.Sessions = append(out.Body.Sessions, Session{
-			ID: string(v.ID), Current: v.ID == ex.Actor.Session, ClientID: string(v.Client), IP: v.IP, UserAgent: v.UserAgent,
+			ID: string(v.ID), Current: v.ID == ex.Actor.Session, ClientID: string(v.Client), IP: v.IP, Place: s.places.Place(v.IP, ex.Tenant.Settings.Locale), UserAgent: v.UserAgent,
 			CreatedAt: v.CreatedAt.UTC(), LastSeenAt: v.SeenAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 		})
 	}

@@ -21,6 +21,7 @@ var (
 type TrustedBrowser struct {
 	ID         string    `json:"id" doc:"Grants no rights."`
 	IP         string    `json:"ip" doc:"IP address of the sign-in with which it began." example:"192.0.2.1"`
+	Place      string    `json:"place,omitempty" doc:"Where the IP address is, in the language of the tenant, if the server has a database of places. A hint: it can be wrong." example:"Berlin, Germany"`
 	UserAgent  string    `json:"user_agent" doc:"User-Agent of that sign-in."`
 	CreatedAt  time.Time `json:"created_at"`
 	LastUsedAt time.Time `json:"last_used_at"`
@@ -44,7 +45,8 @@ func (s *Handlers) TrustedBrowserList(ctx context.Context, _ *struct{}) (*truste
 	out.Body.TrustedBrowsers = make([]TrustedBrowser, 0, len(all))
 	for _, v := range all {
 		out.Body.TrustedBrowsers = append(out.Body.TrustedBrowsers, TrustedBrowser{
-			ID: string(v.ID), IP: v.IP, UserAgent: v.UserAgent, CreatedAt: v.CreatedAt.UTC(), LastUsedAt: v.UsedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+			ID: string(v.ID), IP: v.IP, Place: s.places.Place(v.IP, ex.Tenant.Settings.Locale), UserAgent: v.UserAgent,
+			CreatedAt: v.CreatedAt.UTC(), LastUsedAt: v.UsedAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
 		})
 	}
 	return &out, nil

@@ -16,8 +16,9 @@ func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	p := ui.Sessions{Frame: s.accountFrame(ex, ""), End: tenantPath(ex, PathSessions+"/end"), EndOthers: tenantPath(ex, pathEndOthers), Secure: tenantPath(ex, pathSecureThis)}
+	lang := string(p.Lang)
 	for _, v := range list {
-		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
+		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, Place: s.places.Place(v.IP, lang), SeenAt: v.SeenAt, Current: v.ID == ex.Actor.Session})
 	}
 	trusted, err := s.logins.TrustedBrowsers(r.Context(), ex.Tenant.ID, ex.Actor.Account())
 	if err != nil {
@@ -25,7 +26,7 @@ func (s *Handlers) SessionsPage(ex *router.Exchange, r *http.Request) error {
 	}
 	p.EndTrust = tenantPath(ex, PathSessions+"/end-trust")
 	for _, v := range trusted {
-		p.Trusted = append(p.Trusted, ui.TrustedDevice{ID: string(v.ID), Agent: v.UserAgent, IP: v.IP, Until: v.ExpiresAt, Current: session.HoldsTrust(ex.TrustedCookie(), v.ID)})
+		p.Trusted = append(p.Trusted, ui.TrustedDevice{ID: string(v.ID), Agent: v.UserAgent, IP: v.IP, Place: s.places.Place(v.IP, lang), Until: v.ExpiresAt, Current: session.HoldsTrust(ex.TrustedCookie(), v.ID)})
 	}
 	return render(ex, http.StatusOK, p)
 }

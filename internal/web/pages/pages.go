@@ -15,6 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/place"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
@@ -27,6 +28,7 @@ type Handlers struct {
 	sessions *session.Service
 	flows    *flow.Service
 	oidc     *oidc.Service
+	places   *place.Database // nil unless configured
 
 	base    string           // of the issuer, without a trailing slash
 	mailbox func() []Mail    // nil unless in development
@@ -40,6 +42,8 @@ type Config struct {
 	Sessions *session.Service
 	Flows    *flow.Service
 	OIDC     *oidc.Service
+	// Places, if set, shows the places of IP addresses.
+	Places *place.Database
 
 	// Base is the issuer's base URL without a trailing slash.
 	Base string
@@ -51,7 +55,7 @@ type Config struct {
 
 // New returns the handlers, which call the services of cfg.
 func New(cfg Config) *Handlers {
-	return &Handlers{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC,
+	return &Handlers{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC, places: cfg.Places,
 		base: cfg.Base, mailbox: cfg.Mailbox, calls: cfg.Calls}
 }
 

@@ -210,6 +210,7 @@ type TrustedDevice struct {
 	ID      string
 	Agent   string // as in Device
 	IP      string
+	Place   string // of the IP address; empty if unknown
 	Until   time.Time
 	Current bool
 }
@@ -219,6 +220,7 @@ type Device struct {
 	Session string
 	Agent   string // the User-Agent; the page makes it readable
 	IP      string
+	Place   string // of the IP address; empty if unknown
 	SeenAt  time.Time
 	Current bool
 }

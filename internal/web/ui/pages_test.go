@@ -176,7 +176,7 @@ func accountSamples(p Page) []sample {
 		overview.Rows = append(overview.Rows, OverviewRow{Link: overview.Links[i+1], Status: status, Warn: i == 3})
 	}
 	apps := []FactorRow{{"f1", "Phone", seen, seen, "/account/two-factor/edit?factor=f1"}, {"f2", "", seen, time.Time{}, "/account/two-factor/edit?factor=f2"}}
-	devices := []Device{{"s1", firefox, "192.0.2.7", seen, true}, {"s2", iphone, "2001:db8::17", seen, false}, {"s3", "", "", seen, false}}
+	devices := []Device{{"s1", firefox, "192.0.2.7", "Saint-Rémy-de-Provence, France", seen, true}, {"s2", iphone, "2001:db8::17", "", seen, false}, {"s3", "", "", "", seen, false}}
 	add := FactorAdd{Page: p, Form: form, Account: alice, Factor: "f1", Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Bad: p.Say(BadFirstCode), Cancel: "/account/two-factor",
 		URI: "otpauth://totp/Acme:alice@example.test?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme", QR: "M4 4h7v1h-7zM12 4h1v1h-1z", Size: 37}
 	codes := []string{"K7QD-2M9X-PB4T-WZ3H", "8FJN-RC5V-6YLE-T2KA", "D4WB-9XQH-M3GP-J7SZ"}
@@ -204,7 +204,7 @@ func accountSamples(p Page) []sample {
 			Passkey: Passkey{Form: form, Button: CreatePasskey, Use: "create", Options: `{"challenge":"AAAA"}`, Signals: `{"signalAllAcceptedCredentials":{}}`}}, []string{"passkeys", "edit-0", "passkey", "use-passkey"}},
 		{"account_sessions", Sessions{Frame: frame(5, "/account"), Devices: devices, End: "/account/sessions/end", EndOthers: "/account/sessions/end-others", Secure: "/account/sessions/secure"}, []string{"end-1", "end-2", "others", "secure"}},
 		{"account_sessions_trusted", Sessions{Frame: frame(5, "/account"), Devices: devices[:1], EndTrust: "/account/sessions/end-trust",
-			Trusted: []TrustedDevice{{"b1", firefox, "192.0.2.7", seen.AddDate(0, 0, 30), true}, {"b2", iphone, "", seen.AddDate(0, 0, 12), false}}}, []string{"forget-0", "forget-1"}},
+			Trusted: []TrustedDevice{{"b1", firefox, "192.0.2.7", "Berlin, Germany", seen.AddDate(0, 0, 30), true}, {"b2", iphone, "", "", seen.AddDate(0, 0, 12), false}}}, []string{"forget-0", "forget-1"}},
 		{"account_apps", Apps{Frame: frame(6, "/account"), Remove: "/account/apps/remove", Apps: []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}, []string{"remove-0", "remove-1"}},
 		{"account_apps_none", Apps{Frame: noted(frame(6, "/account"), AppRemoved)}, nil},
 		{"account_data", Data{Frame: frame(7, "/account"), Delete: "/account/data/delete"}, []string{"export", "delete"}},
