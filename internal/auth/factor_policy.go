@@ -171,6 +171,9 @@ func (s SignIn) GraceEnds() time.Time {
 	return s.Due
 }
 
+// FreshAge is how old the proofs of a fresh session may be.
+const FreshAge = 5 * time.Minute
+
 // Fresh returns what a session lacks before its user may change how the account signs in. Proofs count
 // for the given age, and must reach what the account can, up to two factors. That includes a mailed code
 // where the tenant allows it: whoever has only the password must not add the first authenticator. A trusted

@@ -240,9 +240,6 @@ func (n FlowState) pending() (Step, bool) {
 // stepsOfNeeds are the steps at which a user provides what a sign-in lacks.
 var stepsOfNeeds = map[Need]StepKind{NeedFirstFactor: StepLogin, NeedFactor: StepFactor, NeedEnrolment: StepEnrol}
 
-// enrolmentAge is how old the authentication of a session may be when a factor is added to its account.
-const enrolmentAge = 5 * time.Minute
-
 // lacks returns the step at which the user makes the session as strong as the tenant and the client
 // require; empty when it is. A factor is added only soon after a sign-in, so that a stolen session
 // cannot add one.
@@ -253,7 +250,7 @@ func (n FlowState) lacks(p SignedInAccount) StepKind {
 	s := n.SignIn(p, p.Session.Proofs())
 	s.Established = true
 	_, need := s.Decide()
-	if need != NeedNothing && s.Required() > s.reachable() && n.Now.Sub(p.Session.AuthAt) > enrolmentAge {
+	if need != NeedNothing && s.Required() > s.reachable() && n.Now.Sub(p.Session.AuthAt) > FreshAge {
 		return StepLogin // before a second factor, which alone makes the session no more recent
 	}
 	return stepsOfNeeds[need]

@@ -242,7 +242,7 @@ func (s *Service) offersPasskey(tx *store.Tx, v auth.Session, a auth.Account, fo
 	if err != nil || slices.ContainsFunc(list, func(f auth.Factor) bool { return f.Kind == auth.ProofPasskey }) {
 		return false, err
 	}
-	if err := requireFresh(tx, v, a, offerLifetime); auth.KindOf(err) == auth.KindUnauthenticated {
+	if err := requireFresh(tx, v, a, auth.FreshAge); auth.KindOf(err) == auth.KindUnauthenticated {
 		return false, nil
 	} else if err != nil {
 		return false, err

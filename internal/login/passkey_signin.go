@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -204,9 +203,6 @@ const (
 	OfferNever    OfferAnswer = "never"
 )
 
-// offerLifetime is how long after a sign-in a passkey may be created without another one.
-const offerLifetime = 5 * time.Minute
-
 // AnswerOffer creates the passkey that is offered after a sign-in, or none, and continues the flow. The session
 // of the sign-in counts as signed in with the passkey, under another secret, if the user made a gesture.
 // Refusals are those of flow.CheckForm, passkey_refused, passkey_taken and too_many_factors; with all but the
@@ -272,7 +268,7 @@ func (s *Service) answerOffer(ctx context.Context, in PasskeyForm, f auth.Flow, 
 func (s *Service) acceptOffer(tx *store.Tx, r passkeyResponse, actor auth.Actor) (secret.Text, error) {
 	v, a, err := actorSession(tx, actor)
 	if err == nil {
-		err = requireFresh(tx, v, a, offerLifetime)
+		err = requireFresh(tx, v, a, auth.FreshAge)
 	}
 	if auth.KindOf(err) == auth.KindUnauthenticated {
 		return "", nil

@@ -1,8 +1,7 @@
 package web
 
 import (
-	"time"
-
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
@@ -11,7 +10,7 @@ import (
 func (s *Server) routes() {
 	rt, d, pg, p, a := s.router, &s.dialects, s.pages, s.protocol, s.api
 	signedIn, admin, accountOwner := a.SignedIn(), a.Admin(), pg.AccountOwner()
-	fresh, freshOwner := a.Fresh(5*time.Minute), pg.Fresh(5*time.Minute)
+	fresh, freshOwner := a.Fresh(auth.FreshAge), pg.Fresh(auth.FreshAge)
 
 	rt.Route("GET /livez", d.internal, anyone, unlimited, s.livez)
 	rt.Route("GET /readyz", d.internal, anyone, unlimited, s.readyz)
