@@ -88,7 +88,7 @@ func (s *Service) CancelRecovery(ctx context.Context, tenant auth.TenantID, toke
 		if !data.Recover {
 			return errInvalidLink() // rolled back: the link still sets a password
 		}
-		return tx.Record(auth.Event{Kind: auth.EventRecoveryCancelled, Actor: actor, Account: use.Account})
+		return tx.Record(auth.Event{Kind: auth.EventRecoveryCancelled, Actor: actor, Account: use.Account, Detail: map[string]string{"by": "link"}})
 	})
 	if err != nil {
 		return fmt.Errorf("cancel recovery: %w", err)

@@ -54,6 +54,9 @@ func TestRecoveryIsCancelled(t *testing.T) {
 		for range 2 {
 			h.requireOK(h.CancelRecovery(t.Context(), tenant, link, alice))
 		}
+		if all := h.events(auth.EventRecoveryCancelled); len(all) != 1 || all[0].Detail["by"] != "link" {
+			t.Errorf("events %+v, want one by the link", all)
+		}
 		h.clock.Advance(24 * time.Hour)
 		h.requireRefused(h.Reset(t.Context(), tenant, link, good, alice), "invalid_link")
 		h.requireRefused(h.CancelRecovery(t.Context(), tenant, link, alice), "invalid_link")
