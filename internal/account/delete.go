@@ -15,8 +15,8 @@ import (
 // Delete deletes an account for its owner, who must know the current password. It deletes
 // credentials, sessions, refresh tokens, links and roles, and mails a notice; audit lines
 // stay. Where the tenant delays deletions, it only ends the sessions, and mails a link that
-// keeps the account. Refusals: wrong_password, rate_limited, not_found,
-// last_administrator.
+// keeps the account. Refusals: wrong_password, rate_limited, not_found, last_administrator,
+// session_invalid, changed_meanwhile.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
 	stored, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.Acco
 }
 
 // DeleteFresh is Delete for an owner whose session is fresh (auth.SignIn.Fresh), without the
-// password. Refusals: not_found, last_administrator.
+// password. Refusals: not_found, last_administrator, session_invalid, changed_meanwhile.
 func (s *Service) DeleteFresh(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
 	stored, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {

@@ -19,9 +19,8 @@ import (
 // needed afterwards as before.
 //
 // The link of a notice also gives the account back the address to which it was mailed, and the user
-// name that it had. Of several
-// links the oldest wins: using one deletes those that were mailed later, perhaps to the address of
-// an attacker.
+// name that it had. Of several links the oldest wins: using one deletes those that were mailed later,
+// perhaps to the address of an attacker.
 //
 // Locking removes the factors that an attacker may have added (suspects). Where nothing is left
 // that tells the owner from an attacker, the account is disabled too, and an operator decides.
@@ -381,7 +380,7 @@ func (s *Service) sendUnlockLink(tx *store.Tx, a auth.Account, u unlockLink) err
 }
 
 // opensByMail reports whether a mailed link for a new password would open an account that a passkey alone
-// protects: nothing else will be asked for. The link then works a day later, as one that recovers it.
+// protects: nothing else will be asked for. The link then works a day later, like that of a recovery.
 func opensByMail(tx *store.Tx, a auth.Account) (bool, error) {
 	recovers, err := needsRecovery(tx, a.ID)
 	if err != nil || !recovers {

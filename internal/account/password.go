@@ -118,7 +118,7 @@ func (s *Service) PasswordRequirements(ctx context.Context, tenant auth.TenantID
 // ChangePassword replaces the password for its owner, who must know the current one. It
 // ends every session except the actor's, whose cookie is replaced by the returned one. It
 // deletes reset links and a pending change of address, and mails a notice. Refusals:
-// wrong_password, rate_limited, password_refused.
+// wrong_password, rate_limited, password_refused, session_invalid, changed_meanwhile.
 func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current, next string, actor auth.Actor) (secret.Text, error) {
 	event := auth.Event{Kind: auth.EventPasswordChanged, Actor: actor}
 	stored, err := s.verifyPassword(ctx, tenant, id, current, event)

@@ -32,7 +32,7 @@ type Patch struct {
 // notice, and the old one stays reserved for the account for as long as its link works. Only the mailbox of the new
 // address sees whether another account has it. Requesting the current address cancels a
 // pending change. Refusals: name_…, username_…, locale_invalid, email_invalid, wrong_password, rate_limited,
-// not_found.
+// not_found, session_invalid, changed_meanwhile.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
 	change := profileUpdate{s: s, actor: actor, browser: p.Browser}
 	if p.Name != nil {

@@ -135,7 +135,7 @@ type PasswordReset struct {
 func (r PasswordReset) bearer() bearer { return bearer{r.Token, r.Browser, r.Page} }
 
 // ResetRequirements returns what the page of a reset link shows, without consuming the link.
-// Refusal: invalid_link.
+// Refusals: invalid_link, link_not_yet_valid.
 func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r PasswordReset) (LinkRequirements, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
 		return LinkRequirements{}, errInvalidLink()
@@ -152,7 +152,7 @@ func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r
 // Reset consumes a reset link and sets a new password. The link was mailed, so it also
 // verifies the address. It ends every session and refresh token of the account, deletes
 // every other link and mails a notice. Refusals: password_refused, which leaves the link
-// usable; invalid_link.
+// usable; invalid_link, link_not_yet_valid.
 func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) error {
 	_, err := s.reset(ctx, tenant, PasswordReset{Token: token, Password: pw}, actor)
 	return err

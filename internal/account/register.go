@@ -123,9 +123,9 @@ type pendingRegistration struct {
 	suppressed bool // beyond the limit: nothing is sent
 }
 
-// write refuses a user name that another account has. For every address it executes the same kinds of statements: an insert that may
-// conflict, a read, a write of the password (which matches no row of an owned account), a
-// link or a decoy, a mail, an audit line.
+// write refuses a user name that another account has. For every address it executes the same kinds of
+// statements: an insert that may conflict, a read, a write of the password (which matches no row of an
+// owned account), a link or a decoy, a mail, an audit line.
 func (r *pendingRegistration) write(tx *store.Tx) error {
 	if err := requireFreeUsername(tx, r.username, ""); err != nil {
 		return err

@@ -43,7 +43,7 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 
 // EndOtherSessions ends every session of the account except keep, which may be empty, with
 // their refresh tokens, the trust in all browsers but that of the actor, and a pending change of address.
-// It returns how many sessions.
+// It returns how many sessions. Refusal: not_found.
 func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID, keep auth.SessionID, actor auth.Actor) (int64, error) {
 	var n int64
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -84,6 +84,7 @@ func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.Acc
 }
 
 // Enable enables a disabled account, and unlocks a locked one. Ended sessions stay ended.
+// Refusal: not_found.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
 	return s.setDisabled(ctx, tenant, id, actor, false, nil)
 }

@@ -23,8 +23,8 @@ const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$
 
 var errEmail = Invalid(CodeEmailInvalid, "email", "want an email address of ASCII letters, such as alice@example.com")
 
-// ParseEmail parses one address in the dot-atom form of RFC 5321: compatibility forms (full-width letters) are folded by NFKC,
-// invisible characters and surrounding spaces are dropped, the domain becomes ASCII (RFC 5891).
+// ParseEmail parses one address in the dot-atom form of RFC 5321. Compatibility forms (full-width
+// letters) are folded by NFKC, invisible characters and surrounding spaces are dropped, the domain becomes ASCII (RFC 5891).
 // Quoted local parts, comments, lists and display names are refused, since mail systems disagree
 // about them; so are non-ASCII local parts, where look-alikes cannot be told apart.
 func ParseEmail(s string) (Email, error) {

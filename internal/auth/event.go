@@ -41,8 +41,7 @@ const (
 	// An account was deleted by its owner, by an operator, or as a registration that was not
 	// confirmed. `failure`: the current password was wrong. Details: reason.
 	EventAccountDeleted EventKind = "account.deleted"
-	// The owner of an account asked for its deletion, which the tenant delays. `failure`: the current password was
-	// wrong. Details: at, reason.
+	// The owner of an account asked for its deletion, which the tenant delays. Details: at.
 	EventDeletionRequested EventKind = "account.deletion_requested"
 	// The owner kept an account that was to be deleted. `failure`: the link did not work. Details: reason.
 	EventAccountKept EventKind = "account.kept"
@@ -63,7 +62,7 @@ const (
 	// A user signed out. Details: session, client.
 	EventLogout EventKind = "logout"
 	// A session was ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
-	// several ended, kept.
+	// several ended, kept, untrusted.
 	EventSessionEnded EventKind = "session.ended"
 	// A used remember-me cookie was presented; its series ended unless `verdict` is `late`.
 	// Details: series, verdict.

@@ -40,8 +40,8 @@ type Proof struct {
 type Authentication struct {
 	Assurance Assurance
 	AMR       []string // RFC 8176
-	// At is when the user authenticated: the time of the newest proof. If the assurance rests on a proof that is older
-	// than that by proofLifetime, it is the time of this one, so a code alone makes no old sign-in new.
+	// At is the time of the newest proof. If the assurance rests on a proof that is older than that by proofLifetime
+	// or more, At is the time of that proof: a code makes no old sign-in recent.
 	At time.Time
 	// Trusted says that the first factor was proved in a trusted browser.
 	Trusted bool

@@ -205,8 +205,8 @@ type CodeGrant struct {
 	AMR     []string  `json:"amr,omitempty"`
 }
 
-// SingleUse is a secret that can be used once: a link in a mail, a code, a nonce. Each kind has
-// its own key space.
+// SingleUse is a secret that can be used once, such as a link in a mail, a code or a nonce, or a mark
+// that is kept for some time. Each kind has its own key space.
 type SingleUse struct {
 	Kind      SingleUseKind
 	Digest    string

@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// A known browser is one in which the password of an account was entered or reset. Its cookie
-// contains up to MaxAccounts entries, each with a MAC over the login. It gives no rights: failed
+// A known browser is one in which the password of an account was entered or reset, or another factor
+// of it was used. Its cookie contains up to MaxAccounts entries, each with a MAC over the login. It gives no rights: failed
 // sign-ins of that browser are counted apart from those of unknown browsers (OWASP: device
 // cookies). A new password makes all browsers unknown.
 

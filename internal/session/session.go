@@ -6,8 +6,8 @@
 // with it.
 //
 // It does not know HTTP: package web knows the cookie's name and attributes. Its clock is that of
-// the database. It writes no audit events: the caller that starts or ends a session knows the
-// reason.
+// the database. It mails the notices that can lock an account (Notify). It writes no audit events, except that a
+// sign-in has cancelled a recovery: the caller that starts or ends a session knows the reason.
 package session
 
 import (
@@ -23,7 +23,7 @@ import (
 
 // Config configures a Service.
 type Config struct {
-	// DB is needed only by Find, FindAll and VerifyKnownBrowser.
+	// DB is needed only by the methods that take no Tx.
 	DB *store.DB
 	// Lifetimes apply where a tenant has none of its own.
 	Lifetimes auth.Lifetimes

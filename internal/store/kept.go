@@ -10,7 +10,8 @@ import (
 
 // The steps of a sign-in read for themselves what they depend on, and several of them share a transaction.
 // This file keeps the rows that they have in common, so that a transaction reads each of them once.
-// Serializable transactions read the same at every time, so nothing else can change a kept row.
+// Serializable transactions read the same at every time, so nothing else can change a kept row. In ReadOne a kept
+// row is as old as its first read, and a Write must check again what it shows.
 
 // readOnce calls read, and keeps what it returns until the transaction writes to the table. The callers share
 // what the value refers to, and must not change it.

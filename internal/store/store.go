@@ -165,8 +165,8 @@ func (db *DB) Read(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error
 	return db.run(ctx, tenant, db.backend.read, fn)
 }
 
-// ReadOne runs fn without a transaction. Each statement is a consistent snapshot by itself. Several
-// are none together, so a Write must check again what they found. fn may run twice.
+// ReadOne runs fn without a transaction. Each statement sees one state, and several may see different
+// ones, so a Write must check again what they found. fn may run twice.
 func (db *DB) ReadOne(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
 	return db.run(ctx, tenant, db.backend.readOne, fn)
 }
