@@ -9,7 +9,7 @@ type difference struct {
 
 var differences = []difference{
 	{
-		peer: "1", watchword: "1 2 phr phrh",
+		peer: "1", watchword: "1 2",
 		why:  "Core §2 and EAP ACR Values 1.0; oidc-provider leaves them to the application",
 		what: []string{"metadata: acr_values_supported"},
 	},
