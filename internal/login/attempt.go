@@ -271,7 +271,7 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 			return err
 		}
 		if a.need != auth.NeedNothing {
-			return a.recordFirstFactor(tx)
+			return a.keepFirstFactor(tx)
 		}
 		v, err := a.begin(tx, a.account, params)
 		if err != nil {
@@ -333,7 +333,6 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 
 // recordSuccess writes the effects of a successful attempt: the new hash, the time, the audit event.
 func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
-	detail := map[string]string{"method": "password", "session": string(v.ID)}
 	if err := a.upgradeHash(tx); err != nil {
 		return err
 	}
@@ -342,22 +341,19 @@ func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
 			return err
 		}
 	}
-	if err := tx.TouchLogin(a.account.ID); err != nil {
-		return err
-	}
-	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: a.actor, Account: a.account.ID, Detail: detail})
+	return recordSignIn(tx, v, string(auth.ProofPassword), a.actor)
 }
 
-// recordFirstFactor keeps the proof of the right password for the second factor.
-func (a *attempt) recordFirstFactor(tx *store.Tx) error {
+// keepFirstFactor keeps the proof of the right password for the second factor.
+func (a *attempt) keepFirstFactor(tx *store.Tx) error {
 	if err := a.upgradeHash(tx); err != nil {
 		return err
 	}
-	if err := a.keep(tx, a.proof(tx)); err != nil {
+	p := a.proof(tx)
+	if err := a.keep(tx, p); err != nil {
 		return err
 	}
-	detail := map[string]string{"method": "password", "need": string(a.need)}
-	return tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: a.actor, Account: a.account.ID, Detail: detail})
+	return recordFirstFactor(tx, p, a.need, a.actor)
 }
 
 // upgradeHash stores the new hash of the same password, if there is one.

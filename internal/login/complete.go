@@ -58,6 +58,31 @@ func isRefusal(err error) bool {
 	return true
 }
 
+// refuseSignIn records a refused sign-in. What the transaction has written stays.
+func refuseSignIn(tx *store.Tx, actor auth.Actor, account auth.AccountID, method, reason string, refusal error) error {
+	detail := map[string]string{"method": method, "reason": reason}
+	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: account, Detail: detail})
+	if err != nil {
+		return err
+	}
+	return store.CommitWith(refusal)
+}
+
+// recordFirstFactor records that the first factor of a sign-in was right.
+func recordFirstFactor(tx *store.Tx, p auth.Proof, need auth.Need, actor auth.Actor) error {
+	detail := map[string]string{"method": string(p.Method), "need": string(need)}
+	return tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: actor, Account: p.Account, Detail: detail})
+}
+
+// recordSignIn writes the time and the event of a sign-in.
+func recordSignIn(tx *store.Tx, v auth.Session, method string, actor auth.Actor) error {
+	if err := tx.TouchLogin(v.Account); err != nil {
+		return err
+	}
+	detail := map[string]string{"method": method, "session": string(v.ID)}
+	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: v.Account, Detail: detail})
+}
+
 // newSignIn reads what the decision about proofs depends on.
 func newSignIn(tx *store.Tx, t auth.Tenant, c auth.Client, a auth.Account, proofs []auth.Proof) (auth.SignIn, error) {
 	signIn := auth.SignIn{Account: a.ID, Proofs: proofs, Now: tx.Now}

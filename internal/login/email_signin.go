@@ -208,7 +208,7 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 	p, actor := auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now}, in.Browser.Actor
 	params, need, trusted, err := s.checkInBrowser(tx, a, []auth.Proof{p}, actor)
 	if isRefusal(err) {
-		return a, SignedIn{}, refuseEmail(tx, actor, a.ID, ReasonRefused, err)
+		return a, SignedIn{}, refuseSignIn(tx, actor, a.ID, string(p.Method), ReasonRefused, err)
 	}
 	if err != nil {
 		return a, SignedIn{}, err
@@ -218,8 +218,7 @@ func (s *Service) proveEmail(tx *store.Tx, in EmailForm, form PasswordForm) (aut
 		if err != nil {
 			return a, SignedIn{}, err
 		}
-		detail := map[string]string{"method": string(p.Method), "need": string(need)}
-		return a, SignedIn{Step: flow.Step{Flow: f}}, tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: actor, Account: a.ID, Detail: detail})
+		return a, SignedIn{Step: flow.Step{Flow: f}}, recordFirstFactor(tx, p, need, actor)
 	}
 	e, err := s.startInBrowser(tx, a, params, form)
 	if err != nil {
@@ -241,7 +240,7 @@ func (s *Service) useSignInCode(tx *store.Tx, g emailGuess) (auth.Account, error
 		return auth.Account{}, err
 	}
 	if !live || !tenant.Settings.EmailSignIn {
-		return auth.Account{}, refuseEmail(tx, g.actor, v.Account, "wrong_code", errInvalidCode())
+		return auth.Account{}, refuseSignIn(tx, g.actor, v.Account, string(auth.ProofEmailLink), ReasonCode, errInvalidCode())
 	}
 	right := u.match(s.codeText(tx, u, v.Account, code.Nonce), g.code)
 	a, err := tx.Account(v.Account)
@@ -253,18 +252,8 @@ func (s *Service) useSignInCode(tx *store.Tx, g emailGuess) (auth.Account, error
 		if err := putMailedCode(tx, v, code); err != nil {
 			return a, err
 		}
-		return a, refuseEmail(tx, g.actor, v.Account, "wrong_code", errInvalidCode())
+		return a, refuseSignIn(tx, g.actor, v.Account, string(auth.ProofEmailLink), ReasonCode, errInvalidCode())
 	}
 	_, err = tx.Consume(auth.UseMailedCode, v.Digest)
 	return a, err
-}
-
-// refuseEmail records a refusal and commits it.
-func refuseEmail(tx *store.Tx, actor auth.Actor, account auth.AccountID, reason string, refusal error) error {
-	detail := map[string]string{"reason": reason, "method": string(auth.ProofEmailLink)}
-	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: account, Detail: detail})
-	if err != nil {
-		return err
-	}
-	return store.CommitWith(refusal)
 }

@@ -60,10 +60,10 @@ func (s *Service) Email(ctx context.Context, tenant auth.TenantID, r EmailReques
 	if err != nil {
 		return Result{}, err
 	}
-	d := apiSignIn{s: s, request: requestOf(f, r.Actor)}
+	api := apiSignIn{s: s, request: requestOf(f, r.Actor)}
 	var a auth.Account
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		if a, err = d.proveEmail(tx, guess); err != nil || d.result.Session.ID == "" || !newDevice {
+		if a, err = api.proveEmail(tx, guess); err != nil || api.result.Session.ID == "" || !newDevice {
 			return err
 		}
 		return notifyNewDevice(tx, a, r.Actor)
@@ -72,13 +72,13 @@ func (s *Service) Email(ctx context.Context, tenant auth.TenantID, r EmailReques
 		return Result{}, fmt.Errorf("sign in with a mailed code: %w", err)
 	}
 	refund()
-	return d.conclude(ctx, tenant, a, r.Actor)
+	return api.conclude(ctx, tenant, a, r.Actor)
 }
 
 // proveEmail uses the code and its token up, and begins the session if that is enough.
-func (d *apiSignIn) proveEmail(tx *store.Tx, g emailGuess) (auth.Account, error) {
-	d.result = Result{}
-	a, err := d.s.useSignInCode(tx, g)
+func (api *apiSignIn) proveEmail(tx *store.Tx, g emailGuess) (auth.Account, error) {
+	api.result = Result{}
+	a, err := api.s.useSignInCode(tx, g)
 	if err != nil {
 		return a, err
 	}
@@ -87,9 +87,9 @@ func (d *apiSignIn) proveEmail(tx *store.Tx, g emailGuess) (auth.Account, error)
 	} else if err != nil {
 		return a, err
 	}
-	err = d.proveFirst(tx, a, auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now})
-	if d.refused(err) {
-		err = refuseEmail(tx, g.actor, a.ID, ReasonRefused, err)
+	err = api.proveFirst(tx, a, auth.Proof{Method: auth.ProofEmailLink, Account: a.ID, At: tx.Now})
+	if api.refused(err) {
+		err = refuseSignIn(tx, g.actor, a.ID, string(auth.ProofEmailLink), ReasonRefused, err)
 	}
 	return a, err
 }

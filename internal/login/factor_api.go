@@ -31,9 +31,9 @@ type Pending struct {
 }
 
 // keep stores the first proof in a flow that only the returned token continues.
-func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
-	d.result = Result{Pending: newPending(d.request)}
-	f := newPendingFlow(tx, d.result.Pending, d.request)
+func (api *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
+	api.result = Result{Pending: newPending(api.request)}
+	f := newPendingFlow(tx, api.result.Pending, api.request)
 	f.Proofs = []auth.Proof{p}
 	list, err := tx.Factors(p.Account)
 	if err != nil {
@@ -42,7 +42,7 @@ func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 	for _, method := range []auth.ProofMethod{auth.ProofPasskey, auth.ProofTOTP, auth.ProofRecoveryCode} {
 		for _, v := range list {
 			if v.Kind == method && v.Usable() {
-				d.result.Pending.Methods = append(d.result.Pending.Methods, method)
+				api.result.Pending.Methods = append(api.result.Pending.Methods, method)
 				break
 			}
 		}
@@ -54,7 +54,7 @@ func (d *apiSignIn) keep(tx *store.Tx, p auth.Proof) error {
 	if ok, err := mailsCodes(tx, a); err != nil {
 		return err
 	} else if ok && p.Method == auth.ProofPassword { // beside a mailed code it would be the same factor twice
-		d.result.Pending.Methods = append(d.result.Pending.Methods, auth.ProofEmailCode)
+		api.result.Pending.Methods = append(api.result.Pending.Methods, auth.ProofEmailCode)
 	}
 	return tx.InsertFlow(f)
 }
@@ -139,9 +139,9 @@ func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequ
 	if err != nil {
 		return Result{}, err
 	}
-	d := apiSignIn{s: s}
+	api := apiSignIn{s: s}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := d.prove(tx, r); err != nil || d.result.Session.ID == "" || !newDevice {
+		if err := api.prove(tx, r); err != nil || api.result.Session.ID == "" || !newDevice {
 			return err
 		}
 		return notifyNewDevice(tx, a, r.Actor)
@@ -150,20 +150,20 @@ func (s *Service) Factor(ctx context.Context, tenant auth.TenantID, r FactorRequ
 		return Result{}, fmt.Errorf("prove second factor: %w", err)
 	}
 	refund()
-	return d.conclude(ctx, tenant, a, r.Actor)
+	return api.conclude(ctx, tenant, a, r.Actor)
 }
 
 // conclude returns what the committed sign-in of an account results in. Unless a proof is pending, it signs
 // the tokens and makes the browser known to the account.
-func (d *apiSignIn) conclude(ctx context.Context, tenant auth.TenantID, a auth.Account, actor auth.Actor) (Result, error) {
-	if d.result.Pending.Token != "" {
-		return d.result, nil
+func (api *apiSignIn) conclude(ctx context.Context, tenant auth.TenantID, a auth.Account, actor auth.Actor) (Result, error) {
+	if api.result.Pending.Token != "" {
+		return api.result, nil
 	}
-	if err := d.finish(ctx); err != nil {
+	if err := api.finish(ctx); err != nil {
 		return Result{}, err
 	}
-	d.result.Known = d.s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, actor.Known, d.s.cfg.Now())
-	return d.result, nil
+	api.result.Known = api.s.cfg.Sessions.IssueKnownBrowser(tenant, a.Email.Login, actor.Known, api.s.cfg.Now())
+	return api.result, nil
 }
 
 // readPendingAccount reads the account whose sign-in a token continues.
@@ -204,8 +204,8 @@ func readPendingFlow(tx *store.Tx, token string, actor auth.Actor) (auth.Flow, e
 }
 
 // prove compares the code, and begins the session if that is enough.
-func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
-	d.result = Result{}
+func (api *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
+	api.result = Result{}
 	f, err := readPendingFlow(tx, r.Token, r.Actor)
 	if err != nil {
 		return err
@@ -214,34 +214,34 @@ func (d *apiSignIn) prove(tx *store.Tx, r FactorRequest) error {
 	if err != nil {
 		return err
 	}
-	p, err := d.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Flow: f.ID, Method: r.Method, Code: r.Code, Actor: r.Actor})
+	p, err := api.s.useCode(tx, a.ID, f.Proofs, codeAttempt{Flow: f.ID, Method: r.Method, Code: r.Code, Actor: r.Actor})
 	if auth.CodeOf(err) == auth.CodeInvalidCode {
-		return d.s.refuseCode(tx, f, r.Method, r.Actor, a.ID, err)
+		return api.s.refuseCode(tx, f, r.Method, r.Actor, a.ID, err)
 	}
 	if err != nil {
 		return err
 	}
-	return d.complete(tx, f, a, p, r.Token, r.Actor)
+	return api.complete(tx, f, a, p, r.Token, r.Actor)
 }
 
 // complete begins the session of a pending sign-in if its proofs are enough with p. Otherwise it keeps p.
-func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.Proof, token string, actor auth.Actor) error {
-	params, need, err := d.s.checkProofs(tx, a, append(f.Proofs, p), actor, f.Request.ACR...)
+func (api *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.Proof, token string, actor auth.Actor) error {
+	params, need, err := api.s.checkProofs(tx, a, append(f.Proofs, p), actor, f.Request.ACR...)
 	if err != nil {
 		return err
 	}
 	if need != auth.NeedNothing {
 		f.Proofs = append(f.Proofs, p)
-		d.result.Pending = Pending{Token: secret.Text(token), Need: need}
+		api.result.Pending = Pending{Token: secret.Text(token), Need: need}
 		return tx.UpdateFlow(f)
 	}
-	d.request = requestOf(f, actor)
+	api.request = requestOf(f, actor)
 	if err := tx.FinishFlow(f.ID); errors.Is(err, auth.ErrNotFound) {
 		return errMFAToken()
 	} else if err != nil {
 		return err
 	}
-	v, err := d.begin(tx, a, params)
+	v, err := api.begin(tx, a, params)
 	if err != nil {
 		return err
 	}
@@ -249,29 +249,28 @@ func (d *apiSignIn) complete(tx *store.Tx, f auth.Flow, a auth.Account, p auth.P
 }
 
 // proveFirst begins a session if the first proof of an account is enough. Otherwise it keeps the proof.
-func (d *apiSignIn) proveFirst(tx *store.Tx, a auth.Account, p auth.Proof) error {
-	params, need, err := d.s.checkProofs(tx, a, []auth.Proof{p}, d.request.Actor, d.request.ACR...)
+func (api *apiSignIn) proveFirst(tx *store.Tx, a auth.Account, p auth.Proof) error {
+	params, need, err := api.s.checkProofs(tx, a, []auth.Proof{p}, api.request.Actor, api.request.ACR...)
 	if err != nil {
 		return err
 	}
 	if need == auth.NeedNothing {
-		v, err := d.begin(tx, a, params)
+		v, err := api.begin(tx, a, params)
 		if err != nil {
 			return err
 		}
-		return recordFactorSignIn(tx, v, p, d.request.Actor)
+		return recordFactorSignIn(tx, v, p, api.request.Actor)
 	}
-	if err := d.keep(tx, p); err != nil {
+	if err := api.keep(tx, p); err != nil {
 		return err
 	}
-	d.result.Pending.Need = need
-	detail := map[string]string{"method": string(p.Method), "need": string(need)}
-	return tx.Record(auth.Event{Kind: auth.EventFirstFactor, Actor: d.request.Actor, Account: a.ID, Detail: detail})
+	api.result.Pending.Need = need
+	return recordFirstFactor(tx, p, need, api.request.Actor)
 }
 
 // refused reports whether err refuses the proofs of the sign-in. Other refusals, such as that of a resource,
 // leave no trace: the session that has begun is rolled back.
-func (d *apiSignIn) refused(err error) bool { return isRefusal(err) && d.result.Session.ID == "" }
+func (api *apiSignIn) refused(err error) bool { return isRefusal(err) && api.result.Session.ID == "" }
 
 func errMFAToken() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidMFAToken, "mfa_token: one of a sign-in of the last ten minutes that is not complete; sign in again from the beginning")

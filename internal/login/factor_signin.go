@@ -206,14 +206,10 @@ func (s *Service) addProof(tx *store.Tx, a auth.Account, proofs []auth.Proof, p 
 
 // recordFactorSignIn writes the effects of a sign-in that something else than a password completed.
 func recordFactorSignIn(tx *store.Tx, v auth.Session, p auth.Proof, actor auth.Actor) error {
-	if err := tx.TouchLogin(v.Account); err != nil {
-		return err
-	}
 	if err := session.CancelRecovery(tx, v.Account, actor); err != nil {
 		return err
 	}
-	detail := map[string]string{"method": string(p.Method), "session": string(v.ID)}
-	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: v.Account, Detail: detail})
+	return recordSignIn(tx, v, string(p.Method), actor)
 }
 
 // codeAttempt is one try to prove a factor by a code.
@@ -263,11 +259,7 @@ func (s *Service) refuseCode(tx *store.Tx, f auth.Flow, method auth.ProofMethod,
 	if err := countWrongCode(tx, account, actor); err != nil {
 		return err
 	}
-	detail := map[string]string{"reason": "wrong_code", "method": string(method)}
-	if err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: account, Detail: detail}); err != nil {
-		return err
-	}
-	return store.CommitWith(refusal)
+	return refuseSignIn(tx, actor, account, string(method), ReasonCode, refusal)
 }
 
 // countWrongCode counts a wrong code of an account, over all its sign-ins. One of them in a day, after too many,

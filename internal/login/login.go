@@ -52,6 +52,7 @@ const (
 	ReasonUnknown     = "unknown_account"
 	ReasonPassword    = "wrong_password"
 	ReasonPasskey     = "passkey_refused"
+	ReasonCode        = "wrong_code"
 	ReasonDisabled    = "account_disabled"
 	ReasonLocked      = "account_locked"
 	ReasonUnverified  = "email_not_verified"

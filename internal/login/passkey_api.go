@@ -51,8 +51,8 @@ func (s *Service) Passkey(ctx context.Context, tenant auth.TenantID, r PasskeyRe
 	if s.cfg.Passkeys == nil {
 		return Result{}, errPasskeysOff()
 	}
-	d := apiSignIn{s: s, request: r.Request}
-	a, err := d.passkey(ctx, tenant, r)
+	api := apiSignIn{s: s, request: r.Request}
+	a, err := api.passkey(ctx, tenant, r)
 	if r.Token == "" {
 		if err != nil {
 			s.observePasskey(err)
@@ -63,13 +63,13 @@ func (s *Service) Passkey(ctx context.Context, tenant auth.TenantID, r PasskeyRe
 	if err != nil {
 		return Result{}, fmt.Errorf("sign in with a passkey: %w", err)
 	}
-	return d.conclude(ctx, tenant, a, r.Actor)
+	return api.conclude(ctx, tenant, a, r.Actor)
 }
 
 // passkey verifies the response, consumes its ceremony, and begins the session if that is enough.
-func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in PasskeyRequest) (a auth.Account, err error) {
-	s := d.s
-	c, consume, err := d.findCeremony(ctx, tenant, in)
+func (api *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in PasskeyRequest) (a auth.Account, err error) {
+	s := api.s
+	c, consume, err := api.findCeremony(ctx, tenant, in)
 	if err != nil {
 		return a, err
 	}
@@ -92,11 +92,11 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 		if refusal != nil {
 			return s.refusePasskey(tx, r, in.Actor, refusal)
 		}
-		a, err = d.provePasskey(tx, in, r)
-		if d.refused(err) {
+		a, err = api.provePasskey(tx, in, r)
+		if api.refused(err) {
 			return s.refusePasskey(tx, r, in.Actor, err)
 		}
-		if err != nil || d.result.Session.ID == "" || !newDevice {
+		if err != nil || api.result.Session.ID == "" || !newDevice {
 			return err
 		}
 		return notifyNewDevice(tx, a, in.Actor)
@@ -105,13 +105,13 @@ func (d *apiSignIn) passkey(ctx context.Context, tenant auth.TenantID, in Passke
 }
 
 // findCeremony returns the ceremony to which a response belongs, and what consumes it.
-func (d *apiSignIn) findCeremony(ctx context.Context, tenant auth.TenantID, in PasskeyRequest) (c ceremony, consume func(*store.Tx) error, err error) {
+func (api *apiSignIn) findCeremony(ctx context.Context, tenant auth.TenantID, in PasskeyRequest) (c ceremony, consume func(*store.Tx) error, err error) {
 	if in.Token == "" {
-		c, digest, err := d.s.readCeremony(ctx, tenant, PasskeySignIn, in.Response, auth.Actor{})
+		c, digest, err := api.s.readCeremony(ctx, tenant, PasskeySignIn, in.Response, auth.Actor{})
 		return c, func(tx *store.Tx) error { _, err := tx.Consume(auth.UsePasskey, digest); return err }, mapAssertionRefused(err)
 	}
 	var f auth.Flow
-	err = d.s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = api.s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		f, err = readPendingFlow(tx, in.Token, in.Actor)
 		return err
 	})
@@ -126,8 +126,8 @@ func (d *apiSignIn) findCeremony(ctx context.Context, tenant auth.TenantID, in P
 }
 
 // provePasskey uses the passkey, and begins the session if that is enough.
-func (d *apiSignIn) provePasskey(tx *store.Tx, in PasskeyRequest, r passkeyResponse) (a auth.Account, err error) {
-	d.result = Result{}
+func (api *apiSignIn) provePasskey(tx *store.Tx, in PasskeyRequest, r passkeyResponse) (a auth.Account, err error) {
+	api.result = Result{}
 	var f auth.Flow
 	if in.Token != "" {
 		if f, err = readPendingFlow(tx, in.Token, in.Actor); err != nil {
@@ -140,12 +140,12 @@ func (d *apiSignIn) provePasskey(tx *store.Tx, in PasskeyRequest, r passkeyRespo
 	if a.Disabled() {
 		return a, errInvalidPasskey(errors.New("the account is disabled"))
 	}
-	p, err := d.s.usePasskey(tx, r.v, in.Actor)
+	p, err := api.s.usePasskey(tx, r.v, in.Actor)
 	if err != nil {
 		return a, err
 	}
 	if in.Token != "" {
-		return a, d.complete(tx, f, a, p, in.Token, in.Actor)
+		return a, api.complete(tx, f, a, p, in.Token, in.Actor)
 	}
-	return a, d.proveFirst(tx, a, p)
+	return a, api.proveFirst(tx, a, p)
 }

@@ -137,14 +137,10 @@ func (s *Service) consumeCeremony(tx *store.Tx, in flow.FormRef, ceremony string
 
 // refusePasskey records a response that was refused. What was written stays: the ceremony is consumed.
 func (s *Service) refusePasskey(tx *store.Tx, r passkeyResponse, actor auth.Actor, refusal error) error {
-	if r.c.Use != PasskeyCreate {
-		detail := map[string]string{"reason": ReasonPasskey, "method": string(auth.ProofPasskey)}
-		err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: r.v.factor.Account, Detail: detail})
-		if err != nil {
-			return err
-		}
+	if r.c.Use == PasskeyCreate {
+		return store.CommitWith(refusal)
 	}
-	return store.CommitWith(refusal)
+	return refuseSignIn(tx, actor, r.v.factor.Account, string(auth.ProofPasskey), ReasonPasskey, refusal)
 }
 
 // provePasskey uses a passkey, or adds one, and begins or renews the session if that is enough.

@@ -11,6 +11,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
+// methodRemembered is the method of a sign-in by a remember-me cookie, in the audit log.
+const methodRemembered = "remembered"
+
 // Resume starts a session for the owner of a remember-me cookie, which is rotated. The session
 // keeps the time at which the user authenticated. An invalid cookie is refused as
 // Unauthenticated session_invalid, and the browser should delete it. A used cookie whose
@@ -65,11 +68,7 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 		return SignedIn{}, err
 	}
 	signedIn.RememberMe, signedIn.Trusted = next, trusted
-	if err := tx.TouchLogin(a.ID); err != nil {
-		return SignedIn{}, err
-	}
-	return signedIn, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: a.ID,
-		Detail: map[string]string{"method": "remembered", "session": string(signedIn.Session.ID)}})
+	return signedIn, recordSignIn(tx, signedIn.Session, methodRemembered, actor)
 }
 
 // refuseResume records a refusal after a valid cookie. The response is that to an invalid cookie.
@@ -81,12 +80,7 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, c
 	if a.Disabled() {
 		reason = ReasonDisabled
 	}
-	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: a.ID,
-		Detail: map[string]string{"method": "remembered", "reason": reason}})
-	if err != nil {
-		return err
-	}
-	return store.CommitWith(invalidRememberMe(cause))
+	return refuseSignIn(tx, actor, a.ID, methodRemembered, reason, invalidRememberMe(cause))
 }
 
 // reportReuse records the reuse of a remember-me token, and notifies the owner when it was

@@ -103,7 +103,7 @@ func (s *Service) EndTrust(ctx context.Context, tenant auth.TenantID, id auth.Tr
 		if err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventTrustEnded, Actor: actor, Account: account, Detail: map[string]string{"browser": string(id), "reason": "ended_by_owner"}})
+		return tx.Record(auth.Event{Kind: auth.EventTrustEnded, Actor: actor, Account: account, Detail: map[string]string{"browser": string(id), "reason": auth.EndByOwner}})
 	})
 	if err != nil {
 		return fmt.Errorf("end trust: %w", err)
