@@ -44,8 +44,9 @@ type Config struct {
 
 // Service is safe for concurrent use.
 type Service struct {
-	cfg     Config
-	exports chan struct{} // limits concurrent exports
+	cfg      Config
+	exports  chan struct{} // limits concurrent exports
+	pictures chan struct{} // limits concurrently decoded pictures
 }
 
 // New returns a Service.
@@ -53,7 +54,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, exports: make(chan struct{}, maxConcurrentExports)}
+	return &Service{cfg: cfg, exports: make(chan struct{}, maxConcurrentExports), pictures: make(chan struct{}, 1)}
 }
 
 // Get returns the account, or a refusal of KindNotFound.

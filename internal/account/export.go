@@ -38,6 +38,15 @@ type ExportedAccount struct {
 	DisabledAt      time.Time      `json:"disabled_at,omitzero"`
 	LockedAt        time.Time      `json:"locked_at,omitzero"`
 	DeleteAt        time.Time      `json:"delete_at,omitzero"`
+
+	Picture *ExportedPicture `json:"picture,omitempty"`
+}
+
+// ExportedPicture is the picture of an account.
+type ExportedPicture struct {
+	Type      string    `json:"content_type"`
+	Bytes     []byte    `json:"bytes"` // Base64
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // ExportedSession is a live session of a browser or a client.
@@ -148,6 +157,13 @@ func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Username: a.Username, Name: a.Name, Locale: a.Locale, CreatedAt: a.CreatedAt,
 		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt, LockedAt: a.LockedAt, DeleteAt: a.DeleteAt,
 	}}
+	if a.Picture != "" {
+		p, err := tx.Picture(a.Picture)
+		if err != nil {
+			return Export{}, err
+		}
+		out.Account.Picture = &ExportedPicture{Type: p.Type, Bytes: p.Bytes, CreatedAt: p.CreatedAt}
+	}
 	roles, permissions, err := tx.Rights(id)
 	if err != nil {
 		return Export{}, err

@@ -138,6 +138,7 @@ func TestAttack_MF_06_SessionThatEndsMeanwhile(t *testing.T) {
 			"address":   func() error { return update(account.Patch{Email: &email}) },
 			"user name": func() error { return update(account.Patch{Username: &username}) },
 			"name":      func() error { return update(account.Patch{Name: &name}) },
+			"picture":   func() error { return h.SetPicture(t.Context(), tenant, a.ID, dot(t), thief) },
 			"password": func() error {
 				_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, thief)
 				return err

@@ -25,11 +25,23 @@ type Account struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	Locale          string // the language of the pages for its owner; empty for that of the browser
+	Picture         string // the name of its picture; empty for none
 	Registrar       string // who registered it, until the address is verified; empty when unknown
 }
 
 // Verified reports whether the account's present address has been verified.
 func (a Account) Verified() bool { return !a.EmailVerifiedAt.IsZero() }
+
+// PicturesPath begins the paths of the pictures of accounts, below the tenant's base.
+const PicturesPath = "/pictures/"
+
+// PictureURL returns the URL of the account's picture, below the URL or path of its tenant; empty for none.
+func (a Account) PictureURL(tenant string) string {
+	if a.Picture == "" {
+		return ""
+	}
+	return tenant + PicturesPath + a.Picture
+}
 
 // Disabled reports whether an administrator has disabled the account.
 func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }

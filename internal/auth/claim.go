@@ -8,7 +8,7 @@ func ClaimScope(claim string) string {
 	switch claim {
 	case "email", "email_verified":
 		return ScopeEmail
-	case "locale", "name", "preferred_username", "updated_at":
+	case "locale", "name", "picture", "preferred_username", "updated_at":
 		return ScopeProfile
 	}
 	return ""

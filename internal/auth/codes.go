@@ -41,6 +41,7 @@ const (
 	CodePasswordTooLong       Code = "password_too_long"
 	CodePermissionInvalid     Code = "permission_invalid"
 	CodePermissionReserved    Code = "permission_reserved"
+	CodePictureInvalid        Code = "picture_invalid"
 	CodePKCEInvalid           Code = "pkce_invalid"
 	CodeRoleInvalid           Code = "role_invalid"
 	CodeScopeInvalid          Code = "scope_invalid"

@@ -19,7 +19,7 @@ const (
 	EventVerificationSent EventKind = "account.verification_sent"
 	// An address was confirmed by a link. `failure`: the link did not work. Details: reason.
 	EventVerified EventKind = "account.verified"
-	// A name, user name or language was changed. `failure`: the current password was wrong. Details: field, reason.
+	// A name, user name, language or picture was changed. `failure`: the current password was wrong. Details: field, reason.
 	EventProfileChanged EventKind = "account.profile_changed"
 	// A change of address was requested. `failure`: the current password was wrong. Details: reason.
 	EventEmailChangeRequested EventKind = "account.email_change_requested"

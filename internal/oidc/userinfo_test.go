@@ -34,13 +34,16 @@ func TestUserInfo(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			if err := tx.SetPicture(auth.Picture{Name: "p1", Account: a.ID, Type: "image/png", Bytes: []byte("x"), CreatedAt: tx.Now}); err != nil {
+				return err
+			}
 			return tx.UpdateAccount(a)
 		})
 		c, clientSecret := h.newWebClient(withOfflineAccess)
 		for scope, want := range map[string]clienttest.Claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
-			"openid profile": {"name": "Alice <é>", "locale": "de", "updated_at": float64(h.clock.Now().Unix())},
+			"openid profile": {"name": "Alice <é>", "picture": auth.DefaultTenant.Issuer(base) + "/pictures/p1", "locale": "de", "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			want["sub"] = string(h.alice)
 			ts, err := h.redeemCode(c, clientSecret, h.newCode(c, "scope", scope))

@@ -7,14 +7,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, locked_at, delete_at, last_login_at, created_at, updated_at, registrar, locale"
+const accountCols = "id, email, login, username, name, email_verified_at, disabled_at, locked_at, delete_at, last_login_at, created_at, updated_at, registrar, locale, picture"
 
 func scanAccount(s scanner, a *auth.Account) error { return s.Scan(accountDest(a)...) }
 
 // accountDest are the destinations of accountCols.
 func accountDest(a *auth.Account) []any {
 	return []any{&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
-		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale}
+		timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar, &a.Locale, &a.Picture}
 }
 
 // Account returns ErrNotFound for an unknown ID and for one of another tenant.
@@ -77,7 +77,7 @@ func (tx *Tx) InsertAccount(a auth.Account) error {
 		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar, a.Locale)
 }
 
-// UpdateAccount writes all fields but the ID and the time of creation. The caller has checked in
+// UpdateAccount writes all fields but the ID, the time of creation and the picture (SetPicture). The caller has checked in
 // the same transaction that the login and the user name are free.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
 	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, username = $3, name = $4, email_verified_at = $5,

@@ -16,7 +16,7 @@ import (
 // growing are the tables with rows for every account. A statement that scans all of a
 // tenant's rows there is fast with a thousand accounts and overloads the server with a
 // million.
-var growing = []string{"accounts", "credentials", "sessions", "refresh_families", "single_use", "assignments", "audit", "flows", "consents", "device_codes", "remembered", "trusted_browsers"}
+var growing = []string{"accounts", "credentials", "sessions", "refresh_families", "single_use", "assignments", "audit", "flows", "consents", "device_codes", "remembered", "trusted_browsers", "account_pictures"}
 
 // walks match the lines of a plan that scan all rows of a tenant or of a table.
 var walks = regexp.MustCompile(`^(SCAN (\w+)|SEARCH (\w+) USING (PRIMARY KEY|(COVERING )?INDEX \w+) \(tenant_id=\?\)|SEARCH (\w+) USING PRIMARY KEY \(\(tenant_id,id\)>)`)

@@ -57,7 +57,7 @@ func (tx *Tx) readRedemptionState(digest string, g auth.CodeGrant) (RedemptionSt
 		coalesce(u.session_id, $1), coalesce(u.client_session_id, $2),
 		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
 		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
-		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.created_at, a.updated_at, a.locale,
+		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.created_at, a.updated_at, a.locale, a.picture,
 		c.kind, c.first_party, c.redirect_uris, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = u.tenant_id AND u.data LIKE '%"' || p.name || '"%')
@@ -75,7 +75,7 @@ func scanRedemptionState(row scanner, r *RedemptionState) error {
 	err := row.Scan(&u.Kind, &u.Digest, &u.Account, &u.Client, &u.Data, timeDest(&u.CreatedAt), timeDest(&u.ExpiresAt), timeDest(&u.UsedAt), &u.Browser, textDest(&u.Session),
 		&b.Account, textDest(&b.Parent), timeDest(&b.AuthAt), &b.ACR, jsonDest{&b.AMR}, timeDest(&b.IdleAt), timeDest(&b.ExpiresAt), timeDest(&b.EndedAt),
 		textDest(&s.ID), textDest(&s.Account), textDest(&s.Client), textDest(&s.Parent), boolDest{&s.Offline}, timeDest(&s.IdleAt), timeDest(&s.ExpiresAt), timeDest(&s.EndedAt),
-		&a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt), timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale,
+		&a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt), timeDest(&a.DisabledAt), timeDest(&a.LockedAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale, &a.Picture,
 		&c.Type, boolDest{&c.FirstParty}, jsonDest{&c.RedirectURIs}, jsonDest{&c.Scopes}, jsonDest{&c.Settings}, jsonDest{&c.Bounds}, timeDest(&c.DisabledAt), &t.ID, jsonDest{&t.Settings}, timeDest(&t.DisabledAt),
 		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
 	b.ID, a.ID, c.ID = u.Browser, u.Account, u.Client

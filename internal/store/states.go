@@ -26,7 +26,7 @@ func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 	return queryRow(tx.q, scanRefreshState, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
-		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.created_at, a.updated_at, a.locale,
+		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.created_at, a.updated_at, a.locale, a.picture,
 		c.kind, c.first_party, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = f.tenant_id AND f.scope LIKE '%"' || p.name || '"%')
@@ -44,7 +44,7 @@ func scanRefreshState(s scanner, r *RefreshState) error {
 		timeDest(&f.CreatedAt), timeDest(&f.RotatedAt), timeDest(&f.IdleAt), timeDest(&f.ExpiresAt), timeDest(&f.RevokedAt), textDest(&f.EndReason), jsonDest{&f.Audience}, &f.JKT, &f.Retries,
 		textDest(&r.Session.Digest), timeDest(&r.Session.AuthAt), &r.Session.ACR, jsonDest{&r.Session.AMR}, timeDest(&r.Session.SeenAt), timeDest(&r.Session.IdleAt),
 		timeDest(&r.Session.ExpiresAt), timeDest(&r.Session.EndedAt), jsonDest{&r.Session.Claims},
-		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Username, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.LockedAt), timeDest(&r.Account.CreatedAt), timeDest(&r.Account.UpdatedAt), &r.Account.Locale,
+		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Username, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.LockedAt), timeDest(&r.Account.CreatedAt), timeDest(&r.Account.UpdatedAt), &r.Account.Locale, &r.Account.Picture,
 		&r.Client.Type, boolDest{&r.Client.FirstParty}, jsonDest{&r.Client.Scopes}, jsonDest{&r.Client.Settings}, jsonDest{&r.Client.Bounds}, timeDest(&r.Client.DisabledAt),
 		&r.Tenant.ID, jsonDest{&r.Tenant.Settings}, timeDest(&r.Tenant.DisabledAt),
 		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
@@ -126,12 +126,12 @@ type UserInfoState struct {
 func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti string) (UserInfoState, error) {
 	return queryRow(tx.q, func(s scanner, v *UserInfoState) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt), jsonDest{&v.Session.Claims},
-			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Username, &v.Account.Name, timeDest(&v.Account.EmailVerifiedAt), timeDest(&v.Account.DisabledAt), timeDest(&v.Account.LockedAt), timeDest(&v.Account.UpdatedAt), &v.Account.Locale,
+			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Username, &v.Account.Name, timeDest(&v.Account.EmailVerifiedAt), timeDest(&v.Account.DisabledAt), timeDest(&v.Account.LockedAt), timeDest(&v.Account.UpdatedAt), &v.Account.Locale, &v.Account.Picture,
 			&v.Client.ID, &v.Client.Type, jsonDest{&v.Client.Settings}, jsonDest{&v.Client.Scopes}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 		v.Account.ID = v.Session.Account
 		return err
 	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
-		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.updated_at, a.locale,
+		a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.locked_at, a.updated_at, a.locale, a.picture,
 		c.id, c.kind, c.settings, CASE WHEN s.claims = '{}' THEN 'null' ELSE c.scopes END, c.disabled_at, t.disabled_at,
 `+ofAccessToken, jti, tx.tenant, session, client)
 }
@@ -199,10 +199,10 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 		return row.Scan(&s.ID, &s.Account, &s.Client, textDest(&s.Digest), timeDest(&s.AuthAt), &s.ACR, jsonDest{&s.AMR}, &s.IP, &s.UserAgent,
 			timeDest(&s.CreatedAt), timeDest(&s.SeenAt), timeDest(&s.IdleAt), timeDest(&s.ExpiresAt), timeDest(&s.EndedAt), textDest(&s.EndReason), textDest(&s.RememberMe),
 			&a.ID, &a.Email.Address, &a.Email.Login, &a.Username, &a.Name, timeDest(&a.EmailVerifiedAt),
-			timeDest(&a.DisabledAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale)
+			timeDest(&a.DisabledAt), timeDest(&a.DeleteAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Locale, &a.Picture)
 	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,
 		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason, s.series_id,
-		a.id, a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.delete_at, a.last_login_at, a.created_at, a.updated_at, a.locale
+		a.id, a.email, a.login, a.username, a.name, a.email_verified_at, a.disabled_at, a.delete_at, a.last_login_at, a.created_at, a.updated_at, a.locale, a.picture
 		FROM sessions s JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 		WHERE s.tenant_id = $1 AND s.digest = $2`, tx.tenant, digest)
 	return p.s, p.a, err
@@ -219,8 +219,8 @@ type Profile struct {
 func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
 	return queryRow(tx.q, func(s scanner, p *Profile) error {
 		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Username, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt), timeDest(&p.DeleteAt),
-			timeDest(&p.LastLoginAt), timeDest(&p.CreatedAt), timeDest(&p.UpdatedAt), &p.Locale, namesDest{&p.Roles}, namesDest{&p.Permissions})
-	}, `SELECT id, email, login, username, name, email_verified_at, disabled_at, delete_at, last_login_at, created_at, updated_at, locale,
+			timeDest(&p.LastLoginAt), timeDest(&p.CreatedAt), timeDest(&p.UpdatedAt), &p.Locale, &p.Picture, namesDest{&p.Roles}, namesDest{&p.Permissions})
+	}, `SELECT id, email, login, username, name, email_verified_at, disabled_at, delete_at, last_login_at, created_at, updated_at, locale, picture,
 		`+rightsCols+`
 		FROM accounts a WHERE a.tenant_id = $1 AND a.id = $2`, tx.tenant, id)
 }

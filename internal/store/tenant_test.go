@@ -50,6 +50,9 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
 		func() error { return tx.InsertDevice(newDevice("x", now)) },
 		func() error { return tx.InsertRememberMe(newRememberMe("x", now)) },
+		func() error {
+			return tx.SetPicture(auth.Picture{Name: "x", Account: "x", Type: "image/png", Bytes: []byte("x"), CreatedAt: now})
+		},
 		func() error { return tx.InsertTrustedBrowser(newTrustedBrowser("x", now)) },
 		func() error {
 			return tx.InsertFactor(auth.Factor{ID: "x", Account: "x", Kind: auth.ProofRecoveryCode, Lookup: "x", CreatedAt: now, ProvedAt: now})
@@ -228,6 +231,8 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"RenewRememberMe":       func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
 	"RevokeRememberMe":      func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
 	"RevokeAllRememberMe":   func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
+	"Picture":               func(tx *store.Tx) (any, error) { return tx.Picture("x") },
+	"SetPicture":            func(tx *store.Tx) (any, error) { return nil, tx.SetPicture(auth.Picture{Account: "x", Name: "evil"}) },
 	"InsertTrustedBrowser":  func(tx *store.Tx) (any, error) { return nil, tx.InsertTrustedBrowser(newTrustedBrowser("x", tx.Now)) },
 	"TrustedBrowser":        func(tx *store.Tx) (any, error) { return tx.TrustedBrowser("x") },
 	"TrustedBrowsers":       func(tx *store.Tx) (any, error) { return tx.TrustedBrowsers("x") },

@@ -83,7 +83,7 @@ func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now t
 	}
 	b = appendOptional(b, `,"sid":`, string(id.session))
 	b = appendMember(b, `,"at_hash":`, atHash(id.algorithm, access))
-	b = appendUserClaims(b, id.account, id.scope, id.request.Claims)
+	b = userClaims{issuer: d.tenant.Issuer(s.base), account: id.account, scope: id.scope, names: id.request.Claims}.append(b)
 	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTokenType, append(b, '}'))
 	if err != nil {
 		return "", fmt.Errorf("sign ID Token: %w", err)

@@ -7,12 +7,20 @@ import (
 )
 
 // StandardClaims are the supported standard claims about a user (OpenID Connect Core §5.1).
-var StandardClaims = []string{"email", "email_verified", "locale", "name", "preferred_username", "updated_at"}
+var StandardClaims = []string{"email", "email_verified", "locale", "name", "picture", "preferred_username", "updated_at"}
 
-// appendUserClaims appends the claims of the account that are requested by scope (§5.4) or by
-// name (§5.5), each once. Unknown claims are omitted (§5.3.2).
-func appendUserClaims(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
-	requested := func(claim string) bool { return scope.Has(auth.ClaimScope(claim)) || slices.Contains(names, claim) }
+// userClaims are the claims of an account that are requested by scope (§5.4) or by name (§5.5).
+type userClaims struct {
+	issuer  string
+	account auth.Account
+	scope   auth.Scope
+	names   []string
+}
+
+// append appends the claims, each once. Unknown claims are omitted (§5.3.2).
+func (c userClaims) append(b []byte) []byte {
+	a := c.account
+	requested := func(claim string) bool { return c.scope.Has(auth.ClaimScope(claim)) || slices.Contains(c.names, claim) }
 	if requested("email") {
 		b = appendOptional(b, `,"email":`, a.Email.Address)
 	}
@@ -29,6 +37,9 @@ func appendUserClaims(b []byte, a auth.Account, scope auth.Scope, names []string
 	}
 	if requested("name") {
 		b = appendOptional(b, `,"name":`, a.Name)
+	}
+	if requested("picture") {
+		b = appendOptional(b, `,"picture":`, a.PictureURL(c.issuer))
 	}
 	if requested("preferred_username") && a.Verified() {
 		b = appendOptional(b, `,"preferred_username":`, a.Username)

@@ -73,10 +73,14 @@ func looksLikeUserInfoToken(raw string) bool {
 	return bytes.Contains(dst[:n], []byte(UserInfoPath+`"`))
 }
 
+func (p UserInfoClaims) user() userClaims {
+	return userClaims{issuer: p.Issuer, account: p.account, scope: p.Scopes, names: p.requested}
+}
+
 // JSON returns the userinfo response (OpenID Connect Core §5.3.2): the subject and the requested claims.
 func (p UserInfoClaims) JSON() []byte {
 	b := appendMember(make([]byte, 0, 320), `{"sub":`, p.Subject)
-	return append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
+	return append(p.user().append(b), '}')
 }
 
 // SignUserInfo returns the response as a JWT, for a client that is registered for signed responses. It has
@@ -86,7 +90,7 @@ func (s *Service) SignUserInfo(ctx context.Context, tenant auth.TenantID, p User
 	b = appendMember(b, `,"aud":`, string(p.Client.ID))
 	b = appendNumber(b, `,"iat":`, s.now().Unix())
 	b = appendMember(b, `,"sub":`, p.Subject)
-	b = append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
+	b = append(p.user().append(b), '}')
 	out, err := s.keys.Sign(ctx, tenant, p.Client.Settings.UserInfoAlgorithm, idTokenType, b)
 	if err != nil {
 		return "", fmt.Errorf("sign userinfo: %w", err)

@@ -11,7 +11,7 @@ import (
 
 // dialects are the dialects of a server.
 type dialects struct {
-	page, flowPage, browserEndpoint, endpoint, serverEndpoint, registration, document, api, internal router.Dialect
+	page, flowPage, upload, browserEndpoint, endpoint, serverEndpoint, registration, document, api, internal router.Dialect
 }
 
 // newDialects makes the dialects. A topic adds handlers, never a dialect.
@@ -31,6 +31,12 @@ func (s *Server) newDialects() dialects {
 			Headers: func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
 			Read:    (*router.Exchange).ReadForm,
 			Fail:    s.pages.WriteProblem,
+		},
+		// upload is flowPage for a form with a file. A file that is too large is an error of the form.
+		upload: router.Dialect{
+			Headers: func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
+			Read:    (*router.Exchange).ReadUpload,
+			Fail:    s.pages.WriteUploadProblem,
 		},
 		// browserEndpoint is an endpoint to which clients send browsers, by GET or by a form of
 		// their own site. Scripts may not call it (RFC 9700 §2.6); errors are pages.

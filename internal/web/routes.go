@@ -23,6 +23,8 @@ func (s *Server) routes() {
 	rt.Route("GET /assets/brand.css", d.document, anyone, unlimited, pg.BrandSheet)
 	rt.Route("GET /assets/logo", d.document, anyone, unlimited, pg.BrandLogo)
 
+	rt.Route("GET "+auth.PicturesPath+"{name}", d.document, anyone, unlimited, pg.Picture)
+
 	rt.Route("GET /.well-known/openid-configuration", d.document, anyone, unlimited, p.Metadata)
 	rt.Route("GET /.well-known/oauth-authorization-server", d.document, anyone, unlimited, p.Metadata)
 	rt.Route("GET /.well-known/oauth-authorization-server/t/{tenant}", d.document, anyone, unlimited, p.Metadata) // RFC 8414 §3.1
@@ -84,6 +86,8 @@ func (s *Server) routes() {
 	rt.Route("POST /account/logout", d.flowPage, accountOwner, limitChange.And(limitSelfEnd), pg.AccountForm(pg.AccountLogout))
 	rt.Route("GET /account/profile", d.flowPage, accountOwner, limitAuthorize, pg.ProfilePage)
 	rt.Route("POST /account/profile", d.flowPage, accountOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.ProfileForm))
+	rt.Route("POST /account/profile/picture", d.upload, accountOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.PictureForm))
+	rt.Route("POST /account/profile/picture/remove", d.flowPage, accountOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.PictureRemove))
 	rt.Route("GET /account/email", d.flowPage, freshOwner, limitAuthorize, pg.EmailPage)
 	rt.Route("POST /account/email", d.flowPage, freshOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.EmailForm))
 	rt.Route("POST /account/email/username", d.flowPage, freshOwner, limitChange.And(limitSelfChange), pg.AccountForm(pg.UsernameForm))
@@ -154,6 +158,8 @@ func (s *Server) routes() {
 	api.Call(a, "POST /api/v1/password/change", d.api, fresh, limitChange.And(limitSelfPassword), api.OpChange, a.PasswordChange)
 	api.Call(a, "GET /api/v1/me", d.api, signedIn, unlimited, api.OpMe, a.Me)
 	api.Call(a, "PATCH /api/v1/me", d.api, signedIn, limitChange.And(limitSelfChange), api.OpMeUpdate, a.MeUpdate)
+	api.Call(a, "PUT /api/v1/me/picture", d.api, signedIn, limitChange.And(limitSelfChange), api.OpPicture, a.PictureSet)
+	api.Call(a, "DELETE /api/v1/me/picture", d.api, signedIn, limitChange.And(limitSelfChange), api.OpPictureRemove, a.PictureRemove)
 	api.Call(a, "POST /api/v1/me/email", d.api, fresh, limitChange.And(limitSelfChange), api.OpEmailChange, a.EmailChange)
 	api.Call(a, "POST /api/v1/me/username", d.api, fresh, limitChange.And(limitSelfChange), api.OpUsernameChange, a.UsernameChange)
 	api.Call(a, "DELETE /api/v1/me", d.api, fresh, limitChange, api.OpMeDelete, a.MeDelete)

@@ -25,7 +25,7 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 		if strings.Contains(text, "app on your device") != (kind == auth.ClientNative) {
 			t.Errorf("%s: %s", kind, text)
 		}
-		if strings.Contains(text, "picture") || !strings.Contains(text, "name, username and language") {
+		if strings.Contains(text, "website") || !strings.Contains(text, "name, username, picture and language") {
 			t.Errorf("%s: %s", kind, text)
 		}
 	}

@@ -14,7 +14,7 @@ var differences = []difference{
 		what: []string{"metadata: acr_values_supported"},
 	},
 	{
-		peer: "acr auth_time email email_verified iss name sid sub updated_at", watchword: "acr amr aud auth_time email email_verified exp iat iss locale name nonce preferred_username sid sub updated_at",
+		peer: "acr auth_time email email_verified iss name sid sub updated_at", watchword: "acr amr aud auth_time email email_verified exp iat iss locale name nonce picture preferred_username sid sub updated_at",
 		why:  "Discovery §3 means all claims that may be supplied",
 		what: []string{"metadata: claims_supported"},
 	},

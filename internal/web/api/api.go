@@ -40,9 +40,10 @@ type operation struct {
 	topic   string // the tag that groups operations
 	summary string
 	doc     string
-	status  int   // of success; 200 when zero
-	also    []int // other statuses of success
-	errors  []int // statuses in addition to commonFailures
+	status  int      // of success; 200 when zero
+	also    []int    // other statuses of success
+	errors  []int    // statuses in addition to commonFailures
+	media   []string // of a body that is a file; JSON when empty
 }
 
 // Call adds an operation of the JSON API to the route table. I describes the request and O the
@@ -56,7 +57,13 @@ func Call[I, O any](a *Handlers, pattern string, d router.Dialect, p router.Prin
 		// The router has read and bounded the body, so huma needs no limits. Its timeout would also
 		// end the request while the handler runs.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
-		Metadata: map[string]any{"add": func(h router.Handler) { a.router.Route(pattern, d, p, l, h) }},
+		Metadata: map[string]any{"add": func(h router.Handler) { a.router.Route(pattern, d, p, l, h) }, "media": o.media},
+	}
+	if len(o.media) > 0 {
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{}}
+		for _, media := range o.media {
+			op.RequestBody.Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: "string", Format: "binary"}}
+		}
 	}
 	if p.Proved {
 		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
@@ -99,18 +106,26 @@ func (adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	requiresBody := hasBody && op.RequestBody.Required
 	add(func(ex *router.Exchange, r *http.Request) error {
 		if hasBody && (requiresBody || r.ContentLength != 0) {
-			b, err := ex.ReadJSON(r)
+			b, err := readBody(ex, r, op.Metadata["media"].([]string))
 			if err != nil {
 				return err
 			}
 			r.Body = io.NopCloser(bytes.NewReader(b))
-			r.Header["Content-Type"] = router.TypeJSON // the only spelling that huma accepts
+			r.Header["Content-Type"] = router.TypeJSON // the only spelling that huma accepts; it does not parse files
 		}
 		delete(r.Header, "Accept") // every response is JSON
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
 		h(humago.NewContext(op, r, ex))
 		return nil
 	})
+}
+
+// readBody reads a file of one of the media types, or JSON.
+func readBody(ex *router.Exchange, r *http.Request, media []string) ([]byte, error) {
+	if len(media) > 0 {
+		return ex.ReadFile(r, media...)
+	}
+	return ex.ReadJSON(r)
 }
 
 // exchangeKey is the context key of the exchange, since handlers of the API get only a context.
@@ -272,7 +287,9 @@ func allowUnknownMembers(doc *huma.OpenAPI) {
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch, item.Delete} {
 			if op != nil && op.RequestBody != nil {
-				ofRequests[op.RequestBody.Content["application/json"].Schema.Ref] = true
+				if m := op.RequestBody.Content["application/json"]; m != nil {
+					ofRequests[m.Schema.Ref] = true
+				}
 			}
 		}
 	}

@@ -21,6 +21,11 @@ var (
 	OpUsernameChange = operation{id: "change-username", topic: "account", errors: []int{http.StatusConflict},
 		summary: "Change the user name",
 		doc:     "Requires the current password. An empty user name removes it." + freshDoc}
+	OpPicture = operation{id: "set-picture", topic: "account", media: []string{"image/jpeg", "image/png"},
+		summary: "Set the picture",
+		doc:     "The body is a PNG or JPEG image of at most 1 MiB and 4096 × 4096 pixels. The server crops it to a square, scales it to at most 256 × 256 pixels and encodes it again. Each picture has a URL of its own; the URL of the former one is not found."}
+	OpPictureRemove = operation{id: "remove-picture", topic: "account", status: http.StatusNoContent,
+		summary: "Remove the picture"}
 	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete the account",
 		doc:     "Requires the current password. Deletes all data of the user and ends every session and token. Where the tenant delays deletions, the account has delete_at until then, and its user can keep it." + freshDoc}
@@ -38,6 +43,7 @@ type Me struct {
 	EmailVerified bool       `json:"email_verified"`
 	Username      string     `json:"username,omitempty" doc:"The user name, if the account has one." example:"alice"`
 	Name          string     `json:"name" example:"Alice"`
+	Picture       string     `json:"picture,omitempty" format:"uri" doc:"The URL of the picture, if there is one."`
 	Locale        string     `json:"locale,omitempty" doc:"The language of the pages; that of the browser without one." example:"de"`
 	Roles         []string   `json:"roles"`
 	Permissions   []string   `json:"permissions"`
@@ -49,8 +55,8 @@ type Me struct {
 
 type meOut struct{ Body Me }
 
-func meOf(p store.Profile) *meOut {
-	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Username: p.Username, Name: p.Name, Locale: p.Locale,
+func meOf(p store.Profile, issuer string) *meOut {
+	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Username: p.Username, Name: p.Name, Picture: p.PictureURL(issuer), Locale: p.Locale,
 		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
 	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
 		me.LastLoginAt = &at
@@ -76,7 +82,7 @@ func (s *Handlers) Me(ctx context.Context, _ *struct{}) (*meOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return meOf(p), nil
+	return meOf(p, ex.Tenant.ID.Issuer(s.base)), nil
 }
 
 // MeChange is an update of the account.
@@ -88,6 +94,25 @@ type MeChange struct {
 // MeUpdate changes the user's name and language.
 func (s *Handlers) MeUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
 	return s.update(ctx, account.Patch{Name: in.Body.Name, Locale: in.Body.Locale})
+}
+
+type pictureIn struct {
+	RawBody []byte `contentType:"image/png"` // image/jpeg too, by the operation
+}
+
+// PictureSet replaces the user's picture.
+func (s *Handlers) PictureSet(ctx context.Context, in *pictureIn) (*meOut, error) {
+	ex := exchangeOf(ctx)
+	if err := s.accounts.SetPicture(ctx, ex.Tenant.ID, ex.Actor.Account(), in.RawBody, ex.RequestActor()); err != nil {
+		return nil, err
+	}
+	return s.Me(ctx, nil)
+}
+
+// PictureRemove removes the user's picture.
+func (s *Handlers) PictureRemove(ctx context.Context, _ *struct{}) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	return nil, s.accounts.RemovePicture(ctx, ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
 }
 
 // EmailChange is a new email address.

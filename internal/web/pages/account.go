@@ -32,6 +32,7 @@ const (
 	PathData        = "/account/data"
 	PathDelete      = "/account/data/delete"
 	PathDeleted     = "/account/deleted"
+	pathPicture     = PathProfile + "/picture"
 	pathNewPassword = PathPassword + "/link"
 	pathEndOthers   = PathSessions + "/end-others"
 	pathSecureThis  = PathSessions + "/secure"
@@ -163,7 +164,7 @@ func (s *Handlers) accountCSRF(ex *router.Exchange, b flow.Browser) string {
 
 // accountNotices are the notices of the account's pages after a change, by the parameter done.
 var accountNotices = map[string]ui.Key{
-	"profile": ui.ProfileSaved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
+	"profile": ui.ProfileSaved, "picture": ui.PictureSaved, "picture-removed": ui.PictureRemoved, "email": ui.AddressMailed, "email-kept": ui.AddressKept, "password": ui.PasswordChanged, "link": ui.PasswordMailed,
 	"added": ui.FactorAdded, "renamed": ui.FactorRenamed, "removed": ui.FactorRemoved, "codes": ui.CodesSaved, "passkey": ui.PasskeyAdded, "session": ui.SessionEnded, "others": ui.OthersEnded, "trust": ui.TrustEnded, "app": ui.AppRemoved, "kept": ui.Kept, "username": ui.UsernameSaved,
 }
 
@@ -176,7 +177,7 @@ func (s *Handlers) accountFrame(ex *router.Exchange, action string) ui.Frame {
 	me, b := ex.SignedIn[0].Account, flow.Browser{Secret: ex.BrowserCookie()}
 	ex.SetBrowser(b.EnsureSecret())
 	f := ui.Frame{Page: newPage(ex), Form: ui.Form{CSRF: s.accountCSRF(ex, b), Action: tenantPath(ex, action)},
-		Account: me.Email.Address, Name: me.Name, Logout: tenantPath(ex, PathAccount+"/logout")}
+		Account: me.Email.Address, Name: me.Name, Picture: me.PictureURL(ex.Tenant.ID.Path()), Logout: tenantPath(ex, PathAccount+"/logout")}
 	here := accountPage(ex.Route.Path)
 	for _, p := range accountPages {
 		if p.path == PathPasskeys && !s.logins.HasPasskeys() {

@@ -11,14 +11,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// ProfilePage shows the form with the user's name and language.
+// ProfilePage shows the forms with the user's name, language and picture.
 func (s *Handlers) ProfilePage(ex *router.Exchange, _ *http.Request) error {
-	me := ex.SignedIn[0].Account
-	return render(ex, http.StatusOK, s.profileOf(ex, me.Name, me.Locale))
+	return render(ex, http.StatusOK, s.ownProfile(ex))
 }
 
 func (s *Handlers) profileOf(ex *router.Exchange, name, locale string) ui.Profile {
-	return ui.Profile{Frame: s.accountFrame(ex, PathProfile), Value: name, Locale: ui.Lang(locale)}
+	return ui.Profile{Frame: s.accountFrame(ex, PathProfile), Value: name, Locale: ui.Lang(locale), Upload: tenantPath(ex, pathPicture), Remove: tenantPath(ex, pathPicture+"/remove")}
 }
 
 // ProfileForm changes the user's name and language.
@@ -35,6 +34,64 @@ func (s *Handlers) ProfileForm(ex *router.Exchange, r *http.Request) error {
 	}
 	p.Bad = bad
 	return render(ex, status, p)
+}
+
+// PictureForm replaces the user's picture.
+func (s *Handlers) PictureForm(ex *router.Exchange, r *http.Request) error {
+	err := s.accounts.SetPicture(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.Upload, ex.RequestActor())
+	if err == nil {
+		return seeOther(ex, PathProfile+"?done=picture")
+	}
+	p := s.ownProfile(ex)
+	status, bad, err := explainRefusal(ex, p.Page, err)
+	if err != nil {
+		return err
+	}
+	p.BadPicture = bad
+	return render(ex, status, p)
+}
+
+// WriteUploadProblem writes an error of the form for the picture. A file that is too large is the user's
+// choice, so the form says so.
+func (s *Handlers) WriteUploadProblem(ex *router.Exchange, err error) {
+	if e, ok := errors.AsType[*router.Problem](err); !ok || e.Code != auth.CodeBodyTooLarge {
+		s.WriteProblem(ex, err)
+		return
+	}
+	status := ex.Fail(err).Status
+	p := s.ownProfile(ex)
+	p.BadPicture = p.Say(ui.PictureInvalid)
+	if err := render(ex, status, p); err != nil {
+		ex.WriteProblem(err)
+	}
+}
+
+func (s *Handlers) ownProfile(ex *router.Exchange) ui.Profile {
+	me := ex.SignedIn[0].Account
+	return s.profileOf(ex, me.Name, me.Locale)
+}
+
+// PictureRemove removes the user's picture.
+func (s *Handlers) PictureRemove(ex *router.Exchange, r *http.Request) error {
+	err := s.accounts.RemovePicture(r.Context(), ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
+	return redirectDone(ex, err, PathProfile, "picture-removed")
+}
+
+var (
+	picturePolicy  = []string{"sandbox; default-src 'none'"}
+	crossOriginAny = []string{"cross-origin"}
+)
+
+// Picture serves the picture of an account to anyone who has its URL, which applications show.
+func (s *Handlers) Picture(ex *router.Exchange, r *http.Request) error {
+	p, err := s.accounts.Picture(r.Context(), ex.Tenant.ID, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	h := ex.Header()
+	h["Content-Security-Policy"] = picturePolicy
+	h["Cross-Origin-Resource-Policy"] = crossOriginAny
+	return writeAsset(ex, p.Type, p.Bytes)
 }
 
 // EmailPage shows the form for a new email address.

@@ -23,20 +23,24 @@ func tooLarge(most int64) *Problem {
 // checkBody refuses a body that is compressed, has another media type or is too long by its
 // Content-Length, before any of it is read. It ignores parameters of the media type: neither
 // JSON nor forms have any (RFC 8259 §11, RFC 6749 appendix B).
-func checkBody(r *http.Request, mediaType string, most int64) error {
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		// A few compressed bytes can expand to gigabytes.
-		return unsupported("send the body without Content-Encoding")
+func checkBody(r *http.Request, most int64, mediaTypes ...string) error {
+	if err := checkEncoding(r, mediaTypes); err != nil {
+		return err
 	}
 	if r.ContentLength > most {
 		return tooLarge(most)
 	}
-	contentType := r.Header["Content-Type"]
-	if len(contentType) != 1 {
-		return unsupported("send the body with Content-Type " + mediaType)
+	return nil
+}
+
+func checkEncoding(r *http.Request, mediaTypes []string) error {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		// A few compressed bytes can expand to gigabytes.
+		return unsupported("send the body without Content-Encoding")
 	}
-	if MediaType(contentType[0]) != mediaType {
-		return unsupported("send the body with Content-Type " + mediaType)
+	contentType := r.Header["Content-Type"]
+	if len(contentType) != 1 || !slices.Contains(mediaTypes, MediaType(contentType[0])) {
+		return unsupported("send the body with Content-Type " + strings.Join(mediaTypes, " or "))
 	}
 	return nil
 }
@@ -56,7 +60,7 @@ func unsupported(detail string) *Problem {
 // ReadJSON reads a JSON body. It refuses JSON that parsers may read differently.
 func (ex *Exchange) ReadJSON(r *http.Request) ([]byte, error) {
 	most := ex.router.cfg.BodyJSON
-	if err := checkBody(r, "application/json", most); err != nil {
+	if err := checkBody(r, most, "application/json"); err != nil {
 		return nil, err
 	}
 	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)
@@ -96,7 +100,7 @@ func (ex *Exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 // FormBody reads the body of a form, without parsing it.
 func (ex *Exchange) FormBody(r *http.Request) (string, error) {
 	most := ex.router.cfg.BodyForm
-	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
+	if err := checkBody(r, most, "application/x-www-form-urlencoded"); err != nil {
 		return "", err
 	}
 	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)

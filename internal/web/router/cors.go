@@ -79,7 +79,7 @@ func (s *Router) newCORS() (policies [3]*cors.Cors) {
 	}
 	configured := base
 	configured.AllowOriginFunc = s.allowsOrigin
-	configured.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+	configured.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	configured.AllowCredentials = true
 	configured.MaxAge = configuredMaxAge
 	policies[CORSConfigured] = cors.New(configured)

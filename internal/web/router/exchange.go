@@ -27,6 +27,7 @@ type Exchange struct {
 	SignedIn   []session.SignedIn // the signed-in accounts of the browser, the current one first
 	Signals    string             // what the page of the next redirect tells the browser about passkeys, as JSON
 	ByCookie   bool               // the session cookie identified the actor
+	Upload     []byte             // the file of a form that ReadUpload has read; nil for none
 	Unverified bool               // the tenant could not be looked up: only its ID is set
 
 	uncounted     bool // refused before any service was called, so its limit is refunded

@@ -15,6 +15,7 @@ type Frame struct {
 	Form           // Action is that of the page's main form
 	Account string // email address
 	Name    string // may be empty
+	Picture string // URL of the picture, or empty
 	Links   []Link // to the pages of the account
 	Up      string // URL of the page above it; empty for the overview
 	Logout  string // URL of the form that signs out
@@ -52,11 +53,15 @@ type OverviewRow struct {
 // Render writes the page.
 func (p Overview) Render(w io.Writer) error { return render(w, "account.html", p) }
 
-// Profile asks for the name and the language of the user. It sends name and locale.
+// Profile asks for the name, the language and the picture of the user. It sends name and locale to Action,
+// a file as picture to Upload, and nothing to Remove.
 type Profile struct {
 	Frame
-	Value  string // of the name
-	Locale Lang   // empty for that of the browser
+	Value      string // of the name
+	Locale     Lang   // empty for that of the browser
+	BadPicture string // what is wrong with the file
+	Upload     string
+	Remove     string
 }
 
 // Choice is a language that the user can choose.

@@ -169,6 +169,7 @@ func accountSamples(p Page) []sample {
 		return f
 	}
 	noted := func(f Frame, k Key) Frame { f.Notice = p.Say(k); return f }
+	pictured := func(f Frame) Frame { f.Picture = "/pictures/x"; return f }
 	offered := func(f Frame) Frame { f.OfferEnd = "/account/sessions/end-others"; return f }
 	refused := func(f Frame, k Key) Frame { f.Bad = p.Say(k); return f }
 	overview := Overview{Frame: frame(0, "")}
@@ -185,6 +186,7 @@ func accountSamples(p Page) []sample {
 		{"account_deletion", Overview{Frame: overview.Frame, Rows: overview.Rows, DeleteAt: seen}, []string{"keep", "logout"}},
 		{"account_due", Overview{Frame: overview.Frame, Rows: overview.Rows, DueAt: seen, Add: "/account/two-factor"}, []string{"due", "due-add"}},
 		{"account_profile", Profile{Frame: noted(frame(1, "/account"), ProfileSaved), Value: "Alice Liddell", Locale: German}, []string{"name", "locale-0", "locale-2", "submit"}},
+		{"account_profile_picture", Profile{Frame: pictured(noted(frame(1, "/account"), PictureSaved)), Upload: "/account/profile/picture", Remove: "/account/profile/picture/remove", BadPicture: p.Say(PictureInvalid)}, []string{"picture", "badpicture", "upload", "remove"}},
 		{"account_email", Address{Frame: frame(2, "/account")}, []string{"email", "submit", "hint"}},
 		{"account_email_username", Address{Frame: frame(2, "/account"), Names: auth.IdentifyByBoth, Username: "alice", BadName: p.Say(NameTaken), Rename: "/account/email/username"}, []string{"email", "username", "rename", "badname"}},
 		{"account_email_bad", Address{Frame: refused(frame(2, "/account"), AddressInvalid), Email: "alice@"}, []string{"email", "submit", "bad"}},

@@ -213,6 +213,8 @@ const (
 // What was done, on the pages of the account.
 const (
 	ProfileSaved      Key = "profile.done"
+	PictureSaved      Key = "profile.picture_done"
+	PictureRemoved    Key = "profile.picture_removed"
 	AddressMailed     Key = "address.done"
 	AddressKept       Key = "address.kept"
 	PasswordChanged   Key = "password.done"
@@ -233,6 +235,7 @@ const (
 // What went wrong, on the pages of the account.
 const (
 	AccountWait     Key = "account.throttled"
+	PictureInvalid  Key = "refused.picture_invalid"
 	BadNewCode      Key = "codes.bad"
 	DeleteUnchecked Key = "data.unchecked"
 )
