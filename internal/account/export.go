@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Export is the data about one user, without credentials, as JSON. It contains no secret, no digest of
+// Export is the data about one user as JSON. It contains no secret, no digest of
 // one, and nothing about the administrators of the account.
 type Export struct {
 	ExportedAt  time.Time         `json:"exported_at"`
