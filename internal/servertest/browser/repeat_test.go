@@ -139,7 +139,7 @@ func TestDoubleClicksThatReplaceTheSession(t *testing.T) {
 				t.Errorf("%d mails to the new address", n)
 			}
 			b.open(s.URL + "/account/two-factor").press("edit-0").requirePath("/account/two-factor/edit")
-			twice("remove", "/account/two-factor", "App removed")
+			twice("remove", "/account/two-factor", "Removed")
 			b.open(s.URL + "/account/data/delete").click("confirm")
 			twice("submit", "/account/deleted", "deleted")
 			b.requireNoErrors()

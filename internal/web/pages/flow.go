@@ -256,9 +256,10 @@ func stepPage(ex *router.Exchange, st flow.Step) ui.Page {
 
 // stepForm returns the fields that the forms of a step's page share.
 func stepForm(ex *router.Exchange, st flow.Step, path string) ui.Form {
-	f := ui.Form{Action: tenantPath(ex, path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+	// The address names the flow, so that a reload or a bookmark of a refused form goes on in it.
+	f := ui.Form{Action: flowURL(ex, path, st.Flow.ID), Flow: string(st.Flow.ID), CSRF: st.CSRF}
 	if addingAccount(ex) {
-		f.Action += "?other"
+		f.Action += "&other"
 	}
 	return f
 }
