@@ -92,6 +92,9 @@ func encodePicture(raw []byte) (mediaType string, encoded []byte, err error) {
 	from := image.Rect(0, 0, side, side).Add(b.Min).Add(image.Pt((b.Dx()-side)/2, (b.Dy()-side)/2))
 	square := image.NewNRGBA(image.Rect(0, 0, min(side, pictureSide), min(side, pictureSide)))
 	draw.BiLinear.Scale(square, square.Rect, m, from, draw.Src, nil)
+	if mediaType == "image/jpeg" {
+		square = upright(square, raw)
+	}
 	var out bytes.Buffer
 	if mediaType == "image/png" {
 		if err := png.Encode(&out, square); err != nil || out.Len() <= auth.MaxPictureBytes {

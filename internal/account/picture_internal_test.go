@@ -48,6 +48,74 @@ func asJPEG(t testing.TB, m image.Image) []byte {
 	return b.Bytes()
 }
 
+// withOrientation returns a JPEG file with an Exif segment behind another one.
+func withOrientation(raw []byte, order binary.ByteOrder, value uint16) []byte {
+	mark := map[binary.ByteOrder]string{binary.BigEndian: "MM", binary.LittleEndian: "II"}[order]
+	tiff := make([]byte, 8+2+2*12)
+	copy(tiff, mark)
+	order.PutUint16(tiff[2:], 42)
+	order.PutUint32(tiff[4:], 8)
+	order.PutUint16(tiff[8:], 2)
+	order.PutUint16(tiff[10:], 0x010f) // the maker comes first
+	order.PutUint16(tiff[22:], 0x0112)
+	order.PutUint16(tiff[24:], 3) // SHORT
+	order.PutUint32(tiff[26:], 1)
+	order.PutUint16(tiff[30:], value)
+	exif := append([]byte("Exif\x00\x00"), tiff...)
+	out := append([]byte{}, raw[:2]...)
+	out = append(out, 0xff, 0xe0, 0, 4, 'x', 'x', 0xff, 0xe1)
+	out = append(binary.BigEndian.AppendUint16(out, uint16(len(exif)+2)), exif...)
+	return append(out, raw[2:]...)
+}
+
+// A picture stands as the phone was held.
+func TestPicturesStandUpright(t *testing.T) {
+	t.Parallel()
+	colors := map[byte]color.NRGBA{'R': {R: 255, A: 255}, 'G': {G: 255, A: 255}, 'B': {B: 255, A: 255}, 'W': {R: 255, G: 255, B: 255, A: 255}}
+	m := image.NewNRGBA(image.Rect(0, 0, 64, 64))
+	for y := range 64 {
+		for x := range 64 {
+			m.SetNRGBA(x, y, colors["RGBW"[x/32+y/32*2]])
+		}
+	}
+	raw := asJPEG(t, m)
+	for value, want := range map[uint16]string{0: "RGBW", 1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: "WGBR", 8: "GWRB", 9: "RGBW"} {
+		for _, order := range []binary.ByteOrder{binary.BigEndian, binary.LittleEndian} {
+			_, encoded, err := encodePicture(withOrientation(raw, order, value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := jpeg.Decode(bytes.NewReader(encoded))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for _, at := range []image.Point{{8, 8}, {56, 8}, {8, 56}, {56, 56}} {
+				r, g, b, _ := got.At(at.X, at.Y).RGBA()
+				switch {
+				case r > 1<<15 && g > 1<<15:
+					text += "W"
+				case r > 1<<15:
+					text += "R"
+				case g > 1<<15:
+					text += "G"
+				case b > 1<<15:
+					text += "B"
+				}
+			}
+			if text != want {
+				t.Errorf("orientation %d, %v: %s, want %s", value, order, text, want)
+			}
+		}
+	}
+	whole := withOrientation(raw, binary.BigEndian, 6)
+	for n := range 80 { // cut anywhere in the segments, it has no orientation or that one
+		if got := orientation(whole[:n]); got != 0 && got != 6 {
+			t.Errorf("of %d bytes: %d", n, got)
+		}
+	}
+}
+
 // A picture is cropped to a square from the middle, scaled down and never up.
 func TestPicturesAreSquares(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,7 @@ func TestAttack_HT_13_AccountPictures(t *testing.T) {
 			"html":          {400, upload(form, page)},
 			"no file":       {400, upload(form)},
 			"two files":     {400, upload(form, polyglot, polyglot)},
-			"too large":     {413, upload(form, strings.Repeat("x", 3<<20))},
+			"too large":     {413, upload(form, strings.Repeat("x", 5<<20))},
 			"without token": {403, upload(url.Values{}, polyglot)},
 			"urlencoded":    {415, s.Do(t, "POST", "/account/profile/picture", form.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), cookies)},
 			"no boundary":   {400, s.Do(t, "POST", "/account/profile/picture", "x", servertest.Header("Content-Type", "multipart/form-data"), withOwnOrigin(s), cookies)},
@@ -114,7 +114,7 @@ func TestAttack_HT_13_AccountPictures(t *testing.T) {
 		}
 		put(polyglot, "text/html").WantCode(t, 415, "unsupported_media_type")
 		put(page, "image/png").WantCode(t, 400, "picture_invalid")
-		put(strings.Repeat("x", 2<<20), "image/png").WantCode(t, 413, "body_too_large")
+		put(strings.Repeat("x", 5<<20), "image/png").WantCode(t, 413, "body_too_large")
 		put(asJPEG.String(), "image/jpeg").Want(t, 200)
 		second := picture()
 		s.Do(t, "GET", first, nil).Want(t, 404)

@@ -23,7 +23,7 @@ var (
 		doc:     "Requires the current password. An empty user name removes it." + freshDoc}
 	OpPicture = operation{id: "set-picture", topic: "account", media: []string{"image/jpeg", "image/png"},
 		summary: "Set the picture",
-		doc:     "The body is a PNG or JPEG image of at most 1 MiB and 4096 × 4096 pixels. The server crops it to a square, scales it to at most 256 × 256 pixels and encodes it again. Each picture has a URL of its own; the URL of the former one is not found."}
+		doc:     "The body is a PNG or JPEG image of at most 4 MiB and 4096 × 4096 pixels. The server crops it to a square, scales it to at most 256 × 256 pixels and encodes it again. Each picture has a URL of its own; the URL of the former one is not found."}
 	OpPictureRemove = operation{id: "remove-picture", topic: "account", status: http.StatusNoContent,
 		summary: "Remove the picture"}
 	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,

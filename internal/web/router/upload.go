@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxUpload bounds a body that is a file or has one.
-	maxUpload = 1 << 20
+	// maxUpload bounds a body that is a file or has one. Most pictures of phones are smaller.
+	maxUpload = 4 << 20
 	// maxDrain bounds how much is read of a form that is too large. Browsers show no response before they
 	// have sent the whole form.
 	maxDrain = 32 << 20
@@ -21,7 +21,7 @@ const (
 	maxParts = 8
 )
 
-// ReadFile reads a body of one of the media types, of at most 1 MiB.
+// ReadFile reads a body of one of the media types, of at most 4 MiB.
 func (ex *Exchange) ReadFile(r *http.Request, mediaTypes ...string) ([]byte, error) {
 	if err := checkBody(r, maxUpload, mediaTypes...); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (ex *Exchange) ReadFile(r *http.Request, mediaTypes ...string) ([]byte, err
 	return b, nil
 }
 
-// ReadUpload reads a form with one file (RFC 7578) of at most 1 MiB, which it keeps in memory: the file as
+// ReadUpload reads a form with one file (RFC 7578) of at most 4 MiB, which it keeps in memory: the file as
 // ex.Upload, the fields as ReadForm does.
 func (ex *Exchange) ReadUpload(r *http.Request) error {
 	if err := checkEncoding(r, []string{"multipart/form-data"}); err != nil {
