@@ -303,7 +303,7 @@ func TestAttack_SE_12_MalformedCookies(t *testing.T) {
 func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
 	h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
-	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, MaxWait: 200 * time.Millisecond}
+	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, MaxWait: 3 * time.Second}
 	h.db = storetest.Open(t, h.cfg)
 	h.sessions = session.New(session.Config{DB: h.db, Lifetimes: storetest.Lifetimes()})
 	h.insertAccount("alice")
