@@ -159,8 +159,8 @@ const conditional = `
 		return create(request);
 	};`
 
-// asked returns how the pages asked for a new passkey, once the form is shown.
-func (b *tab) asked() string {
+// mediation returns the mediation with which the pages asked for a new passkey, once the form is shown.
+func (b *tab) mediation() string {
 	b.t.Helper()
 	for late := time.Now().Add(time.Minute); time.Now().Before(late); {
 		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]any](`[document.getElementById("passkey")?.hidden, sessionStorage.asked ?? "", document.querySelector("[data-failed]")?.hidden]`))
@@ -199,7 +199,7 @@ func TestConditionalCreate(t *testing.T) {
 				b.requirePath("/account")
 			} else {
 				b.requirePath("/login/add-passkey")
-				if got := b.asked(); got != c.asked {
+				if got := b.mediation(); got != c.asked {
 					t.Errorf("asked%s, want%s", got, c.asked)
 				}
 				b.press("use-passkey").requirePath("/account")
